@@ -1,0 +1,1 @@
+"""Thin edges: processes, git, the sandbox, the text corpus, clusters, model APIs."""

@@ -1,0 +1,293 @@
+"""The one place that talks to git: a bare repository, read and written without a checkout.
+
+Every call runs with the caller's ``GIT_*`` variables scrubbed, no system or user configuration, no hooks
+and no attributes, so that a user's settings cannot change a tree. Lists come NUL-separated.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from patchrun.adapters import process
+from patchrun.core.errors import ArenaError
+
+if TYPE_CHECKING:
+    import git
+
+ZERO = "0" * 40
+OFFSET = re.compile(r"Hunk #\d+ succeeded at .*")
+LOCK_TRIES = 40
+LOCK_WAIT_SECONDS = 0.05
+PINNED = (
+    "-c", "core.hooksPath=/dev/null", "-c", "core.attributesFile=/dev/null", "-c", "core.autocrlf=false",
+    "-c", "core.quotePath=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
+)  # fmt: skip
+
+
+class RefExists(ArenaError):
+    """A ref of the transaction exists already; nothing was created."""
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who a commit names."""
+
+    name: str
+    email: str
+
+    def __post_init__(self) -> None:
+        if not self.name.strip() or re.search(r"[<>\x00-\x1f\x7f]", self.name + self.email):
+            raise ArenaError(f"not a name git can keep: {self.name!r}", "use letters, digits, spaces, dashes")
+
+
+PATCHRUN = Author("patchrun", "patchrun@patchrun.invalid")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of a tree: its mode (octal text) and blob id."""
+
+    mode: str
+    oid: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file that differs between two trees; ``status`` is A, M, D or T (type changed)."""
+
+    path: str
+    status: str
+    old_mode: str
+    new_mode: str
+    old_oid: str
+    new_oid: str
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What ``git apply`` made of a diff: the new tree, or git's refusal in git's words."""
+
+    tree: str | None
+    refusal: str
+    offsets: tuple[str, ...] = ()
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The caller's environment without ``GIT_*``, and with git's configuration files off."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    pinned = {
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "LC_ALL": "C.UTF-8",
+    }
+    return kept | pinned | dict(extra or {})
+
+
+class GitRepo:
+    """A bare git repository."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path).resolve()
+
+    @classmethod
+    def init(cls, path: Path) -> GitRepo:
+        """Make a bare repository at ``path``; ArenaError in git's words when it cannot be made."""
+        argv = ["git", "init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(path)]
+        done = process.run(argv, env=clean_environment())
+        if not done.ok:
+            raise ArenaError(f"cannot make a repository at {path}: {done.errors}")
+        repo = cls(path)
+        (repo.path / "info").mkdir(exist_ok=True)
+        return repo
+
+    @cached_property
+    def python(self) -> git.Repo:
+        """The repository for GitPython, to navigate commits."""
+        import git
+
+        repo = git.Repo(self.path)
+        repo.git.update_environment(**clean_environment(), GIT_DIR=str(self.path))
+        return repo
+
+    def git(
+        self,
+        *words: str,
+        input: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        check: bool = True,
+    ) -> process.Completed:
+        """Run one git command here; ArenaError in git's words when it fails and ``check``."""
+        argv = ["git", *PINNED, f"--git-dir={self.path}", *words]
+        done = process.run(argv, input=input, env=clean_environment(env))
+        if check and not done.ok:
+            raise ArenaError(f"git {words[0]} failed in {self.path}: {done.errors}")
+        return done
+
+    def _text(self, *words: str, input: bytes | None = None, env: Mapping[str, str] | None = None) -> str:
+        return self.git(*words, input=input, env=env).stdout.decode().strip()
+
+    @contextmanager
+    def _index(self, tree: str | None = None) -> Iterator[dict[str, str]]:
+        """The environment of a temporary index that holds ``tree``."""
+        with tempfile.TemporaryDirectory(prefix="patchrun-index-") as folder:
+            env = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
+            if tree:
+                self.git("read-tree", tree, env=env)
+            yield env
+
+    def apply(self, tree: str, diff: bytes) -> Applied:
+        """Apply ``diff`` to ``tree`` as ``git apply`` does, without fuzz and without a checkout."""
+        with self._index(tree) as env:
+            words = ("apply", "--cached", "--verbose", "--whitespace=nowarn", "-")
+            done = self.git(*words, input=diff, env=env, check=False)
+            said = done.errors
+            if not done.ok:
+                errors = [line for line in said.splitlines() if line.startswith(("error:", "fatal:"))]
+                return Applied(None, "\n".join(errors) or said)
+            return Applied(self._text("write-tree", env=env), "", tuple(OFFSET.findall(said)))
+
+    def changes(self, before: str, after: str) -> tuple[Change, ...]:
+        """The files that differ between two trees, renames shown as a removal and an addition."""
+        words = ("diff-tree", "-r", "--raw", "-z", "--no-renames", "--full-index", before, after)
+        fields = self.git(*words).stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]
+        pairs = zip(fields[::2], fields[1::2], strict=True)
+        return tuple(_change(meta, path) for meta, path in pairs)
+
+    def diff(self, before: str, after: str, *words: str) -> bytes:
+        """The unified diff between two trees; it applies to ``before`` and gives ``after``."""
+        pinned = ("--full-index", "--binary", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
+        return self.git("diff-tree", "-r", "-p", *pinned, *words, before, after).stdout
+
+    def patch_id(self, diff: bytes) -> str:
+        """git's id of a patch (``patch-id --verbatim``); empty when git sees no patch."""
+        said = self.git("patch-id", "--verbatim", input=diff, check=False).stdout.split()
+        return said[0].decode() if said else ""
+
+    def files(self, tree: str) -> dict[str, Entry]:
+        """Every file of a tree by path."""
+        listing = self.git("ls-tree", "-r", "-z", "--full-tree", tree).stdout
+        lines = listing.decode("utf-8", "surrogateescape").split("\0")[:-1]
+        entries = (line.split("\t", 1) for line in lines)
+        return {path: Entry(meta.split(" ")[0], meta.split(" ")[2]) for meta, path in entries}
+
+    def resolve(self, spec: str) -> str:
+        """The object id that ``spec`` names (``<commit>^{tree}``, a ref); ArenaError when none."""
+        done = self.git("rev-parse", "--verify", "--quiet", "--end-of-options", spec, check=False)
+        if not done.ok:
+            raise ArenaError(f"{self.path} has no {spec}")
+        return done.stdout.decode().strip()
+
+    def tree_of(self, commit: str) -> str:
+        """The tree id of a commit."""
+        return self.resolve(f"{commit}^{{tree}}")
+
+    def read(self, spec: str) -> bytes:
+        """The bytes of an object or of ``<commit>:<path>``; ArenaError when it is absent."""
+        data = self.read_many([spec])[0]
+        if data is None:
+            raise ArenaError(f"{self.path} has no {spec}")
+        return data
+
+    def read_many(self, specs: Iterable[str]) -> list[bytes | None]:
+        """The bytes of each object, None where absent, by one ``cat-file --batch``."""
+        wanted = list(specs)
+        if not wanted:
+            return []
+        query = "".join(f"{spec}\n" for spec in wanted).encode("utf-8", "surrogateescape")
+        answer = self.git("cat-file", "--batch", input=query).stdout
+        return list(_split_batch(answer, len(wanted)))
+
+    def write_blob(self, data: bytes) -> str:
+        """Store bytes; the blob id."""
+        return self._text("hash-object", "-w", "--stdin", "--no-filters", input=data)
+
+    def write_tree(self, files: Mapping[str, tuple[str, str]]) -> str:
+        """Store a tree of ``path -> (mode, blob id)``, folders made as needed; the tree id."""
+        lines = "".join(f"{mode} {oid}\t{path}\0" for path, (mode, oid) in sorted(files.items()))
+        with self._index() as env:
+            self.git("update-index", "-z", "--index-info", input=lines.encode(), env=env)
+            return self._text("write-tree", env=env)
+
+    def store_files(self, files: Mapping[str, bytes], executable: Sequence[str] = ()) -> str:
+        """Store plain files as a tree; the tree id."""
+        modes = {path: "100755" if path in executable else "100644" for path in files}
+        return self.write_tree({path: (modes[path], self.write_blob(data)) for path, data in files.items()})
+
+    def commit(self, tree: str, parents: Sequence[str], message: str, author: Author, when: str) -> str:
+        """Store a commit dated ``when`` (ISO 8601) by ``author``; the commit id, the same for the same words."""
+        env = {
+            "GIT_AUTHOR_NAME": author.name, "GIT_AUTHOR_EMAIL": author.email, "GIT_AUTHOR_DATE": when,
+            "GIT_COMMITTER_NAME": PATCHRUN.name, "GIT_COMMITTER_EMAIL": PATCHRUN.email, "GIT_COMMITTER_DATE": when,
+        }  # fmt: skip
+        words = [word for parent in parents for word in ("-p", parent)]
+        return self._text("commit-tree", *words, tree, input=message.encode(), env=env)
+
+    def refs(self, *prefixes: str) -> dict[str, str]:
+        """Ref name -> object id below the prefixes (all refs without one)."""
+        listing = self.git("for-each-ref", "--format=%(objectname) %(refname)", *prefixes).stdout.decode()
+        pairs = (line.split(" ", 1) for line in listing.splitlines())
+        return {name: oid for oid, name in pairs}
+
+    def create_refs(self, refs: Mapping[str, str]) -> None:
+        """Create all refs in one transaction, or none.
+
+        Raises:
+            RefExists: one of them exists already (also when another process was first).
+            ArenaError: a lock stays taken, or git refuses, in git's words.
+        """
+        lines = "".join(f"create {name}\0{oid}\0" for name, oid in refs.items())
+        script = f"start\0{lines}prepare\0commit\0".encode()
+        for attempt in range(LOCK_TRIES):
+            done = self.git("update-ref", "-z", "--stdin", input=script, check=False)
+            if done.ok:
+                return
+            if "reference already exists" in done.errors:
+                raise RefExists(done.errors)
+            if ".lock': File exists" not in done.errors:
+                raise ArenaError(f"cannot write refs in {self.path}: {done.errors}")
+            time.sleep(LOCK_WAIT_SECONDS * (1 + attempt % 5))
+        raise ArenaError(
+            f"a lock in {self.path} stays taken: {done.errors}", "patchrun doctor finds stale locks"
+        )
+
+    def export(self, tree: str, folder: Path) -> None:
+        """Write the files of a tree below ``folder``, plain: no filters, no links, no submodules."""
+        entries = {path: entry for path, entry in self.files(tree).items() if entry.mode.startswith("100")}
+        blobs = self.read_many(entry.oid for entry in entries.values())
+        for (path, entry), data in zip(entries.items(), blobs, strict=True):
+            target = Path(folder, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data or b"")
+            target.chmod(0o755 if entry.mode == "100755" else 0o644)
+
+
+def _change(meta: str, path: str) -> Change:
+    old_mode, new_mode, old_oid, new_oid, status = meta.removeprefix(":").split(" ")
+    return Change(path, status[0], old_mode, new_mode, old_oid, new_oid)
+
+
+def _split_batch(answer: bytes, count: int) -> Iterator[bytes | None]:
+    """Cut the answer of ``cat-file --batch`` into the objects asked for."""
+    position = 0
+    for _ in range(count):
+        end = answer.index(b"\n", position)
+        header = answer[position:end].rsplit(b" ", 2)
+        position = end + 1
+        if header[-1] in (b"missing", b"ambiguous"):
+            yield None
+            continue
+        size = int(header[-1])
+        yield answer[position : position + size]
+        position += size + 1

@@ -1,0 +1,85 @@
+"""Plans: which submissions share a study, in which order its arms run, with which seeds."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Sequence
+
+from patchrun.core.results import Arm, Run, Slot, Study, content_id
+
+
+def derive_seeds(key: bytes, study_id: str, count: int) -> tuple[int, ...]:
+    """``count`` distinct seeds in [0, 2^31) from the owner's key: HMAC-SHA256 of study and index."""
+    seeds: list[int] = []
+    index = 0
+    while len(seeds) < count:
+        word = hmac.new(key, f"{study_id}|{index}".encode(), hashlib.sha256).digest()
+        seed = int.from_bytes(word[:4], "big") >> 1
+        if seed not in seeds:
+            seeds.append(seed)
+        index += 1
+    return tuple(seeds)
+
+
+def study_id(track_digest: str, record: str, arms: Sequence[Arm], generation: int, seed_source: str) -> str:
+    """The id of a plan: the same question asked twice is the same study."""
+    codes = sorted(f"{arm.name} {arm.ast_digest}" for arm in arms)
+    return content_id("study", track_digest, record, *codes, generation, seed_source)
+
+
+def block_order(study: Study, block: int) -> tuple[Arm, ...]:
+    """The arms of a block in the order they run: mirrored from block to block, so that drift cancels."""
+    return study.arms if block % 2 == 0 else study.arms[::-1]
+
+
+def slots(study: Study, block: int) -> tuple[tuple[Arm, Slot], ...]:
+    """Every arm of a block with its slot, in running order."""
+    order = block_order(study, block)
+    return tuple((arm, Slot(block, position, study.seeds[block])) for position, arm in enumerate(order))
+
+
+def missing(study: Study, stored: Iterable[str]) -> list[int]:
+    """The blocks that still lack a run; ``stored`` are ``<arm>/<study>-<slot>`` names."""
+    have = set(stored)
+    lacking = []
+    for block in range(study.blocks):
+        names = {f"{arm.name}/{study.id}-{slot.name}" for arm, slot in slots(study, block)}
+        if not names <= have:
+            lacking.append(block)
+    return lacking
+
+
+def find_arm(study: Study, record: str, ast_digest: str) -> Arm | None:
+    """The submission arm of ``study`` that has this code on this record."""
+    if study.record != record:
+        return None
+    matching = (arm for arm in study.arms if arm.kind == "submission" and arm.ast_digest == ast_digest)
+    return next(matching, None)
+
+
+def pool(studies: Sequence[Study], runs: Sequence[Sequence[Run]], arm: Arm) -> tuple[Study, list[Run]]:
+    """All generations of one arm's studies as one: blocks renumbered, no run left out.
+
+    A re-measurement adds blocks on new seeds; it never replaces the ones that were there.
+    """
+    first = studies[0]
+    kept = tuple(a for a in first.arms if a.kind != "submission" or a.name == arm.name)
+    names = {a.name for a in kept}
+    seeds: tuple[int, ...] = ()
+    pooled: list[Run] = []
+    for study, own in zip(studies, runs, strict=True):
+        shifted = (_shift(run, first.id, len(seeds)) for run in own if run.arm in names)
+        pooled.extend(shifted)
+        seeds += study.seeds
+    return _replace(first, arms=kept, seeds=seeds), pooled
+
+
+def _shift(run: Run, study: str, blocks: int) -> Run:
+    return _replace(run, study=study, block=run.block + blocks)
+
+
+def _replace(value, **changes):  # noqa: ANN001, ANN202 - msgspec's own signature is untyped
+    import msgspec
+
+    return msgspec.structs.replace(value, **changes)

@@ -1,0 +1,205 @@
+"""What is stored of attempts, studies, runs and verdicts: versioned JSON with sorted keys.
+
+Machines write these and leaderboards read them by the hundred thousand, hence msgspec.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal, TypeVar
+
+import msgspec
+
+from patchrun.core.errors import ArenaError
+from patchrun.core.findings import Finding
+from patchrun.core.selection import Span, parse_span
+
+VERSION = 1
+
+ArmKind = Literal["baseline", "human", "submission"]
+Exit = Literal[
+    "ok", "failed", "timed-out", "out-of-memory", "no-model", "bad-model", "disqualified", "interrupted"
+]
+VerdictName = Literal[
+    "rejected",
+    "failed",
+    "timed-out",
+    "missed-target",
+    "unproven",
+    "stopped",
+    "disqualified",
+    "unscorable",
+    "valid",
+]
+State = Literal["pending", "running", "done", "stale"]
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """A readable diff that was handed in, with its findings; ``sequence`` numbers an agent's on one record."""
+
+    version: int = VERSION
+    id: str
+    track: str
+    track_digest: str
+    record: str  # "12" or "30..62"
+    agent: str
+    hint_tiers: tuple[int, ...] = ()
+    accepted: bool
+    patch_id: str = ""
+    baseline_commit: str
+    patched_tree: str = ""
+    ast_digest: str = ""  # equal for trees whose Python is AST-equal: they share one study
+    created: str  # ISO 8601, UTC
+    sequence: int
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def span(self) -> Span:
+        return parse_span(self.record)
+
+
+class Arm(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is trained: ``name`` is b12, h12 or the id of the first submission with this code."""
+
+    name: str
+    kind: ArmKind
+    commit: str
+    tree: str
+    ast_digest: str
+
+
+class Study(msgspec.Struct, frozen=True, kw_only=True):
+    """The plan of all blocks that score the submissions among ``arms``; fixed before the first run.
+
+    ``seeds[k]`` is the seed of block k, the same for every arm. ``generation`` counts re-measurements.
+    """
+
+    version: int = VERSION
+    id: str
+    track: str
+    track_digest: str
+    record: str
+    generation: int = 0
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...]
+    seed_source: Literal["scoring", "public"] = "scoring"
+    created: str
+
+    @property
+    def blocks(self) -> int:
+        return len(self.seeds)
+
+
+class Slot(msgspec.Struct, frozen=True, order=True):
+    """A place in a study: block, position inside the block, seed. Named ``b0p2s1337``."""
+
+    block: int
+    position: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"b{self.block}p{self.position}s{self.seed}"
+
+
+class CurvePoint(msgspec.Struct, frozen=True, array_like=True):
+    """A step line as printed by the script: for people, never evidence. ``ms`` is claimed, ``at`` arrived (s)."""
+
+    step: int
+    loss: float | None
+    ms: float | None
+    at: float
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a run took place; ``hardware_class`` is what must agree for times to be compared."""
+
+    host: str
+    cpu: str
+    cores: int
+    gpus: tuple[str, ...] = ()
+    torch: str
+    python: str
+    kernel: str
+    hardware_class: str
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One training of one arm with one seed on one machine.
+
+    ``seconds`` is the number that counts (the least of ``repeats``, by the track's clock); ``loss`` is the
+    evaluator's, in nats per token; both None when there is none. ``reason`` says what was seen when ``exit`` is not ok.
+    """
+
+    version: int = VERSION
+    study: str
+    arm: str
+    kind: ArmKind
+    record: str
+    block: int
+    position: int
+    seed: int
+    exit: Exit
+    reason: str = ""
+    clock: str
+    seconds: float | None = None
+    repeats: tuple[float, ...] = ()
+    wall_seconds: float | None = None
+    loss: float | None = None
+    loss_step0: float | None = None
+    loss_step1: float | None = None
+    parameters: int | None = None
+    model_sha256: str = ""
+    evaluation_seconds: float | None = None
+    curve: tuple[CurvePoint, ...] = ()
+    sandbox: str
+    machine: Machine
+    commit: str
+    tree: str
+    track_digest: str
+    tool_version: str
+    started: str
+
+    @property
+    def slot(self) -> Slot:
+        return Slot(self.block, self.position, self.seed)
+
+
+class Ruling(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person said of a submission: withdrawn by its maker, or disqualified by the owner."""
+
+    version: int = VERSION
+    submission: str
+    ruling: Literal["withdrawn", "disqualified"]
+    reason: str
+    by: str
+    created: str
+
+
+T = TypeVar("T", Attempt, Study, Run, Ruling)
+_encoder = msgspec.json.Encoder(order="sorted")
+
+
+def encode(value: Attempt | Study | Run | Ruling) -> bytes:
+    """Indented JSON with sorted keys and a final newline."""
+    return msgspec.json.format(_encoder.encode(value), indent=1) + b"\n"
+
+
+def decode(data: bytes, kind: type[T], name: str = "result") -> T:
+    """The value; ArenaError naming ``name`` when the bytes are not one of this version."""
+    try:
+        value = msgspec.json.decode(data, type=kind, strict=True)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        raise ArenaError(f"{name}: not a {kind.__name__.lower()}: {error}") from None
+    if value.version != VERSION:
+        raise ArenaError(f"{name}: version {value.version}, this patchrun reads {VERSION}")
+    return value
+
+
+def content_id(*parts: object) -> str:
+    """The id of what ``parts`` name: 20 hex digits of a SHA-256 over their length-prefixed texts."""
+    digest = hashlib.sha256()
+    for part in parts:
+        text = str(part).encode()
+        digest.update(f"{len(text)}:".encode() + text)
+    return digest.hexdigest()[:20]

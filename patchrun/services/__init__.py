@@ -1,0 +1,1 @@
+"""What patchrun does, as functions that take plain values: import, validate, run, score."""
