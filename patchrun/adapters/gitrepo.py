@@ -23,7 +23,7 @@ from patchrun.core.errors import ArenaError
 if TYPE_CHECKING:
     import git
 
-ZERO = "0" * 40
+REFUSAL = re.compile(r"^(?:error|fatal): (?!while searching for:).*", re.MULTILINE)
 OFFSET = re.compile(r"Hunk #\d+ succeeded at .*")
 LOCK_TRIES = 40
 LOCK_WAIT_SECONDS = 0.05
@@ -154,8 +154,7 @@ class GitRepo:
             done = self.git(*words, input=diff, env=env, check=False)
             said = done.errors
             if not done.ok:
-                errors = [line for line in said.splitlines() if line.startswith(("error:", "fatal:"))]
-                return Applied(None, "\n".join(errors) or said)
+                return Applied(None, "\n".join(REFUSAL.findall(said)) or said)
             return Applied(self._text("write-tree", env=env), "", tuple(OFFSET.findall(said)))
 
     def changes(self, before: str, after: str) -> tuple[Change, ...]:
@@ -259,7 +258,8 @@ class GitRepo:
                 raise ArenaError(f"cannot write refs in {self.path}: {done.errors}")
             time.sleep(LOCK_WAIT_SECONDS * (1 + attempt % 5))
         raise ArenaError(
-            f"a lock in {self.path} stays taken: {done.errors}", "patchrun doctor finds stale locks"
+            f"a lock in {self.path} stays taken: {done.errors.splitlines()[0]}",
+            "patchrun doctor finds stale locks",
         )
 
     def export(self, tree: str, folder: Path) -> None:

@@ -7,11 +7,14 @@ Refs: ``refs/heads/main`` (the track), ``refs/heads/baseline/N``, ``refs/patchru
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -70,6 +73,39 @@ class Arena:
         except OSError as error:
             raise ArenaError(f"cannot write in the arena: {error}") from None
         return path
+
+    @contextmanager
+    def lock(self, name: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold the lock ``name`` against other processes of this machine; it ends with its process."""
+        folder = self.folder / "locks"
+        folder.mkdir(exist_ok=True)
+        with (folder / name).open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                on_wait()
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder for one run's files, gone afterwards."""
+        folder = self.folder / "scratch"
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
+            yield Path(name)
+
+    def track_folder(self) -> Path:
+        """The files of ``refs/heads/main`` as a folder, for data that a track carries itself."""
+        commit = self.repo.resolve(MAIN)
+        target = self.folder / "track" / commit
+        if not target.is_dir():
+            with self.scratch() as building:
+                self.repo.export(commit, building / "track")
+                target.parent.mkdir(exist_ok=True)
+                with suppress(FileExistsError, OSError):
+                    (building / "track").rename(target)
+        return target
 
     @cached_property
     def track(self) -> Track:

@@ -6,6 +6,8 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from patchrun.core.results import Arm, Run, Slot, Study, content_id
 
 
@@ -58,28 +60,25 @@ def find_arm(study: Study, record: str, ast_digest: str) -> Arm | None:
     return next(matching, None)
 
 
-def pool(studies: Sequence[Study], runs: Sequence[Sequence[Run]], arm: Arm) -> tuple[Study, list[Run]]:
-    """All generations of one arm's studies as one: blocks renumbered, no run left out.
+def pool(studies: Sequence[Study], runs: Sequence[Sequence[Run]], ast_digest: str) -> tuple[Study, list[Run]]:
+    """All studies of one code as one: blocks renumbered, no run left out, the arm named as in the first.
 
     A re-measurement adds blocks on new seeds; it never replaces the ones that were there.
     """
     first = studies[0]
-    kept = tuple(a for a in first.arms if a.kind != "submission" or a.name == arm.name)
-    names = {a.name for a in kept}
+    arms = tuple(arm for arm in first.arms if arm.kind != "submission" or arm.ast_digest == ast_digest)
+    name = arms[-1].name
     seeds: tuple[int, ...] = ()
     pooled: list[Run] = []
     for study, own in zip(studies, runs, strict=True):
-        shifted = (_shift(run, first.id, len(seeds)) for run in own if run.arm in names)
-        pooled.extend(shifted)
+        arm = find_arm(study, first.record, ast_digest)
+        for run in own:
+            if run.kind != "submission" or (arm and run.arm == arm.name):
+                pooled.append(_move(run, first.id, run.block + len(seeds), name))
         seeds += study.seeds
-    return _replace(first, arms=kept, seeds=seeds), pooled
+    return msgspec.structs.replace(first, arms=arms, seeds=seeds), pooled
 
 
-def _shift(run: Run, study: str, blocks: int) -> Run:
-    return _replace(run, study=study, block=run.block + blocks)
-
-
-def _replace(value, **changes):  # noqa: ANN001, ANN202 - msgspec's own signature is untyped
-    import msgspec
-
-    return msgspec.structs.replace(value, **changes)
+def _move(run: Run, study: str, block: int, submission: str) -> Run:
+    arm = submission if run.kind == "submission" else run.arm
+    return msgspec.structs.replace(run, study=study, block=block, arm=arm)

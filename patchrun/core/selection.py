@@ -25,7 +25,7 @@ class Span:
 
 def parse_span(text: str) -> Span:
     """``12`` or ``30..62``; UsageError otherwise."""
-    match = re.fullmatch(r"(\d{1,6})(?:\.\.(\d{1,6}))?", text.strip())
+    match = re.fullmatch(r"([0-9]{1,6})(?:\.\.([0-9]{1,6}))?", text.strip())
     if not match:
         raise UsageError(f"not a record or span: {text!r}", "write 12, or 30..62 with both ends included")
     first, last = int(match[1]), int(match[2] or match[1])
@@ -38,7 +38,7 @@ def parse_set(text: str) -> tuple[int, ...]:
     """``2-6,9`` -> (2, 3, 4, 5, 6, 9), sorted without repeats; UsageError otherwise."""
     numbers: set[int] = set()
     for part in text.split(","):
-        match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", part.strip())
+        match = re.fullmatch(r"([0-9]{1,6})(?:-([0-9]{1,6}))?", part.strip())
         if not match or not 1 <= int(match[1]) <= int(match[2] or match[1]):
             raise UsageError(f"not a set of records: {text!r}", "write numbers and ranges, as in 2-6,9")
         numbers.update(range(int(match[1]), int(match[2] or match[1]) + 1))

@@ -1,0 +1,177 @@
+"""Commands about the arena itself: init, records, checkout, hint, sync, verify, doctor, gc."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from patchrun.core.selection import Span
+from patchrun.faces.options import SpanType, TiersType, echo_json, format_option, open_arena
+
+
+@click.command("init")
+@click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--track", default="pocket", show_default=True, help="pocket, nanogpt, or a track's folder.")
+@click.option("--upstream", metavar="PATH_OR_URL", help="A clone of the repository that the ladder names.")
+@click.option("--shared", is_flag=True, help="An arena that others push to: creates only.")
+@click.option("--no-data", is_flag=True, help="Do not fetch the data now.")
+@format_option("text", "json")
+def init_command(
+    target: Path, track: str, upstream: str | None, shared: bool, no_data: bool, form: str
+) -> int:
+    """Make an arena in DIR: track files, baselines and human patches, data checked by digest."""
+    from patchrun.adapters.store import Arena
+    from patchrun.services import importer, study
+
+    made = importer.init(target, track, upstream, shared)
+    if not no_data and (spec := Arena.open(target).track.data).source != "shards":
+        click.echo(f"data: {spec.package or spec.folder} {spec.version}", err=True)
+        study.prepare_data(Arena.open(target))
+    if form == "json":
+        absent = {str(number): reason for number, reason in made.absent.items()}
+        echo_json({"path": str(made.path), "track": made.track, "baselines": made.baselines, "humans": made.humans,
+                   "absent": absent})  # fmt: skip
+        return 0
+    click.echo(
+        f"arena {made.path}: track {made.track}, {made.baselines} baselines, {made.humans} human patches"
+    )
+    for number, reason in made.absent.items():
+        click.echo(f"  record {number} has no baseline: {reason}")
+    return 0
+
+
+@click.command("records")
+@format_option("text", "json")
+@click.pass_obj
+def records_command(named: str | None, form: str) -> int:
+    """The ladder: times (published, measured), gaps, hazards."""
+    from patchrun.faces import ladder_view
+    from patchrun.services import ladderbook
+
+    arena = open_arena(named)
+    book = ladderbook.read(arena)
+    if form == "json":
+        echo_json(ladder_view.records_document(book))
+    else:
+        click.echo(ladder_view.records_text(book))
+    return 0
+
+
+@click.command("checkout")
+@click.argument("span", metavar="N", type=SpanType())
+@click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--hint-tier", "tiers", type=TiersType(), default=(), help="1,2,3; 0 is none.")
+@format_option("text", "json")
+@click.pass_obj
+def checkout_command(named: str | None, span: Span, target: Path, tiers: tuple[int, ...], form: str) -> int:
+    """A history-free copy of baseline N for an agent, rules and hints beside it."""
+    from patchrun.services import checkout
+
+    arena = open_arena(named)
+    arena.ladder.get(span.last)
+    checkout.checkout(arena, span, target, tiers)
+    if form == "json":
+        echo_json({"record": span.to_json(), "path": str(target), "hint_tiers": list(tiers)})
+    else:
+        click.echo(
+            f"baseline {span.first} of track {arena.track.name} is in {target}; read {target / 'TASK.md'}"
+        )
+    return 0
+
+
+@click.command("hint")
+@click.argument("span", metavar="N", type=SpanType())
+@click.option("--hint-tier", "tiers", type=TiersType(), required=True, help="1,2,3.")
+@format_option("text", "json")
+@click.pass_obj
+def hint_command(named: str | None, span: Span, tiers: tuple[int, ...], form: str) -> int:
+    """The hint text."""
+    from patchrun.services import hints
+
+    arena = open_arena(named)
+    arena.ladder.get(span.last)
+    texts = hints.read(arena.track.name, span, tiers)
+    if form == "json":
+        echo_json({"record": span.to_json(), "hints": texts})
+    else:
+        click.echo("\n".join(texts.values()))
+    return 0
+
+
+@click.command("sync")
+@click.argument("remote")
+@click.option("--receive-only", is_flag=True, help="Fetch and keep what is new; send nothing.")
+@format_option("text", "json")
+@click.pass_obj
+def sync_command(named: str | None, remote: str, receive_only: bool, form: str) -> int:
+    """Exchange results with another arena; nothing is ever overwritten."""
+    from patchrun.services import sync
+
+    found = sync.sync(open_arena(named), remote, send=not receive_only)
+    if form == "json":
+        echo_json({"received": found.received, "sent": found.sent, "conflicts": found.conflicts})
+    else:
+        click.echo(
+            f"received {len(found.received)}, sent {len(found.sent)}, conflicts {len(found.conflicts)}"
+        )
+        for name in found.conflicts:
+            click.echo(f"  both sides hold {name}, with different content; each keeps its own")
+    return 1 if found.conflicts else 0
+
+
+@click.command("verify")
+@format_option("text", "json")
+@click.pass_obj
+def verify_command(named: str | None, form: str) -> int:
+    """Is the arena whole: objects, ids, names, stale locks."""
+    from patchrun.services import verify
+
+    report = verify.verify(open_arena(named))
+    if form == "json":
+        echo_json({"refs": report.refs, "problems": report.problems})
+    else:
+        for problem in report.problems:
+            click.echo(problem)
+        click.echo(f"{report.refs} refs, {len(report.problems)} problems")
+    return 1 if report.problems else 0
+
+
+@click.command("doctor")
+@click.option("--record", "span", type=SpanType(), help="Also what this record needs.")
+@click.option("--mend", is_flag=True, help="Remove stale locks and leftovers of dead processes.")
+@format_option("text", "json")
+@click.pass_obj
+def doctor_command(named: str | None, span: Span | None, mend: bool, form: str) -> int:
+    """Is this machine fit: git, torch, clock, sandbox, data, disk, locks."""
+    from tabulate import tabulate
+
+    from patchrun.services import doctor
+
+    checks = doctor.examine(open_arena(named), span, mend=mend)
+    if form == "json":
+        echo_json({"checks": [check.to_json() for check in checks]})
+    else:
+        click.echo(
+            tabulate([(check.name, check.state, check.seen) for check in checks], ("what", "", "seen"))
+        )
+        for check in checks:
+            if check.hint:
+                click.echo(f"{check.name}: {check.hint}")
+    return 2 if any(check.state == "bad" for check in checks) else 0
+
+
+@click.command("gc")
+@format_option("text", "json")
+@click.pass_obj
+def gc_command(named: str | None, form: str) -> int:
+    """Pack the arena and delete leftovers; no result is removed."""
+    from patchrun.services import doctor
+
+    arena = open_arena(named)
+    before, after = doctor.pack(arena)
+    if form == "json":
+        echo_json({"bytes_before": before, "bytes_after": after})
+    else:
+        click.echo(f"{arena.repo.path}: {before / 1e6:.1f} MB before, {after / 1e6:.1f} MB after")
+    return 0

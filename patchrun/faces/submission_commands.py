@@ -1,0 +1,298 @@
+"""Commands that hand in, run and rule: validate, submit, run, rerun, status, withdraw, disqualify."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from patchrun.core.errors import SetupError, UsageError
+from patchrun.core.selection import Span
+from patchrun.faces.options import SpanType, TiersType, echo_json, format_option, open_arena
+
+if TYPE_CHECKING:
+    from patchrun.adapters.store import Arena
+    from patchrun.core.results import Study
+    from patchrun.services.tournament import Handed, Scored
+
+run_options = (
+    click.option("--jobs", type=int, default=1, show_default=True, help="Blocks at once, a CPU each."),
+    click.option("--sandbox", type=click.Choice(["default", "none"]), default="default", show_default=True),
+)
+
+
+def with_run_options(command: Any) -> Any:
+    """Add the options that say how runs are made."""
+    for option in reversed(run_options):
+        command = option(command)
+    return command
+
+
+@click.command("validate")
+@click.argument("diff")
+@click.option("--record", "span", type=SpanType(), required=True, help="12, or a span 30..62.")
+@format_option("text", "json", "sarif", "github")
+@click.pass_obj
+def validate_command(named: str | None, diff: str, span: Span, form: str) -> int:
+    """Say what is wrong with DIFF (a file, an edited checkout, or -); nothing is stored."""
+    from patchrun.faces import findings_view
+    from patchrun.services import intake, tournament
+
+    arena = open_arena(named)
+    arena.baseline(span.first)
+    validation = tournament.validate(arena, intake.read_diff(arena, diff, span), span)
+    click.echo(
+        findings_view.render(validation, span.to_json(), arena.track.name, form, _sources(arena, validation))
+    )
+    return 0 if validation.accepted else 1
+
+
+def _sources(arena: Arena, validation: Any) -> dict[str, str]:
+    """Path -> patched text of the files that findings point at."""
+    paths = {finding.path for finding in validation.findings if finding.path}
+    if not validation.tree or not paths:
+        return {}
+    files = arena.repo.files(validation.tree)
+    known = sorted(path for path in paths if path in files)
+    blobs = arena.repo.read_many(files[path].oid for path in known)
+    return {path: (data or b"").decode("utf-8", "replace") for path, data in zip(known, blobs, strict=True)}
+
+
+@click.command("submit")
+@click.argument("source", metavar="DIFF|DIR|PREDICTIONS.jsonl")
+@click.option("--record", "span", type=SpanType(), help="12, or a span 30..62.")
+@click.option("--agent", default=getpass.getuser, help="Who made the patch (default: you).")
+@click.option(
+    "--hint-tier", "tiers", type=TiersType(), default=(), help="Hints the agent had: 1,3; 0 is none."
+)
+@click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
+@click.option("--no-run", is_flag=True, help="Store it; `patchrun run --pending` measures it later.")
+@click.option("--dry-run", is_flag=True, help="Say what it would take; store and run nothing.")
+@with_run_options
+@format_option("text", "json")
+@click.pass_obj
+def submit_command(
+    named: str | None,
+    source: str,
+    span: Span | None,
+    agent: str,
+    tiers: tuple[int, ...],
+    executor: str,
+    no_run: bool,
+    dry_run: bool,
+    jobs: int,
+    sandbox: str,
+    form: str,
+) -> int:
+    """Validate, store, run, evaluate, score and rank a patch."""
+    from patchrun.services import intake, tournament
+
+    arena = open_arena(named)
+    handins = intake.read(arena, source, span, agent)
+    for handin in handins:
+        arena.ladder.get(handin.span.last)
+        arena.baseline(handin.span.first)
+    if dry_run:
+        return _show_cost(arena, handins, form)
+    handed = [tournament.hand_in(arena, h.diff, h.span, h.agent, tiers) for h in handins]
+    for one in handed:
+        _announce(arena, one, form)
+    if not no_run:
+        ids = [one.attempt.id for one in handed]
+        try:
+            _measure(
+                arena, tournament.resume(arena, ids) + tournament.plan_waiting(arena, ids), jobs, sandbox
+            )
+        except SetupError as error:
+            click.echo(f"patchrun: stored, but it cannot run here: {error}", err=True)
+            click.echo("  It is pending: `patchrun sync REMOTE` brings it to a machine that can, "
+                       "`patchrun run --pending` measures it there.", err=True)  # fmt: skip
+    return _show_results(arena, [one.attempt.id for one in handed], form)
+
+
+def _announce(arena: Arena, handed: Handed, form: str) -> None:
+    """Findings of a submission that just came in, on standard error."""
+    from patchrun.faces import findings_view
+
+    attempt, validation = handed.attempt, handed.validation
+    state = "accepted" if attempt.accepted else "rejected"
+    known = "known already, " if handed.known else ""
+    click.echo(f"{attempt.id} {attempt.agent}, record {attempt.record}: {known}{state}", err=True)
+    if validation.findings and form == "text":
+        record = attempt.span.to_json()
+        text = findings_view.render(validation, record, attempt.track, "text", _sources(arena, validation))
+        click.echo(text, err=True)
+
+
+def _measure(arena: Arena, studies: Sequence[Study], jobs: int, sandbox: str) -> None:
+    """Run what the studies lack, with live progress on standard error."""
+    from patchrun.faces.live import watch
+    from patchrun.services.study import Options, run_study
+
+    for study in studies:
+        with watch(study) as live:
+            run_study(arena, study, Options(jobs, sandbox), live.on_progress, live.on_wait)
+
+
+def _show_results(arena: Arena, ids: Sequence[str], form: str) -> int:
+    """Print the outcome of submissions; 1 when one neither is valid nor waits."""
+    from patchrun.faces import tables
+    from patchrun.services import standings, tournament
+
+    everything = tournament.assess(arena)
+    chosen = [scored for scored in everything if scored.attempt.id in set(ids)]
+    if form == "json":
+        documents = [tables.show_document(scored.attempt, scored.score, scored.runs) for scored in chosen]
+        echo_json(documents[0] if len(documents) == 1 else documents)
+    else:
+        for scored in chosen:
+            click.echo(tables.show_text(scored.attempt, scored.score, scored.runs))
+        click.echo(standings.rank_lines(arena, everything, chosen))
+    return 0 if all(_passes(scored) for scored in chosen) else 1
+
+
+def _passes(scored: Scored) -> bool:
+    return scored.score.verdict in (None, "valid")
+
+
+def _show_cost(arena: Arena, handins: Sequence[Any], form: str) -> int:
+    from tabulate import tabulate
+
+    from patchrun.services import cost, tournament
+
+    validations = [tournament.validate(arena, handin.diff, handin.span) for handin in handins]
+    spans = [h.span for h, v in zip(handins, validations, strict=True) if v.accepted]
+    rows = cost.estimate(arena, spans)
+    if form == "json":
+        rejected = len(handins) - len(spans)
+        echo_json({"accepted": len(spans), "rejected": rejected, "studies": [row.to_json() for row in rows]})
+    else:
+        headers = ("record", "submissions", "runs", "training s", "about, wall s", "GPU-hours")
+        table = [
+            (r.record, r.submissions, r.runs, r.training_seconds, r.wall_seconds, r.gpu_hours) for r in rows
+        ]
+        click.echo(f"{len(spans)} of {len(handins)} would be accepted; nothing was stored.")
+        click.echo(tabulate(table, headers, floatfmt=".4g", missingval="unknown"))
+    return 0 if len(spans) == len(handins) else 1
+
+
+@click.command("run")
+@click.argument("ids", nargs=-1, metavar="[ID...]")
+@click.option("--pending", is_flag=True, help="Everything that waits.")
+@click.option(
+    "--seeds", help="`public`, or some of the track's public seeds (1,2): for trying, never counted."
+)
+@with_run_options
+@format_option("text", "json")
+@click.pass_obj
+def run_command(
+    named: str | None,
+    ids: tuple[str, ...],
+    pending: bool,
+    seeds: str | None,
+    jobs: int,
+    sandbox: str,
+    form: str,
+) -> int:
+    """Run what is missing of a study: safe to repeat, stop and resume."""
+    from patchrun.services import tournament
+
+    arena = open_arena(named)
+    if bool(ids) == pending:
+        raise UsageError("which submissions?", "name their ids, or say --pending")
+    chosen = (
+        [arena.attempt(name).id for name in ids] if ids else [a.id for a in arena.attempts() if a.accepted]
+    )
+    if seeds:
+        return _try_seeds(arena, chosen, seeds, jobs, sandbox, form)
+    studies = tournament.resume(arena, chosen) + tournament.plan_waiting(arena, chosen)
+    if not studies:
+        click.echo("nothing is missing", err=True)
+    _measure(arena, studies, jobs, sandbox)
+    return _show_results(arena, chosen, form)
+
+
+def _try_seeds(arena: Arena, ids: Sequence[str], seeds: str, jobs: int, sandbox: str, form: str) -> int:
+    """Run submissions on public seeds; the runs are shown and never counted."""
+    from patchrun.faces import tables
+    from patchrun.services import tournament
+
+    studies = tournament.plan_trial(arena, ids, seeds)
+    _measure(arena, studies, jobs, sandbox)
+    names = {study.id for study in studies}
+    runs = [run for run in arena.runs() if run.study in names]
+    if form == "json":
+        echo_json({"counted": False, "runs": [tables.run_document(run) for run in runs]})
+    else:
+        click.echo("On public seeds: for trying, these never count.")
+        click.echo(tables.runs_text(runs))
+    return 0 if all(run.exit == "ok" for run in runs) else 1
+
+
+@click.command("rerun")
+@click.argument("name", metavar="ID")
+@with_run_options
+@format_option("text", "json")
+@click.pass_obj
+def rerun_command(named: str | None, name: str, jobs: int, sandbox: str, form: str) -> int:
+    """Measure a submission again on new seeds; the new blocks add to the old ones."""
+    from patchrun.services import tournament
+
+    arena = open_arena(named)
+    attempt = arena.attempt(name)
+    _measure(arena, [tournament.plan_rerun(arena, attempt)], jobs, sandbox)
+    return _show_results(arena, [attempt.id], form)
+
+
+@click.command("status")
+@click.argument("name", metavar="[ID]", required=False)
+@format_option("text", "json")
+@click.pass_obj
+def status_command(named: str | None, name: str | None, form: str) -> int:
+    """What runs, what waits, what failed and why."""
+    from patchrun.faces import tables
+    from patchrun.services import standings
+
+    arena = open_arena(named)
+    wanted = arena.attempt(name).id if name else None
+    rows = standings.status(arena, wanted)
+    if form == "json":
+        echo_json({"track": arena.track.name, "rows": rows})
+    else:
+        click.echo(tables.status_text(rows))
+    return 0
+
+
+def _rule(named: str | None, name: str, ruling: str, reason: str, form: str) -> int:
+    from patchrun.services import tournament
+
+    arena = open_arena(named)
+    attempt = arena.attempt(name)
+    tournament.rule(arena, attempt, ruling, reason, getpass.getuser())
+    if form == "json":
+        echo_json({"id": attempt.id, "ruling": ruling, "reason": reason})
+    else:
+        click.echo(f"{attempt.id} is {ruling}: {reason}")
+    return 0
+
+
+@click.command("withdraw")
+@click.argument("name", metavar="ID")
+@click.option("--reason", default="by its maker", show_default=True)
+@format_option("text", "json")
+@click.pass_obj
+def withdraw_command(named: str | None, name: str, reason: str, form: str) -> int:
+    """Take your own submission back: it stays visible and no longer counts."""
+    return _rule(named, name, "withdrawn", reason, form)
+
+
+@click.command("disqualify")
+@click.argument("name", metavar="ID")
+@click.option("--reason", required=True)
+@format_option("text", "json")
+@click.pass_obj
+def disqualify_command(named: str | None, name: str, reason: str, form: str) -> int:
+    """Take a submission out, for all to see."""
+    return _rule(named, name, "disqualified", reason, form)

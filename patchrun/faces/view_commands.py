@@ -1,0 +1,136 @@
+"""Commands that show: leaderboard, versus, show, diff, log."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from patchrun.core.errors import UsageError
+from patchrun.faces.options import SetType, echo_json, format_option, open_arena
+
+
+@click.command("leaderboard")
+@click.option("--records", type=SetType(), help="Count these records only: 2-6,9.")
+@click.option(
+    "--pick", type=click.Choice(["last", "first", "best", "mean"]), default="last", show_default=True
+)
+@format_option("text", "json", "csv", "markdown")
+@click.pass_obj
+def leaderboard_command(named: str | None, records: tuple[int, ...] | None, pick: str, form: str) -> int:
+    """Agents ranked, with intervals, coverage and rating."""
+    from patchrun.faces import tables
+    from patchrun.services import standings
+
+    arena = open_arena(named)
+    for number in records or ():
+        arena.ladder.get(number)
+    found = standings.board(arena, records, pick)
+    if form == "json":
+        echo_json(tables.leaderboard_document(found, arena.track.name))
+    else:
+        click.echo(tables.render_leaderboard(found, form))
+    return 0
+
+
+@click.command("versus")
+@click.argument("a")
+@click.argument("b")
+@click.option("--records", type=SetType(), help="Count these records only: 2-6,9.")
+@click.option(
+    "--pick", type=click.Choice(["last", "first", "best", "mean"]), default="last", show_default=True
+)
+@format_option("text", "json")
+@click.pass_obj
+def versus_command(
+    named: str | None, a: str, b: str, records: tuple[int, ...] | None, pick: str, form: str
+) -> int:
+    """Two agents head to head: per record difference with interval, who wins, overall probability."""
+    from patchrun.faces import tables
+    from patchrun.services import standings
+
+    found = standings.versus(open_arena(named), a, b, records, pick)
+    if form == "json":
+        echo_json(tables.versus_document(found))
+    else:
+        click.echo(tables.versus_text(found))
+    return 0
+
+
+@click.command("show")
+@click.argument("name", metavar="ID")
+@format_option("text", "json")
+@click.pass_obj
+def show_command(named: str | None, name: str, form: str) -> int:
+    """One submission: verdict, runs, curves."""
+    from patchrun.faces import tables
+    from patchrun.services import tournament
+
+    arena = open_arena(named)
+    wanted = arena.attempt(name).id
+    one = next(scored for scored in tournament.assess(arena) if scored.attempt.id == wanted)
+    if form == "json":
+        echo_json(tables.show_document(one.attempt, one.score, one.runs))
+    else:
+        click.echo(tables.show_text(one.attempt, one.score, one.runs))
+    return 0 if one.score.verdict in (None, "valid") else 1
+
+
+@click.command("diff")
+@click.argument("name", metavar="ID")
+@click.option("--raw", is_flag=True, help="As handed in, byte for byte.")
+@format_option("text", "json")
+@click.pass_obj
+def diff_command(named: str | None, name: str, raw: bool, form: str) -> int:
+    """A submission's diff, in colour on a terminal."""
+    arena = open_arena(named)
+    attempt = arena.attempt(name)
+    handed = arena.diff(attempt.id)
+    if form == "json":
+        echo_json({"id": attempt.id, "accepted": attempt.accepted, "diff": handed.decode("utf-8", "replace")})
+    elif raw or not sys.stdout.isatty():
+        sys.stdout.buffer.write(handed)
+    else:
+        _print_coloured(handed.decode("utf-8", "replace"))
+    return 0
+
+
+def _print_coloured(diff: str) -> None:
+    from rich.console import Console
+    from rich.syntax import Syntax
+
+    Console().print(Syntax(diff, "diff", theme="ansi_dark", background_color="default", word_wrap=False))
+
+
+@click.command("log")
+@click.argument("name", metavar="ID")
+@click.option("--arm", help="baseline, human or submission (default: all).")
+@click.option("--block", type=click.IntRange(min=1), help="One block, counted from 1.")
+@format_option("text", "json")
+@click.pass_obj
+def log_command(named: str | None, name: str, arm: str | None, block: int | None, form: str) -> int:
+    """The logs of a submission's runs."""
+    from patchrun.services import tournament
+
+    arena = open_arena(named)
+    runs = [
+        run for run in tournament.stored_runs(arena, arena.attempt(name))
+        if arm in (None, run.kind, run.arm) and block in (None, run.block + 1)
+    ]  # fmt: skip
+    if not runs:
+        raise UsageError("no such run", "`patchrun show ID` lists the runs there are")
+    logs = [(run, arena.log(run).decode("utf-8", "replace")) for run in runs]
+    if form == "json":
+        echo_json(
+            [
+                {"arm": r.arm, "block": r.block, "seed": r.seed, "exit": r.exit, "log": text}
+                for r, text in logs
+            ]
+        )
+        return 0
+    for run, text in logs:
+        click.echo(
+            f"==> {run.kind} {run.arm}, block {run.block + 1}, seed {run.seed}: {run.exit} {run.reason}"
+        )
+        click.echo(text)
+    return 0

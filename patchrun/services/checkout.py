@@ -1,0 +1,128 @@
+"""What an agent gets, and how it comes back: a history-free copy of a baseline, and the diff of an edited one."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from patchrun.adapters import process
+from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, clean_environment
+from patchrun.adapters.store import Arena
+from patchrun.core.errors import UsageError
+from patchrun.core.selection import Span
+
+OURS = ("TASK.md", "hints")
+SKIPPED = {".git", "__pycache__", ".ruff_cache", ".mypy_cache", ".venv", *OURS}
+EPOCH = "2000-01-01T00:00:00+00:00"
+
+
+def checkout(arena: Arena, span: Span, target: Path, tiers: tuple[int, ...] = ()) -> None:
+    """Write baseline ``span.first`` to ``target`` as a repository of one commit, with TASK.md and hints beside.
+
+    Nothing of the arena goes along: no other object, no history, no address.
+
+    Raises:
+        UsageError: the target exists and is not empty, or the record has no such hint.
+    """
+    from patchrun.services import hints
+
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target} exists and is not empty", "name a new folder")
+    texts = hints.read(arena.track.name, span, tiers)
+    tree = arena.repo.tree_of(arena.baseline(span.first))
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        arena.repo.export(tree, target)
+        _commit_all(target)
+        (target / "TASK.md").write_text(task_page(arena, span, tiers), encoding="utf-8")
+        for name, text in texts.items():
+            (target / "hints").mkdir(exist_ok=True)
+            (target / "hints" / name).write_text(text, encoding="utf-8")
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
+
+
+def _commit_all(folder: Path) -> None:
+    """Make ``folder`` a repository with its files as the only commit; what patchrun adds is ignored."""
+    env = clean_environment() | {
+        "GIT_AUTHOR_NAME": PATCHRUN.name, "GIT_AUTHOR_EMAIL": PATCHRUN.email, "GIT_AUTHOR_DATE": EPOCH,
+        "GIT_COMMITTER_NAME": PATCHRUN.name, "GIT_COMMITTER_EMAIL": PATCHRUN.email, "GIT_COMMITTER_DATE": EPOCH,
+    }  # fmt: skip
+    steps = (
+        ["init", "--quiet", "--template=", "--initial-branch=main"],
+        ["add", "--force", "--all", "."],
+        ["commit", "--quiet", "--no-verify", "--message=baseline"],
+    )
+    for words in steps:
+        done = process.run(["git", *words], cwd=folder, env=env)
+        if not done.ok:
+            raise UsageError(f"git {words[0]} failed in {folder}: {done.errors}")
+    info = folder / ".git" / "info"
+    info.mkdir(exist_ok=True)
+    (info / "exclude").write_text("".join(f"/{name}\n" for name in OURS) + "__pycache__/\n")
+
+
+def task_page(arena: Arena, span: Span, tiers: tuple[int, ...]) -> str:
+    """TASK.md: the goal, the rules, the target, and how to check and hand in a patch."""
+    track = arena.track
+    hint_line = f"Hints (tier {', '.join(map(str, tiers))}) lie in `hints/`.\n" if tiers else ""
+    protected = "".join(f"- `{name}`\n" for name in track.edit.protected)
+    return f"""# Record {span} of track {track.name}
+
+{track.title}. {track.about}
+
+## Goal
+Change the code so that training reaches a mean validation loss of at most **{track.target.loss}** nats per token
+in as few {"CPU seconds" if track.clock.source == "cpu" else "wall seconds"} as possible. The score is the fraction of
+the speedup recovered that people found over this same baseline: 0 is the baseline's time, 1 is theirs.
+{hint_line}
+## Rules
+- Files that may change: {", ".join(f"`{path}`" for path in track.edit.paths)}
+- New files allowed: {", ".join(f"`{path}`" for path in track.edit.new_paths) or "none"}
+- These definitions must stay as they are:
+{protected}- Time and loss are taken by patchrun, outside the script, over {track.rule.blocks} blocks with seeds that
+  you do not know. What the script prints is for people.
+- A run may take {track.limits.wall_seconds:g} s of wall time and {track.limits.memory_mb} MiB of memory; no network.
+- The data is read through the script's own loader. Parameters are learned from it by gradient steps.
+
+## Check and hand in
+    patchrun validate DIFF --record {span}      # findings, nothing is stored
+    patchrun submit DIFF --record {span} --agent NAME
+
+A plain `git diff` in this folder is what is asked for.
+"""
+
+
+def diff_of_folder(arena: Arena, span: Span, folder: Path) -> bytes:
+    """The diff between baseline ``span.first`` and an edited checkout, made without trusting its ``.git``.
+
+    Raises:
+        UsageError: the folder holds no file of the baseline.
+    """
+    baseline = arena.repo.files(arena.baseline(span.first))
+    with tempfile.TemporaryDirectory(prefix="patchrun-diff-") as name:
+        scratch = GitRepo.init(Path(name) / "diff.git")
+        (scratch.path / "objects" / "info").mkdir(parents=True, exist_ok=True)
+        (scratch.path / "objects" / "info" / "alternates").write_text(f"{arena.repo.path / 'objects'}\n")
+        edited = _store_folder(scratch, folder)
+        if not set(edited) & set(baseline):
+            raise UsageError(f"{folder} holds none of the files of baseline {span.first}",
+                             "name an edited copy made by `patchrun checkout`")  # fmt: skip
+        return scratch.diff(arena.baseline(span.first), scratch.write_tree(edited))
+
+
+def _store_folder(repo: GitRepo, folder: Path) -> dict[str, tuple[str, str]]:
+    """Store the files of a folder, links as links; path -> (mode, blob id)."""
+    entries: dict[str, tuple[str, str]] = {}
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if SKIPPED & set(relative.parts):
+            continue
+        if path.is_symlink():
+            entries[relative.as_posix()] = ("120000", repo.write_blob(str(path.readlink()).encode()))
+        elif path.is_file():
+            mode = "100755" if path.stat().st_mode & 0o100 else "100644"
+            entries[relative.as_posix()] = (mode, repo.write_blob(path.read_bytes()))
+    return entries

@@ -1,0 +1,180 @@
+"""Is this machine fit for this arena's track, and is the arena's house in order?"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from patchrun.adapters import process
+from patchrun.adapters.gitrepo import clean_environment
+from patchrun.adapters.keys import load_key
+from patchrun.adapters.store import Arena
+from patchrun.core.errors import PatchrunError, SetupError
+from patchrun.core.selection import Span
+from patchrun.services import verify
+from patchrun.services.study import prepare_data
+
+OLDEST_GIT = (2, 36)
+FREE_BYTES = 2 * 1024**3
+LEFTOVER_SECONDS = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at: ``ok``, ``bad`` (the main job cannot run) or ``note``."""
+
+    name: str
+    state: Literal["ok", "bad", "note"]
+    seen: str
+    hint: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def examine(arena: Arena, span: Span | None = None, *, mend: bool = False) -> list[Check]:
+    """Look at everything the track needs here; a failing look is an answer."""
+    looks: list[Callable[[], Check]] = [
+        _look_at_git, _look_at_torch, _look_at_cpus, _look_at_ruff, lambda: _look_at_sandbox(arena),
+        lambda: _look_at_data(arena), lambda: _look_at_key(arena), lambda: _look_at_disk(arena),
+        lambda: _look_at_locks(arena, mend), lambda: _look_at_gpus(arena),
+    ]  # fmt: skip
+    if span:
+        looks.append(lambda: _look_at_record(arena, span))
+    return [_guard(look) for look in looks]
+
+
+def _guard(look: Callable[[], Check]) -> Check:
+    try:
+        return look()
+    except PatchrunError as error:
+        name = getattr(look, "__name__", "").removeprefix("_look_at_")
+        return Check(name if name.isidentifier() else "arena", "bad", error.message, error.hint)
+
+
+def _look_at_git() -> Check:
+    said = process.run(["git", "version"], env=clean_environment()).stdout.decode().split()[2]
+    version = tuple(int(part) for part in said.split(".")[:2])
+    fit = version >= OLDEST_GIT
+    return Check("git", "ok" if fit else "bad", said, "" if fit else "install git 2.36 or newer")
+
+
+def _look_at_torch() -> Check:
+    try:
+        return Check("torch", "ok", metadata.version("torch"))
+    except metadata.PackageNotFoundError:
+        return Check("torch", "bad", "not installed", "pip install torch")
+
+
+def _look_at_ruff() -> Check:
+    done = process.run([sys.executable, "-m", "ruff", "--version"])
+    return Check("ruff", "ok" if done.ok else "bad", done.stdout.decode().strip() or done.errors,
+                 "" if done.ok else "pip install ruff")  # fmt: skip
+
+
+def _look_at_cpus() -> Check:
+    cpus, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
+    busy = load > cpus
+    return Check("cpus", "note" if busy else "ok", f"{cpus} usable, load {load:.1f}",
+                 "times are noisier on a busy machine" if busy else "")  # fmt: skip
+
+
+def _look_at_sandbox(arena: Arena) -> Check:
+    from patchrun.adapters import sandbox
+
+    try:
+        return Check("sandbox", "ok", sandbox.describe())
+    except SetupError as error:
+        return Check("sandbox", "bad", error.message, error.hint)
+
+
+def _look_at_data(arena: Arena) -> Check:
+    if arena.track.data.source == "shards":
+        return Check("data", "note", "token shards that you bring", "see the track's README")
+    try:
+        found = prepare_data(arena)
+    except PatchrunError as error:
+        return Check("data", "bad", error.message, error.hint)
+    return Check("data", "ok", f"digests agree ({found.train_dir.parent.name[:12]})")
+
+
+def _look_at_key(arena: Arena) -> Check:
+    try:
+        load_key(arena.identity)
+    except SetupError as error:
+        return Check("key", "bad", error.message, error.hint)
+    return Check("key", "ok", "the owner's key is here")
+
+
+def _look_at_disk(arena: Arena) -> Check:
+    free = shutil.disk_usage(arena.folder).free
+    fit = free >= FREE_BYTES
+    return Check(
+        "disk", "ok" if fit else "bad", f"{free / 1e9:.1f} GB free", "" if fit else "make room: 2 GiB"
+    )
+
+
+def _look_at_locks(arena: Arena, mend: bool) -> Check:
+    stale, left = verify.stale_locks(arena), list(leftovers(arena))
+    if mend:
+        verify.remove_stale_locks(arena)
+        for path in left:
+            shutil.rmtree(path, ignore_errors=True)
+        return Check("locks", "ok", f"removed {len(stale)} stale locks, {len(left)} leftovers")
+    if stale:
+        return Check("locks", "bad", f"{len(stale)} stale locks", "patchrun doctor --mend removes them")
+    hint = "patchrun doctor --mend removes them" if left else ""
+    return Check(
+        "locks", "note" if left else "ok", f"no stale lock, {len(left)} leftovers of dead runs", hint
+    )
+
+
+def _look_at_gpus(arena: Arena) -> Check:
+    needed = arena.track.hardware.gpus
+    if not needed:
+        return Check("gpus", "ok", "none needed")
+    if not shutil.which("nvidia-smi"):
+        return Check("gpus", "bad", "no NVIDIA driver", f"track {arena.track.name} needs {needed} GPUs: "
+                     "`patchrun sync REMOTE` brings submissions to a machine that has them")  # fmt: skip
+    said = (
+        process.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]).stdout.decode().split("\n")
+    )
+    names = [name for name in said if name.strip()]
+    return Check(
+        "gpus", "ok" if len(names) >= needed else "note", f"{len(names)}: {', '.join(sorted(set(names)))}"
+    )
+
+
+def _look_at_record(arena: Arena, span: Span) -> Check:
+    human = arena.human(span.last)
+    seen = f"baseline {arena.baseline(span.first)[:12]}, human {human[:12] if human else 'none'}"
+    return Check(f"record {span}", "ok" if human else "note", seen)
+
+
+def leftovers(arena: Arena) -> Iterator[Path]:
+    """Scratch folders that dead runs left more than a day ago."""
+    limit = time.time() - LEFTOVER_SECONDS
+    scratch = arena.folder / "scratch"
+    return (path for path in scratch.glob("*") if path.stat().st_mtime < limit)
+
+
+def pack(arena: Arena) -> tuple[int, int]:
+    """Pack refs and objects, delete leftovers; bytes before and after."""
+    before = _size(arena.repo.path)
+    arena.repo.git("pack-refs", "--all")
+    arena.repo.git("gc", "--quiet", "--prune=1.day.ago")
+    for path in leftovers(arena):
+        shutil.rmtree(path, ignore_errors=True)
+    return before, _size(arena.repo.path)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+

@@ -1,0 +1,94 @@
+"""What a user may hand in: a diff file, standard input, an edited checkout, or a predictions file."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from patchrun.adapters.store import Arena
+from patchrun.core.errors import UnreadableDiff, UsageError
+from patchrun.core.selection import Span, parse_span
+from patchrun.services.checkout import diff_of_folder
+
+PREDICTIONS = (".jsonl", ".ndjson")
+
+
+@dataclass(frozen=True)
+class HandIn:
+    """One diff with the record it is for and the agent who made it."""
+
+    diff: bytes
+    span: Span
+    agent: str
+
+
+class _Prediction(msgspec.Struct, forbid_unknown_fields=True):
+    """One line of a predictions file; ``patch`` is the diff itself."""
+
+    record: int | str
+    agent: str
+    patch: str
+
+
+def read(arena: Arena, source: str, span: Span | None, agent: str) -> list[HandIn]:
+    """Everything that ``source`` hands in, checked as a whole before anything is stored.
+
+    Raises:
+        UsageError: the source is absent, its record is not named, or a line of a predictions file is wrong.
+    """
+    if source.endswith(PREDICTIONS):
+        return _read_predictions(Path(source), span)
+    if span is None:
+        raise UsageError("which record is it for?", "say --record N")
+    return [HandIn(read_diff(arena, source, span), span, agent)]
+
+
+def read_diff(arena: Arena, source: str, span: Span) -> bytes:
+    """The bytes of a diff file, of standard input (``-``), or the diff of an edited checkout."""
+    path = Path(source)
+    if source != "-" and path.is_dir():
+        diff = diff_of_folder(arena, span, path)
+        if not diff:
+            raise UnreadableDiff(f"{source} does not differ from baseline {span.first}", "edit it first")
+        return diff
+    limit = arena.track.limits.diff_kb * 1024 + 1
+    try:
+        if source == "-":
+            return sys.stdin.buffer.read(limit)
+        with path.open("rb") as file:
+            return file.read(limit)
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {source}: {error.strerror}", "name a diff file, a checkout, or -"
+        ) from None
+
+
+def _read_predictions(path: Path, span: Span | None) -> list[HandIn]:
+    if span is not None:
+        raise UsageError("a predictions file names its records itself", "leave --record out")
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    found = [_read_prediction(path, number, line) for number, line in numbered]
+    if not found:
+        raise UsageError(
+            f"{path} has no predictions", 'one a line: {"record": 5, "agent": "me", "patch": "diff ..."}'
+        )
+    return found
+
+
+def _read_prediction(path: Path, number: int, line: bytes) -> HandIn:
+    try:
+        entry = msgspec.json.decode(line, type=_Prediction)
+        span = parse_span(str(entry.record))
+        return HandIn(entry.patch.encode("utf-8", "surrogatepass"), span, entry.agent)
+    except (msgspec.MsgspecError, UsageError, UnicodeError) as error:
+        text = str(error).splitlines()[0]
+        raise UsageError(
+            f"{path}:{number}: not a prediction: {text}", "nothing was stored; mend it and repeat"
+        ) from None

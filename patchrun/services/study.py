@@ -1,0 +1,143 @@
+"""Run what is missing of a study: blocks of all its arms, each block on one pinned CPU, each run stored at once."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from patchrun.adapters import corpus
+from patchrun.adapters.corpus import Corpus
+from patchrun.adapters.store import Arena, cache_home
+from patchrun.core import plan
+from patchrun.core.errors import UsageError
+from patchrun.core.results import Arm, Run, Slot, Study
+from patchrun.services.runner import Event, SlotRequest, train_slot
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One thing that happened: ``event`` of a run in training, or ``run`` when it was stored."""
+
+    study: Study
+    arm: Arm
+    slot: Slot
+    event: Event | None = None
+    run: Run | None = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How runs are made: ``jobs`` blocks at once, each pinned to a CPU of its own; ``sandbox`` by name."""
+
+    jobs: int = 1
+    sandbox: str = "default"
+
+
+def prepare_data(arena: Arena) -> Corpus:
+    """The corpus of the arena's track, verified; downloads it when it is not cached."""
+    spec = arena.track.data
+    folder = arena.track_folder() if spec.source == "folder" else None
+    return corpus.prepare(spec, cache_home(), folder)
+
+
+def run_study(
+    arena: Arena,
+    study: Study,
+    options: Options = Options(),
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    on_wait: Callable[[], None] = lambda: None,
+) -> None:
+    """Store the plan, then train every slot that has no run yet; safe to repeat, stop and resume.
+
+    Raises:
+        SetupError: this machine lacks what the track needs.
+        UsageError: more jobs than CPUs.
+    """
+    cpus = sorted(os.sched_getaffinity(0))
+    if not 1 <= options.jobs <= len(cpus):
+        raise UsageError(f"{options.jobs} jobs on {len(cpus)} CPUs", f"choose --jobs 1..{len(cpus)}")
+    data = prepare_data(arena)
+    arena.add_study(study)
+    with arena.lock(study.id, on_wait):
+        _Work(arena, study, options, data, on_progress, cpus[: options.jobs]).run()
+
+
+class _Work:
+    """The blocks of one study, handed to one thread a CPU."""
+
+    def __init__(
+        self,
+        arena: Arena,
+        study: Study,
+        options: Options,
+        data: Corpus,
+        on_progress: Callable[[Progress], None],
+        cpus: list[int],
+    ) -> None:
+        self.arena, self.study, self.options, self.data = arena, study, options, data
+        self.on_progress = on_progress
+        self.cpus: queue.Queue[int] = queue.Queue()
+        for cpu in cpus:
+            self.cpus.put(cpu)
+        self.stop = threading.Event()
+        self.evaluation_seconds: float | None = None
+
+    def run(self) -> None:
+        blocks = plan.missing(self.study, self.arena.slots(self.study.id))
+        with ThreadPoolExecutor(self.options.jobs) as pool:
+            futures = [pool.submit(self._run_block, block) for block in blocks]
+            try:
+                for future in futures:
+                    future.result()
+            except BaseException:
+                self.stop.set()
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _run_block(self, block: int) -> None:
+        cpu = self.cpus.get()
+        try:
+            stored = self.arena.slots(self.study.id)
+            for arm, slot in plan.slots(self.study, block):
+                name = f"{arm.name}/{self.study.id}-{slot.name}"
+                if name not in stored and not self.stop.is_set():
+                    self._run_slot(arm, slot, cpu)
+        finally:
+            self.cpus.put(cpu)
+
+    def _run_slot(self, arm: Arm, slot: Slot, cpu: int) -> None:
+        with self.arena.scratch() as scratch:
+            code = scratch / "code"
+            self.arena.repo.export(arm.tree, code)
+            request = self._request(arm, slot, cpu, code, scratch)
+            run, log = train_slot(request, lambda event: self._tell(arm, slot, event=event))
+        if self.stop.is_set():
+            return
+        if arm.kind == "baseline" and run.evaluation_seconds:
+            self.evaluation_seconds = run.evaluation_seconds
+        self.arena.add_run(run, log)
+        self._tell(arm, slot, run=run)
+
+    def _request(self, arm: Arm, slot: Slot, cpu: int, code: Path, scratch: Path) -> SlotRequest:
+        return SlotRequest(
+            track=self.arena.track,
+            arm=arm,
+            study=self.study.id,
+            record=self.study.record,
+            slot=slot,
+            code_dir=code,
+            corpus=self.data,
+            scratch=scratch,
+            cpu=cpu,
+            check_start=slot.block == 0,
+            baseline_evaluation_seconds=self.evaluation_seconds,
+            sandbox=self.options.sandbox,
+        )
+
+    def _tell(self, arm: Arm, slot: Slot, event: Event | None = None, run: Run | None = None) -> None:
+        self.on_progress(Progress(self.study, arm, slot, event, run))

@@ -1,0 +1,292 @@
+"""The main job: a diff goes in, a study is planned and run, a scored submission comes out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from patchrun.adapters.gitrepo import Author
+from patchrun.adapters.keys import load_key
+from patchrun.adapters.store import Arena, group_by_study
+from patchrun.core import plan, scoring
+from patchrun.core.errors import UsageError
+from patchrun.core.results import Arm, Attempt, Ruling, Run, Study, content_id
+from patchrun.core.scoring import Score
+from patchrun.core.selection import Span
+from patchrun.services import validator
+from patchrun.services.validator import Validation
+
+
+@dataclass(frozen=True)
+class Handed:
+    """A diff that was handed in; ``known`` when the same content had been handed in before."""
+
+    attempt: Attempt
+    validation: Validation
+    known: bool
+
+
+@dataclass(frozen=True)
+class Scored:
+    """An attempt with its score, the study that it rests on (all generations pooled) and its runs."""
+
+    attempt: Attempt
+    score: Score
+    study: Study | None
+    runs: tuple[Run, ...]
+    ruling: Ruling | None
+
+
+def now() -> str:
+    """The time as ISO 8601 in UTC, to the microsecond: it orders an agent's attempts."""
+    return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="microseconds")
+
+
+def validate(arena: Arena, diff: bytes, span: Span) -> Validation:
+    """Findings on a diff against the baseline of ``span``; nothing is stored under a ref."""
+    arena.ladder.get(span.last)
+    return validator.validate(arena.repo, arena.track, arena.baseline(span.first), diff)
+
+
+def hand_in(arena: Arena, diff: bytes, span: Span, agent: str, tiers: tuple[int, ...] = ()) -> Handed:
+    """Validate a diff and keep it as an attempt, and as a submission if it was accepted.
+
+    Raises:
+        UsageError: no such record, or a name git cannot keep.
+        UnreadableDiff: the bytes are not a diff; nothing is stored.
+    """
+    author = Author(agent, f"{content_id(agent)[:12]}@agents.patchrun.invalid")
+    validation = validate(arena, diff, span)
+    attempt = _describe(arena, validation, diff, span, agent, tiers)
+    submission = _commit(arena, attempt, validation, author) if validation.accepted else None
+    fresh = arena.add_attempt(attempt, diff, submission)
+    return Handed(attempt if fresh else arena.attempt(attempt.id), validation, known=not fresh)
+
+
+def _describe(
+    arena: Arena, validation: Validation, diff: bytes, span: Span, agent: str, tiers: tuple[int, ...]
+) -> Attempt:
+    baseline = arena.baseline(span.first)
+    content = validation.tree if validation.accepted else content_id(diff.hex())
+    identity = (arena.track.digest, span, tiers, arena.repo.tree_of(baseline), content, agent)
+    earlier = [a for a in arena.attempts() if a.agent == agent and a.record == str(span)]
+    return Attempt(
+        id=content_id(*identity),
+        track=arena.track.name,
+        track_digest=arena.track.digest,
+        record=str(span),
+        agent=agent,
+        hint_tiers=tiers,
+        accepted=validation.accepted,
+        patch_id=validation.patch_id,
+        baseline_commit=baseline,
+        patched_tree=validation.tree or "",
+        ast_digest=validation.ast_digest,
+        created=now(),
+        sequence=len(earlier) + 1,
+        findings=tuple(validation.findings),
+    )
+
+
+def _commit(arena: Arena, attempt: Attempt, validation: Validation, author: Author) -> str:
+    tiers = ",".join(str(tier) for tier in attempt.hint_tiers) or "0"
+    message = (
+        f"{attempt.agent}: record {attempt.record}, attempt {attempt.sequence}\n\n"
+        f"Agent: {attempt.agent}\nRecord: {attempt.record}\nTrack: {attempt.track}\n"
+        f"Hint-tiers: {tiers}\nPatch-id: {attempt.patch_id}\nSubmission: {attempt.id}\n"
+    )
+    assert validation.tree
+    return arena.repo.commit(validation.tree, [attempt.baseline_commit], message, author, attempt.created)
+
+
+def waiting(arena: Arena, ids: Iterable[str] | None = None) -> list[Attempt]:
+    """Accepted attempts under the present track that no study covers, oldest first."""
+    withdrawn = {ruling.submission for ruling in arena.rulings()}
+    studies = arena.studies()
+    chosen = None if ids is None else set(ids)
+    return [
+        attempt for attempt in arena.attempts()
+        if attempt.accepted and attempt.track_digest == arena.track.digest and attempt.id not in withdrawn
+        and (chosen is None or attempt.id in chosen)
+        and not any(_covers(study, attempt) for study in studies)
+    ]  # fmt: skip
+
+
+def _covers(study: Study, attempt: Attempt) -> bool:
+    return (
+        study.seed_source == "scoring"
+        and study.track_digest == attempt.track_digest
+        and plan.find_arm(study, attempt.record, attempt.ast_digest) is not None
+    )
+
+
+def plan_studies(
+    arena: Arena, attempts: Sequence[Attempt], *, generation: int = 0, public_seeds: Sequence[int] = ()
+) -> list[Study]:
+    """One study a record for the attempts, which share its baseline and human runs; nothing is stored.
+
+    ``public_seeds`` makes studies for trying: shown, never counted.
+
+    Raises:
+        SetupError: scoring seeds are asked for and the owner's key is not here.
+    """
+    records: dict[str, dict[str, Attempt]] = {}
+    for attempt in attempts:
+        records.setdefault(attempt.record, {}).setdefault(attempt.ast_digest, attempt)
+    return [
+        _plan(arena, list(by_code.values()), generation, tuple(public_seeds)) for by_code in records.values()
+    ]
+
+
+def plan_waiting(arena: Arena, ids: Iterable[str] | None = None) -> list[Study]:
+    """The studies that submissions without one need; those to one record share it."""
+    return plan_studies(arena, waiting(arena, ids))
+
+
+def resume(arena: Arena, ids: Iterable[str]) -> list[Study]:
+    """Stored studies of these submissions that still lack runs."""
+    chosen = set(ids)
+    attempts = [attempt for attempt in arena.attempts() if attempt.accepted and attempt.id in chosen]
+    runs = group_by_study(arena.runs())
+    return [
+        study for study in arena.studies()
+        if any(_covers(study, attempt) for attempt in attempts)
+        and plan.missing(study, _names(runs.get(study.id, [])))
+    ]  # fmt: skip
+
+
+def plan_trial(arena: Arena, ids: Iterable[str], seeds: str) -> list[Study]:
+    """Studies on public seeds (``public`` for all, or some of them as ``1,2``): shown, never counted.
+
+    Raises:
+        UsageError: a seed is not one of the track's public seeds.
+    """
+    public = arena.track.seeds.public
+    words = [word.strip() for word in seeds.split(",")]
+    chosen = public if seeds == "public" else tuple(int(word) for word in words if word.isdecimal())
+    if not set(chosen) <= set(public) or (seeds != "public" and len(chosen) != len(words)):
+        known = ",".join(map(str, public))
+        raise UsageError(
+            f"not public seeds of track {arena.track.name}: {seeds}", f"choose from {known}, or `public`"
+        )
+    wanted = set(ids)
+    return plan_studies(
+        arena, [a for a in arena.attempts() if a.id in wanted and a.accepted], public_seeds=chosen
+    )
+
+
+def _plan(arena: Arena, attempts: list[Attempt], generation: int, public: tuple[int, ...]) -> Study:
+    span = attempts[0].span
+    arms = (*reference_arms(arena, span), *(_submission_arm(arena, attempt) for attempt in attempts))
+    source = "public" if public else "scoring"
+    name = plan.study_id(arena.track.digest, str(span), arms, generation, source + str(public or ""))
+    seeds = public or plan.derive_seeds(load_key(arena.identity), name, arena.track.rule.blocks)
+    return Study(
+        id=name,
+        track=arena.track.name,
+        track_digest=arena.track.digest,
+        record=str(span),
+        generation=generation,
+        arms=arms,
+        seeds=seeds,
+        seed_source=source,
+        created=now(),
+    )
+
+
+def reference_arms(arena: Arena, span: Span) -> tuple[Arm, ...]:
+    """The baseline arm of a span and, where the record has one, its human arm."""
+    found = [(f"b{span.first}", "baseline", arena.baseline(span.first))]
+    if human := arena.human(span.last):
+        found.append((f"h{span.last}", "human", human))
+    return tuple(
+        Arm(name=name, kind=kind, commit=commit, tree=(tree := arena.repo.tree_of(commit)), ast_digest=tree)
+        for name, kind, commit in found
+    )
+
+
+def _submission_arm(arena: Arena, attempt: Attempt) -> Arm:
+    return Arm(
+        name=attempt.id,
+        kind="submission",
+        commit=arena.submission(attempt.id),
+        tree=attempt.patched_tree,
+        ast_digest=attempt.ast_digest,
+    )
+
+
+def plan_rerun(arena: Arena, attempt: Attempt) -> Study:
+    """The next generation of a submission's study: the same arms on new seeds, blocks that add to the old ones.
+
+    Raises:
+        UsageError: the submission was rejected, or nothing was measured yet.
+    """
+    if not attempt.accepted:
+        raise UsageError(
+            f"{attempt.id} was rejected: there is nothing to measure", "`patchrun show` says why"
+        )
+    generations = [study.generation for study in arena.studies() if _covers(study, attempt)]
+    if not generations:
+        raise UsageError(f"{attempt.id} has no study yet", f"measure it first: `patchrun run {attempt.id}`")
+    return plan_studies(arena, [attempt], generation=max(generations) + 1)[0]
+
+
+def assess(arena: Arena, *, remeasured: bool = False) -> list[Scored]:
+    """Every attempt with its score, computed anew from the stored runs.
+
+    ``remeasured`` leaves the first study of each submission out: what remains was measured on seeds drawn after
+    a choice among attempts could be made.
+    """
+    studies = [study for study in arena.studies() if study.seed_source == "scoring"]
+    if remeasured:
+        studies = [study for study in studies if study.generation > 0]
+    runs = group_by_study(arena.runs())
+    rulings = {ruling.submission: ruling for ruling in arena.rulings()}
+    return [_assess(arena, attempt, studies, runs, rulings.get(attempt.id)) for attempt in arena.attempts()]
+
+
+def _assess(
+    arena: Arena,
+    attempt: Attempt,
+    studies: Sequence[Study],
+    runs: dict[str, list[Run]],
+    ruling: Ruling | None,
+) -> Scored:
+    if not attempt.accepted:
+        return Scored(attempt, scoring.score_rejected(arena.track, attempt), None, (), ruling)
+    stale = attempt.track_digest != arena.track.digest
+    covering = sorted((s for s in studies if _covers(s, attempt)), key=lambda s: (s.generation, s.created))
+    if not covering:
+        score = scoring.score(arena.track, None, (), attempt.id, stale=stale, ruling=ruling)
+        return Scored(attempt, score, None, (), ruling)
+    complete = [study for study in covering if not plan.missing(study, _names(runs.get(study.id, [])))]
+    counted = complete or covering[:1]
+    study, pooled = plan.pool(counted, [runs.get(study.id, []) for study in counted], attempt.ast_digest)
+    score = scoring.score(arena.track, study, pooled, study.arms[-1].name, stale=stale, ruling=ruling)
+    return Scored(attempt, score, study, tuple(pooled), ruling)
+
+
+def _names(runs: Iterable[Run]) -> set[str]:
+    return {f"{run.arm}/{run.study}-{run.slot.name}" for run in runs}
+
+
+def rule(arena: Arena, attempt: Attempt, ruling: str, reason: str, by: str) -> Ruling:
+    """Withdraw or disqualify a submission, for all to see, with the reason."""
+    if not reason.strip():
+        raise UsageError("a reason is needed", "say what was seen: --reason TEXT")
+    value = Ruling(submission=attempt.id, ruling=ruling, reason=reason, by=by, created=now())
+    arena.add_ruling(value)
+    return value
+
+
+def stored_runs(arena: Arena, attempt: Attempt) -> list[Run]:
+    """The runs of every study of a submission, as they were stored: its own and the reference arms'."""
+    runs = group_by_study(arena.runs())
+    found: list[Run] = []
+    for study in arena.studies():
+        arm = plan.find_arm(study, attempt.record, attempt.ast_digest)
+        if arm:
+            found += [run for run in runs.get(study.id, []) if run.kind != "submission" or run.arm == arm.name]
+    return found

@@ -1,0 +1,165 @@
+"""Is the arena whole? Objects, names against contents, ids against what they are made of, stale locks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from patchrun.adapters.store import (
+    ATTEMPTS,
+    EXTRA,
+    RUNS,
+    STUDIES,
+    SUBMISSIONS,
+    VERDICTS,
+    Arena,
+    run_name,
+)  # fmt: skip
+from patchrun.core import results
+from patchrun.core.errors import ArenaError, PatchrunError
+from patchrun.core.results import Attempt, Ruling, Run, Study, content_id
+
+STALE_LOCK_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Report:
+    """How many refs were looked at, and every problem in words."""
+
+    refs: int
+    problems: tuple[str, ...]
+
+
+def verify(arena: Arena) -> Report:
+    """Check every object and every result; damage is an answer, not an exception."""
+    problems = [f"git fsck: {line}" for line in _fsck(arena)]
+    refs = arena.repo.refs("refs/patchrun/")
+    problems += problems_of(arena, refs, refs)
+    problems += [f"stale lock: {path}" for path in stale_locks(arena)]
+    return Report(len(arena.repo.refs()), tuple(problems))
+
+
+def _fsck(arena: Arena) -> list[str]:
+    done = arena.repo.git("fsck", "--full", "--strict", "--no-dangling", "--no-progress", check=False)
+    return (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
+
+
+def stale_locks(arena: Arena) -> list[Path]:
+    """Ref and packed-refs locks older than ten minutes: no git command holds one that long."""
+    limit = time.time() - STALE_LOCK_SECONDS
+    paths = [*arena.repo.path.glob("*.lock"), *(arena.repo.path / "refs").rglob("*.lock")]
+    return sorted(path for path in paths if path.stat().st_mtime < limit)
+
+
+def remove_stale_locks(arena: Arena) -> list[Path]:
+    """Delete the locks that dead owners left; the list of those deleted."""
+    found = stale_locks(arena)
+    for path in found:
+        path.unlink(missing_ok=True)
+    return found
+
+
+def check_refs(arena: Arena, refs: Mapping[str, str], known: Mapping[str, str]) -> None:
+    """ArenaError naming what does not verify among ``refs`` (name -> commit)."""
+    problems = problems_of(arena, refs, known)
+    if problems:
+        raise ArenaError("not taken over, since it does not verify:\n" + "\n".join(problems))
+
+
+def problems_of(arena: Arena, refs: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
+    """What is wrong with each ref: unreadable content, a name that does not fit it, an id that does not follow."""
+    problems = []
+    for prefix, check in _CHECKS.items():
+        own = {name: commit for name, commit in refs.items() if name.startswith(prefix)}
+        file = _FILES[prefix]
+        blobs = arena.repo.read_many(f"{commit}:{file}" if file else commit for commit in own.values())
+        for (name, commit), data in zip(own.items(), blobs, strict=True):
+            try:
+                if data is None:
+                    raise ArenaError(f"holds no {file}")
+                check(arena, name, commit, data, known)
+            except (PatchrunError, msgspec.MsgspecError, ValueError) as error:
+                problems.append(f"{name}: {error}")
+    return problems
+
+
+def _require(holds: bool, problem: str) -> None:
+    if not holds:
+        raise ArenaError(problem)
+
+
+def _check_attempt(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
+    attempt = results.decode(data, Attempt, name)
+    diff = arena.repo.read(f"{commit}:patch.diff")
+    content = attempt.patched_tree if attempt.accepted else content_id(diff.hex())
+    baseline = arena.repo.tree_of(attempt.baseline_commit)
+    parts = (attempt.track_digest, attempt.record, attempt.hint_tiers, baseline, content, attempt.agent)
+    _require(name == ATTEMPTS + attempt.id, f"named {attempt.id} inside")
+    _require(attempt.id == content_id(*parts), "its id does not follow from its content")
+    _require(arena.baseline(attempt.span.first) == attempt.baseline_commit, "made on another baseline")
+    _require(
+        attempt.accepted == (SUBMISSIONS + attempt.id in known), "accepted, but its submission is absent"
+    )
+    if attempt.accepted:
+        applied = arena.repo.apply(baseline, diff)
+        _require(applied.tree == attempt.patched_tree, "its diff does not give its tree")
+
+
+def _check_submission(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
+    attempt_ref = ATTEMPTS + name.removeprefix(SUBMISSIONS)
+    _require(attempt_ref in known, "has no attempt")
+    attempt = results.decode(arena.repo.read(f"{known[attempt_ref]}:attempt.json"), Attempt, attempt_ref)
+    head = data.decode("utf-8", "replace").split("\n\n", 1)[0].splitlines()
+    _require(f"tree {attempt.patched_tree}" in head, "its tree is not the one that was validated")
+    _require(f"parent {attempt.baseline_commit}" in head, "its parent is not its baseline")
+
+
+def _check_study(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
+    study = results.decode(data, Study, name)
+    _require(name == STUDIES + study.id, f"named {study.id} inside")
+    for arm in study.arms:
+        _require(
+            arena.repo.tree_of(arm.commit) == arm.tree, f"arm {arm.name} has another tree than its commit"
+        )
+
+
+def _check_run(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
+    run = results.decode(data, Run, name)
+    _require(name == RUNS + run_name(run), f"named {run_name(run)} inside")
+    _require(STUDIES + run.study in known, f"its study {run.study} is absent")
+    study = results.decode(arena.repo.read(f"{known[STUDIES + run.study]}:study.json"), Study, run.study)
+    arm = next((arm for arm in study.arms if arm.name == run.arm), None)
+    _require(arm is not None and arm.tree == run.tree, "trained another tree than its study plans")
+    _require(run.block < study.blocks and study.seeds[run.block] == run.seed, "not a slot of its study")
+
+
+def _check_extra(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
+    run = results.decode(data, Run, name)
+    _require(name.startswith(EXTRA + run_name(run)), f"named {run_name(run)} inside")
+
+
+def _check_ruling(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
+    ruling = results.decode(data, Ruling, name)
+    _require(name.startswith(f"{VERDICTS}{ruling.submission}/"), f"about {ruling.submission} inside")
+
+
+_CHECKS = {
+    ATTEMPTS: _check_attempt,
+    SUBMISSIONS: _check_submission,
+    STUDIES: _check_study,
+    RUNS: _check_run,
+    EXTRA: _check_extra,
+    VERDICTS: _check_ruling,
+}
+_FILES = {
+    ATTEMPTS: "attempt.json",
+    SUBMISSIONS: "",
+    STUDIES: "study.json",
+    RUNS: "run.json",
+    EXTRA: "run.json",
+    VERDICTS: "ruling.json",
+}

@@ -1,0 +1,187 @@
+"""The one place that talks to git, against real git."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from patchrun.adapters import process
+from patchrun.adapters.gitrepo import PATCHRUN, Author, GitRepo, RefExists, clean_environment
+from patchrun.core.errors import ArenaError
+
+WHEN = "2026-01-02T03:04:05+00:00"
+DIFF = b"""\
+diff --git a/a.py b/a.py
+--- a/a.py
++++ b/a.py
+@@ -1,3 +1,3 @@
+ one
+-two
++zwei
+ three
+"""
+
+
+@pytest.fixture
+def tree(repo: GitRepo) -> str:
+    return repo.store_files({"a.py": b"one\ntwo\nthree\n", "sub/b c.txt": b"\0binary\n", "run.sh": b"x\n"}, ["run.sh"])
+
+
+def test_trees_and_blobs_come_back_as_stored(repo: GitRepo, tree: str) -> None:
+    files = repo.files(tree)
+    assert {path: entry.mode for path, entry in files.items()} == {
+        "a.py": "100644", "run.sh": "100755", "sub/b c.txt": "100644",
+    }  # fmt: skip
+    assert repo.read(files["sub/b c.txt"].oid) == b"\0binary\n"
+    assert repo.read(f"{tree}:sub/b c.txt") == b"\0binary\n"
+
+
+def test_read_many_keeps_order_and_says_what_is_absent(repo: GitRepo, tree: str) -> None:
+    assert repo.read_many([f"{tree}:run.sh", f"{tree}:none", f"{tree}:a.py", "0" * 40]) == [
+        b"x\n", None, b"one\ntwo\nthree\n", None,
+    ]  # fmt: skip
+    assert repo.read_many([]) == []
+
+
+def test_reading_what_is_absent_is_an_error(repo: GitRepo) -> None:
+    with pytest.raises(ArenaError, match="has no refs/heads/none"):
+        repo.read("refs/heads/none")
+    with pytest.raises(ArenaError, match="has no refs/heads/none"):
+        repo.resolve("refs/heads/none")
+
+
+def test_apply_gives_the_patched_tree(repo: GitRepo, tree: str) -> None:
+    applied = repo.apply(tree, DIFF)
+    assert applied.tree and not applied.refusal and applied.offsets == ()
+    assert repo.read(f"{applied.tree}:a.py") == b"one\nzwei\nthree\n"
+    assert [(c.path, c.status) for c in repo.changes(tree, applied.tree)] == [("a.py", "M")]
+
+
+def test_apply_refuses_in_gits_words(repo: GitRepo, tree: str) -> None:
+    applied = repo.apply(tree, DIFF.replace(b"-two", b"-drei"))
+    assert applied.tree is None
+    assert "patch failed: a.py:1" in applied.refusal and "patch does not apply" in applied.refusal
+
+
+def test_apply_reports_offsets(repo: GitRepo) -> None:
+    tree = repo.store_files({"a.py": b"zero\nnil\n" + b"one\ntwo\nthree\n"})
+    applied = repo.apply(tree, DIFF.replace(b"@@ -1,3 +1,3 @@", b"@@ -2,3 +2,3 @@"))
+    assert applied.tree
+    assert applied.offsets == ("Hunk #1 succeeded at 3 (offset 1 line).",)
+
+
+def test_diff_applies_back(repo: GitRepo, tree: str) -> None:
+    other = repo.store_files({"a.py": b"one\ntwo\nthree", "new/c.bin": b"\0\1\2"})
+    assert repo.apply(tree, repo.diff(tree, other)).tree == other
+
+
+def test_changes_see_every_kind(repo: GitRepo, tree: str) -> None:
+    files = {path: (entry.mode, entry.oid) for path, entry in repo.files(tree).items()}
+    target = repo.write_blob(b"/etc/passwd")
+    files["a.py"] = ("120000", target)
+    files["run.sh"] = ("100644", files["run.sh"][1])
+    files["naïve\tname"] = ("100644", target)
+    del files["sub/b c.txt"]
+    found = {c.path: (c.status, c.new_mode) for c in repo.changes(tree, repo.write_tree(files))}
+    assert found == {
+        "a.py": ("T", "120000"), "run.sh": ("M", "100644"), "naïve\tname": ("A", "100644"),
+        "sub/b c.txt": ("D", "000000"),
+    }  # fmt: skip
+
+
+def test_commits_are_the_same_for_the_same_words(repo: GitRepo, tree: str) -> None:
+    first = repo.commit(tree, [], "words\n", Author("Ada", "ada@example.invalid"), WHEN)
+    assert first == repo.commit(tree, [], "words\n", Author("Ada", "ada@example.invalid"), WHEN)
+    assert repo.tree_of(first) == tree
+    found = repo.python.commit(first)
+    assert (found.author.name, found.committer.name) == ("Ada", "patchrun")
+    assert found.authored_datetime.isoformat() == WHEN
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a<b>", "two\nlines", "nul\0"])
+def test_names_git_cannot_keep_are_refused(name: str) -> None:
+    with pytest.raises(ArenaError, match="not a name"):
+        Author(name, "x@example.invalid")
+
+
+def test_refs_are_created_all_or_none(repo: GitRepo, tree: str) -> None:
+    commit = repo.commit(tree, [], "c\n", PATCHRUN, WHEN)
+    repo.create_refs({"refs/x/1": commit})
+    with pytest.raises(RefExists):
+        repo.create_refs({"refs/x/2": commit, "refs/x/1": commit})
+    assert repo.refs("refs/x/") == {"refs/x/1": commit}
+
+
+def test_a_ref_to_nothing_is_refused(repo: GitRepo) -> None:
+    with pytest.raises(ArenaError, match="cannot write refs"):
+        repo.create_refs({"refs/x/1": "1" * 40})
+    assert repo.refs() == {}
+
+
+def test_one_of_many_writers_wins(repo: GitRepo, tree: str) -> None:
+    commits = [repo.commit(tree, [], f"{n}\n", PATCHRUN, WHEN) for n in range(8)]
+
+    def create(commit: str) -> bool:
+        try:
+            repo.create_refs({"refs/x/slot": commit, f"refs/x/{commit}": commit})
+        except RefExists:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        won = [commit for commit, made in zip(commits, pool.map(create, commits), strict=True) if made]
+    assert len(won) == 1
+    assert repo.refs("refs/x/") == {"refs/x/slot": won[0], f"refs/x/{won[0]}": won[0]}
+
+
+def test_a_lock_that_stays_is_named(repo: GitRepo, tree: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("patchrun.adapters.gitrepo.LOCK_TRIES", 2)
+    commit = repo.commit(tree, [], "c\n", PATCHRUN, WHEN)
+    lock = repo.path / "refs" / "x" / "1.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    with pytest.raises(ArenaError, match="stays taken.*\n.*doctor"):
+        repo.create_refs({"refs/x/1": commit})
+
+
+def test_export_writes_plain_files_only(repo: GitRepo, tree: str, tmp_path: Path) -> None:
+    files = {path: (entry.mode, entry.oid) for path, entry in repo.files(tree).items()}
+    files["link"] = ("120000", repo.write_blob(b"/etc/passwd"))
+    files[".gitattributes"] = ("100644", repo.write_blob(b"* export-ignore eol=crlf ident\n"))
+    repo.export(repo.write_tree(files), tmp_path / "out")
+    assert (tmp_path / "out/a.py").read_bytes() == b"one\ntwo\nthree\n"
+    assert (tmp_path / "out/run.sh").stat().st_mode & 0o777 == 0o755
+    assert not (tmp_path / "out/link").exists()
+
+
+def test_a_users_settings_change_nothing(
+    repo: GitRepo, tree: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("[apply]\n whitespace = fix\n[core]\n autocrlf = true\n[user]\n name = Mallory\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("GIT_AUTHOR_DATE", "2001-01-01T00:00:00")
+    applied = repo.apply(tree, DIFF.replace(b"+zwei", b"+zwei  "))
+    assert applied.tree and repo.read(f"{applied.tree}:a.py") == b"one\nzwei  \nthree\n"
+    assert not any(key.startswith("GIT_AUTHOR") for key in clean_environment())
+
+
+def test_patch_ids(repo: GitRepo) -> None:
+    assert len(repo.patch_id(DIFF)) == 40
+    assert repo.patch_id(DIFF) != repo.patch_id(DIFF.replace(b"zwei", b"deux"))
+    assert repo.patch_id(b"no diff here") == ""
+
+
+def test_init_where_it_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArenaError, match="cannot make a repository"):
+        GitRepo.init(tmp_path / "file" / "repo")
+
+
+def test_the_repository_passes_fsck(repo: GitRepo, tree: str) -> None:
+    repo.create_refs({"refs/x/1": repo.commit(tree, [], "c\n", PATCHRUN, WHEN)})
+    done = process.run(["git", "-C", repo.path, "fsck", "--strict", "--full"], env=clean_environment())
+    assert done.ok and not done.stdout

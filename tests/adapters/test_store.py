@@ -1,0 +1,137 @@
+"""The arena's results: created once, read in bulk, shared between processes."""
+
+from __future__ import annotations
+
+import fcntl
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+import pytest
+
+from patchrun.adapters.gitrepo import PATCHRUN
+from patchrun.adapters.store import ATTEMPTS, RUNS, SUBMISSIONS, Arena, group_by_study, run_name
+from patchrun.core.errors import ArenaError, UsageError
+from patchrun.core.results import Attempt, Ruling
+from tests.core.test_plan import run, study
+
+WHEN = "2026-01-02T03:04:05+00:00"
+
+
+def attempt(arena: Arena, name: str = "a" * 20, **changes: object) -> Attempt:
+    base = Attempt(id=name, track="plain", track_digest=arena.track.digest, record="1", agent="me", accepted=True,
+                   baseline_commit=arena.baseline(1), created=WHEN, sequence=1)  # fmt: skip
+    return msgspec.structs.replace(base, **changes)
+
+
+def submission(arena: Arena) -> str:
+    baseline = arena.baseline(1)
+    return arena.repo.commit(arena.repo.tree_of(baseline), [baseline], "s\n", PATCHRUN, WHEN)
+
+
+def test_an_attempt_and_its_submission_come_together(plain: Arena) -> None:
+    commit = submission(plain)
+    assert plain.add_attempt(attempt(plain), b"the diff \r\n\xff", commit)
+    assert plain.attempts() == [attempt(plain)]
+    assert plain.diff("a" * 20) == b"the diff \r\n\xff"
+    assert plain.submission("a" * 20) == commit
+
+
+def test_handing_in_twice_changes_nothing(plain: Arena) -> None:
+    commit = submission(plain)
+    assert plain.add_attempt(attempt(plain), b"first", commit)
+    assert not plain.add_attempt(attempt(plain, agent="other"), b"second", commit)
+    assert plain.attempts()[0].agent == "me" and plain.diff("a" * 20) == b"first"
+
+
+def test_a_rejected_attempt_has_no_submission(plain: Arena) -> None:
+    plain.add_attempt(attempt(plain, accepted=False), b"d", None)
+    with pytest.raises(ArenaError):
+        plain.submission("a" * 20)
+    assert set(plain.repo.refs("refs/patchrun/attempts", "refs/patchrun/submissions")) == {ATTEMPTS + "a" * 20}
+
+
+def test_ids_may_be_shortened(plain: Arena) -> None:
+    for name in ("abcd1" + "0" * 15, "abcd2" + "0" * 15):
+        plain.add_attempt(attempt(plain, name), b"d", None)
+    assert plain.attempt("abcd1").id.startswith("abcd1")
+    for short, problem in (("abcd", "ambiguous"), ("ffff", "names no submission"), ("abc", "names no"), ("", "names no")):
+        with pytest.raises(UsageError, match=problem):
+            plain.attempt(short)
+
+
+def test_attempts_come_oldest_first(plain: Arena) -> None:
+    for name, when in (("1" * 20, "2026-03-01"), ("2" * 20, "2026-01-01"), ("3" * 20, "2026-02-01")):
+        plain.add_attempt(attempt(plain, name, created=f"{when}T00:00:00+00:00"), b"d", None)
+    assert [a.id[0] for a in plain.attempts()] == ["2", "3", "1"]
+
+
+def test_the_first_run_of_a_slot_wins_and_a_later_one_is_kept_aside(plain: Arena) -> None:
+    first, second = run("s1", "b5", "baseline", 0), run("s1", "b5", "baseline", 0)
+    second = msgspec.structs.replace(second, seconds=3.0)
+    assert plain.add_run(first, b"log one\n")
+    assert not plain.add_run(second, b"log two\n")
+    assert plain.runs() == [first] and plain.extra_runs() == [second]
+    assert plain.log(first) == b"log one\n"
+    assert plain.slots("s1") == {"b5/s1-b0p0s1"} and plain.slots("s") == set()
+
+
+def test_one_of_many_writers_of_a_slot_wins(plain: Arena) -> None:
+    runs = [msgspec.structs.replace(run("s1", "b5", "baseline", 0), seconds=float(n)) for n in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        won = list(pool.map(lambda one: plain.add_run(one, b""), runs))
+    assert won.count(True) == 1
+    assert len(plain.runs()) == 1 and len(plain.extra_runs()) == 5
+
+
+def test_studies_and_rulings_survive(plain: Arena) -> None:
+    plain.add_study(study())
+    plain.add_study(msgspec.structs.replace(study(), seeds=(1,)))
+    assert plain.studies() == [study()], "a plan is fixed once it is stored"
+    ruling = Ruling(submission="a" * 20, ruling="withdrawn", reason="mine", by="me", created=WHEN)
+    plain.add_ruling(ruling)
+    assert plain.rulings() == [ruling]
+
+
+def test_damage_is_named(plain: Arena) -> None:
+    commit = plain.repo.commit(plain.repo.store_files({"other": b"x"}), [], "c\n", PATCHRUN, WHEN)
+    plain.repo.create_refs({RUNS + "b1/s-b0p0s0": commit})
+    with pytest.raises(ArenaError, match="refs/patchrun/runs/b1/s-b0p0s0 holds no run\n.*patchrun verify"):
+        plain.runs()
+
+
+def test_a_baseline_that_is_not_there(plain: Arena) -> None:
+    with pytest.raises(UsageError, match="no record 9"):
+        plain.baseline(9)
+    plain.repo.git("update-ref", "-d", "refs/heads/baseline/2")
+    with pytest.raises(UsageError, match="record 2 has no baseline"):
+        Arena(plain.repo).baseline(2)
+
+
+def test_a_lock_is_seen_by_others_and_ends(plain: Arena) -> None:
+    waited: list[bool] = []
+    with plain.lock("x"), (plain.folder / "locks" / "x").open() as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with plain.lock("x", lambda: waited.append(True)):
+        pass
+    assert not waited
+
+
+def test_the_tracks_files_can_be_had_as_a_folder(plain: Arena) -> None:
+    folder = plain.track_folder()
+    assert (folder / "track.toml").read_text().startswith("version = 1")
+    assert plain.track_folder() == folder
+
+
+def test_runs_group_by_study_in_slot_order() -> None:
+    runs = [run("s1", "b5", "baseline", 1), run("s2", "b5", "baseline", 0), run("s1", "b5", "baseline", 0)]
+    grouped = group_by_study(runs)
+    assert [r.block for r in grouped["s1"]] == [0, 1] and len(grouped["s2"]) == 1
+    assert run_name(runs[0]) == "b5/s1-b1p0s1"
+
+
+def test_submissions_survive_a_mirror_clone(plain: Arena, tmp_path) -> None:
+    plain.add_attempt(attempt(plain), b"d", submission(plain))
+    plain.repo.git("clone", "--quiet", "--mirror", str(plain.repo.path), str(tmp_path / "mirror.git"))
+    mirror = Arena.open(tmp_path / "mirror.git")
+    assert mirror.attempts() == plain.attempts()
+    assert mirror.repo.refs(SUBMISSIONS) == plain.repo.refs(SUBMISSIONS)
