@@ -82,7 +82,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 0
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
-    seed_source: Literal["scoring", "public"] = "scoring"
+    seed_source: Literal["scoring", "public", "calibration"] = "scoring"
     created: str
 
     @property

@@ -20,7 +20,7 @@ from patchrun.core.errors import PatchrunError
 ROOMS = {
     "patchrun.faces.arena_commands": ("init", "records", "checkout", "hint", "sync", "verify", "doctor", "gc"),
     "patchrun.faces.submission_commands": (
-        "validate", "submit", "run", "rerun", "status", "withdraw", "disqualify", "calibrate",
+        "validate", "submit", "run", "rerun", "status", "withdraw", "disqualify",
     ),
     "patchrun.faces.view_commands": ("leaderboard", "versus", "show", "diff", "log"),
 }  # fmt: skip
