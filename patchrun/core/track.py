@@ -1,28 +1,20 @@
-"""A track as data: what `track.toml` and `records.toml` may say, read once and checked whole.
+"""A track as data: what `track.toml` may say, read once and checked whole.
 
-A track is a task with a target, a clock, a data set, hardware and a ladder of records. Every problem of
-a manifest is reported in one error, each with file, key and, for unknown keys, the nearest known one.
+A track is a task with a target, a clock, a data set, hardware and a ladder of records (see ``ladder``).
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
-import tomllib
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from patchrun.core.errors import ManifestError, UsageError
+from patchrun.core.ladder import Base, Ladder, Measured, Place, Record, load_ladder
+from patchrun.core.manifest import Sha256, Strict, load_manifest
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class Strict(BaseModel):
-    """Frozen, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+__all__ = ["Base", "Ladder", "Measured", "Place", "Record", "Track", "load_ladder", "load_track"]
 
 
 class Target(Strict):
@@ -94,12 +86,29 @@ class Hardware(Strict):
     gpu_model: str = ""
 
 
+class Guard(Strict):
+    """Code that a patch must leave as it is, found by its kind anywhere in the Python files (see ``core.guards``).
+
+    ``match``: names or glob patterns. From record ``from_record`` on a change has ``severity``; before it, ``earlier``.
+    """
+
+    name: str
+    kind: Literal["assign", "call", "branch", "function", "string", "new-string", "setting", "keyword"]
+    match: tuple[str, ...] = Field(min_length=1)
+    containing: str = ""
+    allowed: tuple[str, ...] = ()
+    severity: Literal["error", "review"] = "error"
+    from_record: int = Field(default=1, ge=1)
+    earlier: Literal["review", "ignore"] = "review"
+
+
 class Edit(Strict):
     """What a patch may touch.
 
     ``paths``: glob patterns of files that may change. ``new_paths``: of files that may be added.
     ``protected``: definitions compared as AST, ``file:qualified.name``. ``review``: the same, but a change is
-    a finding for review. ``forbidden_calls``: dotted names that changed code may not use.
+    a finding for review. ``forbidden_calls``: dotted names that changed code may not use. ``guards``: statements,
+    calls and strings that must stay, wherever they stand.
     """
 
     paths: tuple[str, ...] = Field(min_length=1)
@@ -107,6 +116,7 @@ class Edit(Strict):
     protected: tuple[str, ...] = ()
     review: tuple[str, ...] = ()
     forbidden_calls: tuple[str, ...] = ()
+    guards: tuple[Guard, ...] = ()
 
 
 class Launch(Strict):
@@ -187,115 +197,6 @@ class Track(Strict):
         return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
 
 
-class Place(Strict):
-    """Where the files of a baseline or a solution lie in an upstream repository.
-
-    ``tree``: ``paths`` (name in the arena: path upstream) at ``commit``. ``log``: the source embedded in the log
-    ``log`` at ``commit``. ``files`` pins the SHA-256 of each resulting file. ``none``: ``reason`` says why.
-    """
-
-    kind: Literal["tree", "log", "none"]
-    commit: str = ""
-    paths: dict[str, str] = {}
-    log: str = ""
-    files: dict[str, Sha256] = {}
-    reason: str = ""
-
-
-class Measured(Strict):
-    """Published figures: seconds and loss, mean and standard deviation over ``n`` runs."""
-
-    n: int = Field(ge=1)
-    seconds_mean: float = Field(gt=0)
-    seconds_sd: float = Field(default=0, ge=0)
-    loss_mean: float | None = None
-    loss_sd: float | None = None
-
-
-class Record(Strict):
-    """One entry of a ladder: who, when, what, and where its code is."""
-
-    number: int = Field(ge=1)
-    date: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
-    by: str
-    ai_system: str = ""
-    summary: str
-    steps: int | None = None
-    patch: str = ""
-    baseline: Place | None = None
-    solution: Place | None = None
-    published_seconds: float | None = None
-    measured: Measured | None = None
-    hazards: tuple[str, ...] = ()
-
-
-class Base(Strict):
-    """The folder of the code before record 1, and its figures."""
-
-    folder: str = "base"
-    steps: int | None = None
-    measured: Measured | None = None
-
-
-class Ladder(Strict):
-    """``records.toml``: the records in order, from 1 without a gap."""
-
-    version: Literal[1]
-    upstream: str = ""
-    base: Base = Base()
-    record: tuple[Record, ...] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Ladder:
-        numbers = [entry.number for entry in self.record]
-        if numbers != list(range(1, len(numbers) + 1)):
-            raise ValueError(f"records must be numbered 1..{len(numbers)} in order, got {numbers}")
-        return self
-
-    def get(self, number: int) -> Record:
-        """Record ``number``; UsageError when the ladder has none."""
-        if not 1 <= number <= len(self.record):
-            raise UsageError(f"no record {number}", f"the ladder has records 1..{len(self.record)}")
-        return self.record[number - 1]
-
-
 def load_track(text: str, name: str = "track.toml") -> Track:
     """Read and check ``track.toml``; ManifestError names every problem."""
-    return _load(Track, text, name)
-
-
-def load_ladder(text: str, name: str = "records.toml") -> Ladder:
-    """Read and check ``records.toml``; ManifestError names every problem."""
-    return _load(Ladder, text, name)
-
-
-def _load(model: type[Any], text: str, name: str) -> Any:
-    try:
-        return model.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ManifestError(f"{name}: not TOML: {error}") from None
-    except ValidationError as error:
-        problems = [f"{name}: {_problem(model, entry)}" for entry in error.errors(include_url=False)]
-        raise ManifestError("\n".join(problems), f"mend {len(problems)} place(s) in {name}") from None
-
-
-def _problem(model: type[BaseModel], entry: Any) -> str:
-    key = ".".join(str(part) for part in entry["loc"]) or "(whole file)"
-    if entry["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(entry["loc"][-1]), _known_keys(model, entry["loc"][:-1]), n=1)
-        return f"{key}: unknown key" + (f"; did you mean {near[0]}?" if near else "")
-    if entry["type"] == "missing":
-        return f"{key}: missing"
-    message = entry["msg"].removeprefix("Value error, ")
-    return f"{key}: {message}" + ("" if isinstance(entry["input"], dict) else f", got {entry['input']!r}")
-
-
-def _known_keys(model: Any, location: tuple[Any, ...]) -> list[str]:
-    """The keys of the model at ``location`` inside ``model``."""
-    for part in location:
-        if isinstance(part, int):
-            continue
-        annotation = model.model_fields[part].annotation
-        candidates = [annotation, *getattr(annotation, "__args__", ())]
-        model = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
-    return list(model.model_fields)
+    return load_manifest(Track, text, name)

@@ -22,6 +22,7 @@ ROOMS = {
     "patchrun.faces.submission_commands": (
         "validate", "submit", "run", "rerun", "status", "withdraw", "disqualify",
     ),
+    "patchrun.faces.calibration_commands": ("calibrate",),
     "patchrun.faces.view_commands": ("leaderboard", "versus", "show", "diff", "log"),
 }  # fmt: skip
 HOME = {command: room for room, commands in ROOMS.items() for command in commands}

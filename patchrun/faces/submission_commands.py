@@ -149,7 +149,7 @@ def _show_results(arena: Arena, ids: Sequence[str], form: str) -> int:
     else:
         for scored in chosen:
             click.echo(tables.show_text(scored.attempt, scored.score, scored.runs))
-        click.echo(standings.rank_lines(arena, everything, chosen))
+        click.echo(standings.rank_lines(everything, chosen))
     return 0 if all(_passes(scored) for scored in chosen) else 1
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from statistics import fmean, median
 from typing import Any
 
 from patchrun.adapters.store import Arena, group_by_study
@@ -53,7 +55,10 @@ def plan_calibration(arena: Arena, number: int, copies: int) -> Study:
         raise UsageError(f"record {number} has no human patch", "calibrate on one that has")
     references = tournament.reference_arms(arena, Span(number, number))
     draw = secrets.token_hex(8)
-    arms = [*references, *(_copy(arm, truth, n, draw) for truth, arm in enumerate(references) for n in range(copies))]
+    arms = [
+        *references,
+        *(_copy(arm, truth, n, draw) for truth, arm in enumerate(references) for n in range(copies)),
+    ]
     name = plan.study_id(arena.track.digest, str(number), arms, 0, "calibration")
     return Study(
         id=name, track=arena.track.name, track_digest=arena.track.digest, record=str(number), arms=tuple(arms),
@@ -64,7 +69,9 @@ def plan_calibration(arena: Arena, number: int, copies: int) -> Study:
 
 def _copy(arm: Arm, truth: int, index: int, draw: str) -> Arm:
     name = content_id("copy", truth, index, draw)
-    return Arm(name=name, kind="submission", commit=arm.commit, tree=arm.tree, ast_digest=f"copy-{truth}-{name}")
+    return Arm(
+        name=name, kind="submission", commit=arm.commit, tree=arm.tree, ast_digest=f"copy-{truth}-{name}"
+    )
 
 
 def measure(
@@ -86,17 +93,52 @@ def outcomes(arena: Arena) -> list[Calibration]:
     runs = group_by_study(arena.runs())
     found = []
     for study in arena.studies():
-        if study.seed_source == "calibration" and not plan.missing(study, _names(arena, study)):
-            copies = (arm for arm in study.arms if arm.kind == "submission")
-            found += [_outcome(arm, study, scoring.score(arena.track, study, runs[study.id], arm.name)) for arm in copies]
+        if study.seed_source == "calibration" and not plan.missing(study, arena.slots(study.id)):
+            for arm in study.arms[2:]:
+                score = scoring.score(arena.track, study, runs[study.id], arm.name)
+                found.append(_outcome(arm, study, score))
     return found
-
-
-def _names(arena: Arena, study: Study) -> set[str]:
-    return arena.slots(study.id)
 
 
 def _outcome(arm: Arm, study: Study, score: Score) -> Calibration:
     low, high = score.fsr_ci or (None, None)
     truth = int(arm.ast_digest.split("-")[1])
     return Calibration(study.id, int(study.record), truth, score.verdict or score.state, score.fsr, low, high)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What the copies of one kind on one record (None: on all) came to; ``width`` is the median half-width."""
+
+    record: int | None
+    truth: int
+    studies: int
+    copies: int
+    scored: int
+    holds: int
+    mean: float | None
+    width: float | None
+    others: dict[str, int]
+
+
+def tally(found: Sequence[Calibration]) -> list[Tally]:
+    """Each record's and then all records' tallies, of null copies and of human ones."""
+    numbers = sorted({one.record for one in found})
+    groups: list[tuple[int | None, int]] = [(n, truth) for n in [*numbers, None] for truth in (0, 1)]
+    rows = []
+    for number, truth in groups:
+        own = [one for one in found if one.truth == truth and number in (None, one.record)]
+        if own:
+            rows.append(_tally(number, truth, own))
+    return rows
+
+
+def _tally(number: int | None, truth: int, own: Sequence[Calibration]) -> Tally:
+    scored = [one for one in own if one.holds is not None]
+    widths = [(one.high - one.low) / 2 for one in scored if one.low is not None and one.high is not None]
+    values = [one.fsr for one in scored if one.fsr is not None]
+    return Tally(
+        record=number, truth=truth, studies=len({one.study for one in own}), copies=len(own), scored=len(scored),
+        holds=sum(bool(one.holds) for one in scored), mean=fmean(values) if values else None,
+        width=median(widths) if widths else None, others=Counter(o.verdict for o in own if o.holds is None),
+    )  # fmt: skip

@@ -6,21 +6,51 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from patchrun.adapters.store import Arena
-from patchrun.core import leaderboard
+from patchrun.core.errors import UsageError
+from patchrun.core.leaderboard import Leaderboard, rank
+from patchrun.core.picks import Entry, Pick
+from patchrun.core.versus import Versus, compare_agents
 from patchrun.services import tournament
 from patchrun.services.tournament import Scored
 
 
-def board(arena: Arena, records: Sequence[int] | None = None, pick: str = "last") -> leaderboard.Leaderboard:
-    """The leaderboard under a pick rule; ``best`` counts re-measured blocks only."""
-    scored = tournament.assess(arena)
-    again = tournament.assess(arena, remeasured=True) if pick == "best" else []
-    return leaderboard.rank(pairs(scored), pick=pick, records=records, remeasured=pairs(again))
+def board(arena: Arena, records: Sequence[int] | None = None, pick: Pick = "last") -> Leaderboard:
+    """The leaderboard under a pick rule."""
+    entries, again = _entries(arena, pick)
+    return rank(entries, pick=pick, records=records, remeasured=again)
 
 
-def pairs(scored: Iterable[Scored]) -> list[tuple[Any, Any]]:
-    """(attempt, score) of each."""
+def versus(arena: Arena, a: str, b: str, records: Sequence[int] | None = None, pick: Pick = "last") -> Versus:
+    """Two agents head to head; UsageError when one of them has handed nothing in."""
+    entries, again = _entries(arena, pick)
+    agents = sorted({attempt.agent for attempt, _ in entries})
+    for name in (a, b):
+        if name not in agents:
+            raise UsageError(f"no agent {name!r} here", f"agents: {', '.join(agents) or 'none yet'}")
+    return compare_agents(entries, a, b, pick=pick, records=records, remeasured=again)
+
+
+def _entries(arena: Arena, pick: Pick) -> tuple[list[Entry], list[Entry]]:
+    """(attempt, score) of each attempt, and of the re-measured ones where the pick asks for them."""
+    if pick != "best":
+        return _pairs(tournament.assess(arena)), []
+    return _pairs(tournament.assess(arena, "first")), _pairs(tournament.assess(arena, "again"))
+
+
+def _pairs(scored: Iterable[Scored]) -> list[Entry]:
     return [(one.attempt, one.score) for one in scored]
+
+
+def rank_lines(everything: Iterable[Scored], chosen: Iterable[Scored]) -> str:
+    """Where the agents of ``chosen`` stand now, a line each."""
+    found = rank(_pairs(everything))
+    agents = {one.attempt.agent for one in chosen}
+    count = len(found.rows)
+    return "\n".join(
+        f"{row.agent} is {row.rank} of {count} on the leaderboard, score {row.score:.3f}, "
+        f"{row.valid} valid of {row.attempted} records attempted"
+        for row in found.rows if row.agent in agents
+    )  # fmt: skip
 
 
 def status(arena: Arena, wanted: str | None = None) -> list[dict[str, Any]]:

@@ -115,8 +115,8 @@ class _Work:
             code = scratch / "code"
             self.arena.repo.export(arm.tree, code)
             request = self._request(arm, slot, cpu, code, scratch)
-            run, log = train_slot(request, lambda event: self._tell(arm, slot, event=event))
-        if self.stop.is_set():
+            run, log = train_slot(request, lambda event: self._tell(arm, slot, event=event), self.stop.is_set)
+        if run.exit == "interrupted":
             return
         if arm.kind == "baseline" and run.evaluation_seconds:
             self.evaluation_seconds = run.evaluation_seconds

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 from patchrun.adapters.gitrepo import Author
 from patchrun.adapters.keys import load_key
@@ -17,6 +18,8 @@ from patchrun.core.scoring import Score
 from patchrun.core.selection import Span
 from patchrun.services import validator
 from patchrun.services.validator import Validation
+
+Measured = Literal["all", "first", "again"]
 
 
 @dataclass(frozen=True)
@@ -233,15 +236,15 @@ def plan_rerun(arena: Arena, attempt: Attempt) -> Study:
     return plan_studies(arena, [attempt], generation=max(generations) + 1)[0]
 
 
-def assess(arena: Arena, *, remeasured: bool = False) -> list[Scored]:
+def assess(arena: Arena, measured: Measured = "all") -> list[Scored]:
     """Every attempt with its score, computed anew from the stored runs.
 
-    ``remeasured`` leaves the first study of each submission out: what remains was measured on seeds drawn after
-    a choice among attempts could be made.
+    ``measured`` chooses the studies: all of them, the first of each code, or those on seeds drawn after the first
+    was seen (a choice among attempts and the value of the chosen one must not rest on the same runs).
     """
     studies = [study for study in arena.studies() if study.seed_source == "scoring"]
-    if remeasured:
-        studies = [study for study in studies if study.generation > 0]
+    if measured != "all":
+        studies = [study for study in studies if (study.generation > 0) == (measured == "again")]
     runs = group_by_study(arena.runs())
     rulings = {ruling.submission: ruling for ruling in arena.rulings()}
     return [_assess(arena, attempt, studies, runs, rulings.get(attempt.id)) for attempt in arena.attempts()]
@@ -288,5 +291,7 @@ def stored_runs(arena: Arena, attempt: Attempt) -> list[Run]:
     for study in arena.studies():
         arm = plan.find_arm(study, attempt.record, attempt.ast_digest)
         if arm:
-            found += [run for run in runs.get(study.id, []) if run.kind != "submission" or run.arm == arm.name]
+            found += [
+                run for run in runs.get(study.id, []) if run.kind != "submission" or run.arm == arm.name
+            ]
     return found

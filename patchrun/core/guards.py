@@ -1,0 +1,219 @@
+"""Guards: code that must stay as it is, found by what it is and not by where it stands, compared as AST.
+
+Scripts of a real ladder are module-level code: a timer is a handful of assignments, not a definition. A guard
+collects what it protects from all Python files of a tree, before and after a patch:
+
+- ``assign``: assignments to the names (annotations do not matter); ``call``: calls of the names whose text holds
+  ``containing``; ``branch``: ``if`` statements whose test uses the names; ``function``: definitions so named: all of
+  these must stay the same, in order;
+- ``string``: the set of string constants that match the patterns must stay the same; ``new-string``: it must not grow;
+- ``setting``: no new assignment below the dotted names (aliases of imports are followed); ``keyword``: no new keyword
+  argument, ``allowed`` ones apart, in calls of the names.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from patchrun.core.track import Guard
+
+GROWING = {"new-string", "setting", "keyword"}
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A guard that a patch breaks; ``path`` and ``line`` point into the patched file, None where code is gone."""
+
+    guard: Guard
+    severity: str
+    path: str | None
+    line: int | None
+    text: str
+
+
+@dataclass(frozen=True)
+class _Item:
+    """Something a guard protects: what is compared, and where it stands."""
+
+    key: str
+    path: str
+    line: int
+    text: str
+
+
+def find_broken(
+    guards: Iterable[Guard], record: int, before: Mapping[str, str], after: Mapping[str, str]
+) -> list[Broken]:
+    """The guards that the change from ``before`` to ``after`` breaks on ``record``.
+
+    ``before``, ``after``: source by path, of all Python files; files that do not parse are another check's concern
+    and count as empty.
+    """
+    old, new = _parse_all(before), _parse_all(after)
+    found = []
+    for guard in guards:
+        severity = guard.severity if record >= guard.from_record else guard.earlier
+        if severity == "ignore":
+            continue
+        change = _first_change(guard, _collect(guard, old), _collect(guard, new))
+        if change:
+            found.append(Broken(guard, severity, *change))
+    return found
+
+
+def _parse_all(sources: Mapping[str, str]) -> dict[str, ast.Module]:
+    trees = {}
+    for path in sorted(sources):
+        try:
+            trees[path] = ast.parse(sources[path])
+        except (SyntaxError, ValueError, RecursionError):
+            continue
+    return trees
+
+
+def _first_change(
+    guard: Guard, old: list[_Item], new: list[_Item]
+) -> tuple[str | None, int | None, str] | None:
+    """Where the first difference that matters stands in the patched code."""
+    known = Counter(item.key for item in old)
+    for item in new:
+        if known[item.key] <= 0:
+            return item.path, item.line, item.text
+        known[item.key] -= guard.kind not in GROWING and guard.kind != "string"
+    if guard.kind in GROWING:
+        return None
+    present = {item.key for item in new}
+    gone = [
+        item for item in old if known[item.key] > 0 and (guard.kind != "string" or item.key not in present)
+    ]
+    if gone:
+        return None, None, gone[0].text
+    if guard.kind != "string" and [item.key for item in old] != [item.key for item in new]:
+        return new[0].path, new[0].line, "the same parts in another order"
+    return None
+
+
+def _collect(guard: Guard, trees: Mapping[str, ast.Module]) -> list[_Item]:
+    """What the guard protects, file by file, in the order of the source."""
+    items = []
+    for path, tree in trees.items():
+        aliases = _aliases(tree)
+        found = [
+            _Item(key, path, node.lineno, ast.unparse(node).split("\n", 1)[0][:120])
+            for node in ast.walk(tree)
+            for key in _KEYS[guard.kind](guard, node, aliases)
+        ]
+        items += sorted(found, key=lambda item: item.line)
+    return items
+
+
+def _aliases(tree: ast.Module) -> dict[str, str]:
+    """Local name -> dotted name, from the imports anywhere in a file."""
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.asname: alias.name for alias in node.names if alias.asname}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def _dotted(node: ast.AST, aliases: Mapping[str, str]) -> str:
+    """``a.b.c`` of a name or attribute with imports resolved, else empty."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return ""
+    return ".".join([aliases.get(node.id, node.id), *reversed(parts)])
+
+
+def _targets(node: ast.AST) -> list[ast.expr]:
+    """What a statement assigns to, tuples taken apart."""
+    if isinstance(node, ast.Assign):
+        targets = node.targets
+    elif isinstance(node, ast.AugAssign | ast.AnnAssign | ast.NamedExpr):
+        targets = [node.target]
+    elif isinstance(node, ast.Delete):
+        targets = node.targets
+    else:
+        return []
+    return [
+        leaf for target in targets for leaf in ast.walk(target) if isinstance(leaf, ast.Name | ast.Attribute)
+    ]
+
+
+def _last(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _assign_keys(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> Iterator[str]:
+    for target in _targets(node):
+        if _last(target) in guard.match:
+            value = getattr(node, "value", None)
+            operator = type(getattr(node, "op", None)).__name__
+            yield f"{ast.unparse(target)} {operator} {ast.dump(value) if value is not None else ''}"
+
+
+def _is_call(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> bool:
+    return isinstance(node, ast.Call) and _dotted(node.func, aliases) in guard.match
+
+
+def _call_keys(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> Iterator[str]:
+    if _is_call(guard, node, aliases) and guard.containing in ast.unparse(node):
+        yield ast.dump(node)
+
+
+def _branch_keys(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> Iterator[str]:
+    if isinstance(node, ast.If) and any(
+        _last(leaf) in guard.match
+        for leaf in ast.walk(node.test)
+        if isinstance(leaf, ast.Name | ast.Attribute)
+    ):
+        yield ast.dump(node)
+
+
+def _function_keys(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> Iterator[str]:
+    named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    if named and any(fnmatchcase(node.name, pattern) for pattern in guard.match):  # type: ignore[union-attr]
+        yield ast.dump(node)
+
+
+def _string_keys(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> Iterator[str]:
+    text = node.value if isinstance(node, ast.Constant) else None
+    if isinstance(text, str) and any(fnmatchcase(text, pattern) for pattern in guard.match):
+        yield text
+
+
+def _setting_keys(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> Iterator[str]:
+    for target in _targets(node):
+        name = _dotted(target, aliases)
+        if any(name.startswith(f"{prefix}.") for prefix in guard.match):
+            yield name
+    if isinstance(node, ast.Call):
+        names = [_dotted(node.func, aliases), *(_dotted(argument, aliases) for argument in node.args)]
+        if any(name == prefix or name.startswith(f"{prefix}.") for name in names for prefix in guard.match):
+            yield ast.dump(node)
+
+
+def _keyword_keys(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> Iterator[str]:
+    if _is_call(guard, node, aliases):
+        assert isinstance(node, ast.Call)
+        yield from (str(word.arg) for word in node.keywords if word.arg not in guard.allowed)
+
+
+_KEYS = {
+    "assign": _assign_keys,
+    "call": _call_keys,
+    "branch": _branch_keys,
+    "function": _function_keys,
+    "string": _string_keys,
+    "new-string": _string_keys,
+    "setting": _setting_keys,
+    "keyword": _keyword_keys,
+}

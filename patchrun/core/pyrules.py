@@ -1,0 +1,96 @@
+"""The track's rules on Python code: protected and watched definitions, forbidden names (findings PR4xx)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import PurePosixPath
+
+from patchrun.core.codes import make_finding
+from patchrun.core.errors import ManifestError
+from patchrun.core.filepair import FilePair
+from patchrun.core.findings import Finding, Severity
+from patchrun.core.names import Binding, is_within
+from patchrun.core.pyfile import canonical_text
+from patchrun.core.track import Edit
+
+
+def check_track_rules(pair: FilePair, edit: Edit) -> list[Finding]:
+    """PR401 to PR405 for one file that the patch changes, adds or removes."""
+    findings: list[Finding] = []
+    for name in _names_in(edit.protected, pair.path):
+        findings += [*_check_definition(pair, name), *_check_rebinding(pair, name)]
+    for name in _names_in(edit.review, pair.path):
+        changed = [*_check_definition(pair, name), *_check_rebinding(pair, name)]
+        findings += [_for_review(finding) for finding in changed[:1]]
+    return findings + list(_check_forbidden(pair, edit.forbidden_calls))
+
+
+def _names_in(specs: Iterable[str], path: str) -> Iterator[str]:
+    for spec in specs:
+        file, colon, name = spec.partition(":")
+        if not (file and colon and name):
+            raise ManifestError(
+                f"track.toml: edit: {spec!r} is not a definition", "write file:qualified.name"
+            )
+        if file == path:
+            yield name
+
+
+def _check_definition(pair: FilePair, name: str) -> Iterator[Finding]:
+    """PR401, PR402, or PR403 for a second definition of ``name``."""
+    before, after = ([one for one in side if one.qualified == name] for side in pair.bindings)
+    old, new = _texts(before), _texts(after)
+    if old == new or not pair.defined_before(name):
+        return
+    if not new:
+        yield make_finding("PR402", f"{name} is protected and gone", pair.path)
+    elif new[: len(old)] == old:
+        extra = after[len(old)]
+        yield make_finding("PR403", f"{name} is protected and bound once more", pair.path, extra.line)
+    elif len(new) > len(old) > 0:
+        yield make_finding(
+            "PR403", f"{name} is protected, and was changed and bound once more", pair.path, after[-1].line
+        )
+    else:
+        line = next(
+            (one.line for one, text in zip(after, new, strict=True) if text not in old), after[0].line
+        )
+        yield make_finding("PR401", f"{name} is protected and was changed", pair.path, line)
+
+
+def _check_rebinding(pair: FilePair, name: str) -> Iterator[Finding]:
+    """PR403 for writes to the name as an attribute (error) and for what may hide or replace it (review)."""
+    for binding in pair.new_bindings:
+        severity = _rebinds(binding, name, PurePosixPath(pair.path).stem)
+        if severity and pair.defined_before(name):
+            message = f"{name} is protected, and {binding.qualified} is bound here"
+            yield make_finding("PR403", message, pair.path, binding.line, severity=severity)
+
+
+def _rebinds(binding: Binding, name: str, module: str) -> Severity | None:
+    """How sure it is that a binding, other than of ``name`` itself, puts something else in its place."""
+    owner, _, leaf = binding.name.rpartition(".")
+    if owner and any(
+        is_within(binding.name, f"{prefix}{name}") for prefix in ("", "__main__.", f"{module}.")
+    ):
+        return "error"
+    if owner and leaf == name.rpartition(".")[2] and ("." in name or owner not in ("self", "cls")):
+        return "review"
+    hides = binding.name in (name, "*") and (binding.scope or binding.name == "*")
+    return "review" if hides else None
+
+
+def _for_review(finding: Finding) -> Finding:
+    message = finding.message.replace("is protected", "is watched")
+    return make_finding("PR404", message, finding.path, finding.line)
+
+
+def _check_forbidden(pair: FilePair, forbidden: Sequence[str]) -> Iterator[Finding]:
+    for use in sorted(pair.new_uses, key=lambda use: use.line):
+        if rule := next((name for name in forbidden if is_within(use.name, name)), None):
+            message = f"{use.name} is newly used; the track forbids {rule}"
+            yield make_finding("PR405", message, pair.path, use.line)
+
+
+def _texts(bindings: Iterable[Binding]) -> list[str]:
+    return [canonical_text(binding.node) for binding in bindings]

@@ -1,0 +1,353 @@
+"""Results as text, JSON documents, CSV and Markdown. The keys of the documents are the contract of CLI.md."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from patchrun.core.leaderboard import Cell, Leaderboard, Row
+    from patchrun.core.results import Attempt, Run
+    from patchrun.core.scoring import Score
+    from patchrun.core.versus import Versus
+
+SHOWN_AGENTS = 5  # as many columns of cells as fit in 100 characters
+NOTHING = "-"
+
+
+def leaderboard_document(board: Leaderboard, track: str) -> dict[str, Any]:
+    """The leaderboard as JSON; numbers that do not exist are null."""
+    return {
+        "track": track,
+        "pick": board.pick,
+        "metric": board.metric,
+        "records": list(board.records),
+        "rows": [_row_document(row) for row in board.rows],
+        "notes": list(board.notes),
+    }
+
+
+def _row_document(row: Row) -> dict[str, Any]:
+    return {
+        "rank": row.rank,
+        "agent": row.agent,
+        "score": row.score,
+        "ci": _pair(row.ci),
+        "log_speedup_fraction": row.log_speedup_fraction,
+        "rating": row.rating,
+        "valid": row.valid,
+        "attempted": row.attempted,
+        "records": {name: _cell_document(cell) for name, cell in row.records.items()},
+    }
+
+
+def _cell_document(cell: Cell) -> dict[str, Any]:
+    return {
+        "id": cell.id,
+        "state": cell.state,
+        "verdict": cell.verdict,
+        "fsr": cell.fsr,
+        "ci": _pair(cell.ci),
+        "speedup": cell.speedup,
+    }
+
+
+def versus_document(versus: Versus) -> dict[str, Any]:
+    """The head-to-head as JSON."""
+    return {
+        "a": versus.a,
+        "b": versus.b,
+        "records": {
+            name: {
+                "a_fsr": match.a_fsr,
+                "b_fsr": match.b_fsr,
+                "difference": match.difference,
+                "ci": _pair(match.ci),
+                "winner": match.winner,
+                "method": match.method,
+            }
+            for name, match in versus.records.items()
+        },
+        "wins": versus.wins,
+        "p_a_better": versus.p_a_better,
+        "notes": list(versus.notes),
+    }
+
+
+def show_document(attempt: Attempt, score: Score, runs: Iterable[Run]) -> dict[str, Any]:
+    """One submission as JSON, its runs and findings with it."""
+    import msgspec
+
+    return {
+        "id": attempt.id,
+        "track": attempt.track,
+        "record": attempt.span.to_json(),
+        "agent": attempt.agent,
+        "hint_tiers": list(attempt.hint_tiers),
+        "state": score.state,
+        "verdict": score.verdict,
+        "reason": score.reason,
+        "fsr": score.fsr,
+        "fsr_ci": _pair(score.fsr_ci),
+        "speedup": score.speedup,
+        "speedup_ci": _pair(score.speedup_ci),
+        "n_blocks": score.n_blocks,
+        "clock": score.clock,
+        "seconds": msgspec.to_builtins(score.seconds),
+        "loss": msgspec.to_builtins(score.loss),
+        "missing": list(score.missing),
+        "runs": [run_document(run) for run in runs],
+        "findings": [msgspec.to_builtins(finding) for finding in attempt.findings],
+    }
+
+
+def run_document(run: Run) -> dict[str, Any]:
+    """One run as JSON; ``block`` counts from 0, as stored."""
+    import msgspec
+
+    return {
+        "arm": run.arm,
+        "block": run.block,
+        "seed": run.seed,
+        "seconds": run.seconds,
+        "wall_seconds": run.wall_seconds,
+        "loss": run.loss,
+        "exit": run.exit,
+        "reason": run.reason,
+        "sandbox": run.sandbox,
+        "machine": msgspec.to_builtins(run.machine),
+    }
+
+
+def _pair(interval: tuple[float, float] | None) -> list[float] | None:
+    return None if interval is None else list(interval)
+
+
+def render_leaderboard(board: Leaderboard, form: str = "text") -> str:
+    """The leaderboard as ``text``, ``markdown`` or ``csv``."""
+    if form == "csv":
+        return _leaderboard_csv(board)
+    return leaderboard_text(board, "github" if form == "markdown" else "simple")
+
+
+def leaderboard_text(board: Leaderboard, style: str = "simple") -> str:
+    """Ranks with intervals, then what each agent did on each record; at most 100 columns wide."""
+    if not board.rows:
+        return "no attempts yet"
+    what = "FSR clipped to [0, 1]" if board.metric == "fsr" else "speedup, at least 1"
+    count = f"{len(board.records)} record{'s' if len(board.records) != 1 else ''}"
+    parts = [
+        f"Mean {what}, over {count}; pick: {board.pick}; 95% intervals.",
+        _rank_table(board, style),
+        _cell_table(board, style),
+    ]
+    if len(board.rows) > SHOWN_AGENTS:
+        parts.append(
+            f"The first {SHOWN_AGENTS} of {len(board.rows)} agents by record; json and csv have all."
+        )
+    return "\n\n".join([*parts, *(f"Note: {note}." for note in board.notes)])
+
+
+def _rank_table(board: Leaderboard, style: str) -> str:
+    total = len(board.records)
+    rows = [
+        (
+            row.rank, row.agent, _number(row.score), _interval(row.ci), _number(row.log_speedup_fraction),
+            _number(row.rating, ".0f"), f"{row.valid}/{total}", f"{row.attempted}/{total}",
+        )
+        for row in board.rows
+    ]  # fmt: skip
+    headers = ("rank", "agent", "score", "interval", "log speedup", "rating", "valid", "tried")
+    return _table(rows, headers, style, "rlrlrrrr")
+
+
+def _cell_table(board: Leaderboard, style: str) -> str:
+    shown = board.rows[:SHOWN_AGENTS]
+    names = [*board.records, *board.unscorable]
+    rows = [(name, *(_cell(row.records.get(name), board.metric) for row in shown)) for name in names]
+    return _table(rows, ("record", *(row.agent for row in shown)), style, "r" + "l" * len(shown))
+
+
+def _cell(cell: Cell | None, metric: str) -> str:
+    """A valid one's number with its interval, any other by the name of its verdict or state."""
+    if cell is None:
+        return NOTHING
+    if cell.verdict != "valid" or cell.state != "done":
+        return cell.verdict or cell.state
+    value = cell.fsr if metric == "fsr" else cell.speedup
+    if value is None:
+        return f"{cell.score:.2f} (mean of {cell.tried})"
+    return f"{value:.2f}" + (f" [{cell.ci[0]:.2f}, {cell.ci[1]:.2f}]" if cell.ci else "")
+
+
+def _leaderboard_csv(board: Leaderboard) -> str:
+    names = [*board.records, *board.unscorable]
+    headers = [
+        "rank",
+        "agent",
+        "score",
+        "low",
+        "high",
+        "log_speedup_fraction",
+        "rating",
+        "valid",
+        "attempted",
+    ]
+    headers += [f"{name}_{what}" for name in names for what in ("verdict", "fsr", "low", "high")]
+    lines = [headers] + [_csv_row(row, names) for row in board.rows]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue().rstrip("\n")
+
+
+def _csv_row(row: Row, names: Sequence[str]) -> list[Any]:
+    line = [row.rank, row.agent, row.score, *(row.ci or (None, None)), row.log_speedup_fraction, row.rating]
+    line += [row.valid, row.attempted]
+    for name in names:
+        cell = row.records.get(name)
+        line += [cell.verdict or cell.state, cell.fsr, *(cell.ci or (None, None))] if cell else [None] * 4
+    return line
+
+
+def versus_text(versus: Versus) -> str:
+    """Each record's difference with its interval and winner, then the sums."""
+    names = {"a": versus.a, "b": versus.b, "tie": "tie", "unknown": "unknown"}
+    rows = [
+        (
+            name, _side(match.a_fsr, match.a_verdict), _side(match.b_fsr, match.b_verdict),
+            _number(match.difference, "+.3f"), _interval(match.ci, "+.3f"), names[match.winner], match.method,
+        )
+        for name, match in versus.records.items()
+    ]  # fmt: skip
+    headers = ("record", versus.a, versus.b, "difference", "interval", "winner", "by")
+    wins = versus.wins
+    sums = (
+        f"{versus.a} {wins['a']}, {versus.b} {wins['b']}, ties {wins['tie']}, unknown {wins['unknown']}. "
+        + _say_probability(versus)
+    )
+    title = f"{versus.a} against {versus.b}: difference of FSR ({versus.a} less {versus.b}), 95% intervals."
+    table = _table(rows, headers, "simple", "rrrrlll")
+    return "\n\n".join([title, table, sums, *(f"Note: {note}." for note in versus.notes)])
+
+
+def _side(fsr: float | None, verdict: str | None) -> str:
+    """An agent's FSR, else the name of what it has instead."""
+    return (verdict or NOTHING) if fsr is None else _number(fsr)
+
+
+def _say_probability(versus: Versus) -> str:
+    if versus.p_a_better is None:
+        return "No probability."
+    return (
+        f"P({versus.a} is better) = {versus.p_a_better:.3f}, bootstrap over {versus.shared} shared records."
+    )
+
+
+def show_text(attempt: Attempt, score: Score, runs: Iterable[Run]) -> str:
+    """One submission: what was said of it and why, its numbers, its runs, its findings."""
+    tiers = ", ".join(str(tier) for tier in attempt.hint_tiers) or "none"
+    said = f"record {attempt.record}, agent {attempt.agent}, attempt {attempt.sequence}, hint tiers: {tiers}"
+    facts = [("submission", attempt.id), ("of", said), ("verdict", score.verdict or score.state)]
+    facts += [("because", score.reason)] if score.reason else []
+    parts = [_table(facts + _score_facts(score), (), "plain", "ll")]
+    runs = list(runs)
+    if runs:
+        parts.append(runs_text(runs))
+    if attempt.findings:
+        found = [
+            (f.code, f.severity, f"{f.path or 'diff'}:{f.line or ''}", f.message) for f in attempt.findings
+        ]
+        parts.append(
+            _table(found, ("code", "severity", "where", "message"), "simple", "llll", widths=(8, 8, 24, 52))
+        )
+    return "\n\n".join(parts)
+
+
+def _score_facts(score: Score) -> list[tuple[str, str]]:
+    """The numbers that exist, a line each."""
+    paired = "paired" if score.paired else "unpaired"
+    facts = []
+    if score.fsr is not None:
+        facts.append(("FSR", f"{score.fsr:.3f}, 95% interval {_interval(score.fsr_ci)} ({paired})"))
+    if score.speedup is not None:
+        facts.append(("speedup", f"{score.speedup:.3f}x, 95% interval {_interval(score.speedup_ci)}"))
+    if score.loss.mean is not None:
+        p_value = "" if score.loss.p_value is None else f", p = {score.loss.p_value:.2g}"
+        facts.append(("loss", f"mean {score.loss.mean:.4f}, target {score.loss.target:g}{p_value}"))
+    arms = (
+        ("baseline", score.seconds.baseline),
+        ("human", score.seconds.human),
+        ("submission", score.seconds.submission),
+    )
+    known = [f"{name} {seconds:.4g}" for name, seconds in arms if seconds is not None]
+    if known:
+        blocks = f"{score.n_blocks} complete block{'s' if score.n_blocks != 1 else ''}"
+        facts.append(("seconds", f"{', '.join(known)} ({score.clock} clock, means, {blocks})"))
+    if score.missing:
+        more = f" and {len(score.missing) - 3} more" if len(score.missing) > 3 else ""
+        facts.append(("missing", ", ".join(score.missing[:3]) + more))
+    return facts
+
+
+def runs_text(runs: Iterable[Run]) -> str:
+    """One line a run; blocks count from 1."""
+    rows = [
+        (
+            run.kind, run.block + 1, run.seed, _number(run.seconds), _number(run.wall_seconds),
+            _number(run.loss, ".4f"), run.exit, run.sandbox, run.machine.hardware_class, run.reason,
+        )
+        for run in sorted(runs, key=lambda run: (run.block, run.position))
+    ]  # fmt: skip
+    headers = ("arm", "block", "seed", "seconds", "wall", "loss", "exit", "sandbox", "machine", "reason")
+    if not any(row[-1] for row in rows):
+        rows, headers = [row[:-1] for row in rows], headers[:-1]
+    widths = (10, 5, 10, 8, 8, 7, 12, 10, 14, 30)[: len(headers)]
+    return _table(rows, headers, "simple", "lrrrrrllll"[: len(headers)], widths=widths)
+
+
+def status_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """One line an attempt: what was said or what it waits for."""
+    if not rows:
+        return "no attempts yet"
+    table = [
+        (
+            row["id"][:12], row["record"], row["agent"], row["attempt"], row["verdict"] or row["state"],
+            f"{row['runs_done']}/{row['runs_planned']}", row["reason"],
+        )
+        for row in rows
+    ]  # fmt: skip
+    headers = ("id", "record", "agent", "attempt", "verdict", "runs", "because")
+    return _table(table, headers, "simple", "lrlrlrl", widths=(12, 8, 16, 7, 13, 7, 30))
+
+
+def _table(
+    rows: Sequence[Sequence[Any]],
+    headers: Sequence[str],
+    style: str,
+    align: str,
+    widths: Sequence[int] | None = None,
+) -> str:
+    """Tabulated with each column aligned left or right, numbers as they were formatted."""
+    from tabulate import tabulate
+
+    if not rows:
+        return "  ".join(headers)
+    sides = [{"l": "left", "r": "right"}[letter] for letter in align]
+    return tabulate(
+        rows,
+        headers,
+        tablefmt=style,
+        disable_numparse=True,
+        colalign=sides,
+        maxcolwidths=list(widths or []) or None,
+    )
+
+
+def _number(value: float | None, form: str = ".3f") -> str:
+    return NOTHING if value is None else format(value, form)
+
+
+def _interval(interval: tuple[float, float] | None, form: str = ".3f") -> str:
+    return NOTHING if interval is None else f"{interval[0]:{form}} to {interval[1]:{form}}"

@@ -1,0 +1,56 @@
+"""The ladder of an arena with all its figures: manifest, ingested logs, the arena's own runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from patchrun.adapters.store import Arena
+from patchrun.core.ladderstats import (
+    Row,
+    Sample,
+    Totals,
+    all_totals,
+    build_rows,
+    document_row,
+    document_totals,
+)
+from patchrun.core.results import Run
+from patchrun.services.upstream_logs import read_facts
+
+
+@dataclass(frozen=True)
+class Book:
+    """A row per record, totals at the milestones, and what each hazard means."""
+
+    track: str
+    rows: tuple[Row, ...]
+    totals: tuple[Totals, ...]
+    hazards: dict[str, str]
+
+    def document(self) -> dict[str, Any]:
+        """The JSON document of ``patchrun records``."""
+        return {
+            "track": self.track,
+            "rows": [document_row(row) for row in self.rows],
+            "totals": [document_totals(totals) for totals in self.totals],
+        }
+
+
+def read(arena: Arena) -> Book:
+    """The ladder of ``arena`` with its figures."""
+    ladder, track = arena.ladder, arena.track
+    rows = build_rows(ladder, track.target.loss, arena.code, read_facts(arena), local_samples(arena.runs()))
+    return Book(track.name, tuple(rows), tuple(all_totals(ladder)), ladder.hazard)
+
+
+def local_samples(runs: list[Run]) -> dict[tuple[int, str], Sample]:
+    """Seconds and losses of the arena's own finished reference runs, by record and arm."""
+    found: dict[tuple[int, str], Sample] = {}
+    for run in runs:
+        if run.exit != "ok" or run.kind == "submission" or run.seconds is None or run.loss is None:
+            continue
+        key = (int(run.arm[1:]), run.kind)
+        known = found.get(key, Sample())
+        found[key] = Sample((*known.seconds, run.seconds), (*known.losses, run.loss))
+    return found

@@ -1,0 +1,297 @@
+"""Train and score one slot of a study: the repeats of one seed, then the evaluation, put together as a `Run`.
+
+Everything that has to import torch starts at once and waits: the repeats, the one-step training, the evaluator's two
+workers. So nothing else of ours computes while a repeat is timed.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import patchrun
+from patchrun.adapters import machine, sandbox
+from patchrun.adapters.child import Stopped
+from patchrun.adapters.corpus import Corpus
+from patchrun.adapters.modelfile import BadModel, ModelFile, NoModel, read_model
+from patchrun.adapters.modelworker import ModelWorker, WorkerFault
+from patchrun.core.errors import SetupError
+from patchrun.core.results import Arm, Exit, Run, Slot
+from patchrun.core.steplines import StepLine
+from patchrun.core.track import Track
+from patchrun.services import evaluator
+from patchrun.services.training import MODEL, Plan, Trained, Training, base_job
+
+EVENT_SECONDS = 0.1  # step events come no faster
+
+Phase = Literal["starting", "training", "evaluating", "done"]
+
+
+@dataclass(frozen=True)
+class SlotRequest:
+    """What one run needs.
+
+    ``code_dir``: the arm's exported tree. ``corpus`` may be None on tracks whose evidence is the log. ``scratch``: a
+    folder for jobs, copies and outputs, kept. ``cpu``: the one to pin timed work to. ``check_start``: also train a
+    single step and score that model. ``sandbox``: a name that ``adapters.sandbox.resolve`` knows.
+    """
+
+    track: Track
+    arm: Arm
+    study: str
+    record: str
+    slot: Slot
+    code_dir: Path
+    corpus: Corpus | None
+    scratch: Path
+    cpu: int | None
+    check_start: bool
+    baseline_evaluation_seconds: float | None
+    sandbox: str = "default"
+    python: str = sys.executable
+
+
+@dataclass(frozen=True)
+class Event:
+    """Live progress of one run; ``elapsed`` in seconds since its training began."""
+
+    phase: Phase
+    step: int | None = None
+    steps: int | None = None
+    loss: float | None = None
+    elapsed: float = 0.0
+
+
+class _Ended(Exception):
+    """The run ends here, with this exit and reason."""
+
+    def __init__(self, exit: Exit, reason: str) -> None:
+        super().__init__(reason)
+        self.exit, self.reason = exit, reason
+
+
+def train_slot(
+    request: SlotRequest,
+    on_event: Callable[[Event], None] = lambda event: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> tuple[Run, bytes]:
+    """Train and score; the run and the raw log. A failed run is a value too.
+
+    When ``stop()`` says so, all children are killed and the run comes back ``interrupted``.
+
+    Raises:
+        SetupError: this machine lacks what the run needs (torch, a sandbox, a CPU or GPU, disk space).
+    """
+    _check_machine(request)
+    work = _SlotWork(request, on_event, stop)
+    try:
+        work.do()
+    except _Ended as ended:
+        work.facts.update(exit=ended.exit, reason=ended.reason)
+    except Stopped:
+        work.facts.update(exit="interrupted", reason="stopped on request")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise SetupError(
+            f"no space left in {request.scratch}", "free some disk space, then run again"
+        ) from error
+    on_event(Event("done"))
+    return work.result(), work.log()
+
+
+def _check_machine(request: SlotRequest) -> None:
+    hardware = request.track.hardware
+    found = len(machine.list_gpus()) if hardware.device == "cuda" else 0
+    if hardware.device == "cuda" and found < max(1, hardware.gpus):
+        raise SetupError(
+            f"track {request.track.name} needs {max(1, hardware.gpus)} GPU(s), this machine has {found}"
+        )
+    if request.track.evidence.kind == "model" and request.corpus is None:
+        raise SetupError(f"track {request.track.name} needs its corpus", "prepare the data first")
+
+
+class _SlotWork:
+    """One slot on its way: what is known of the run so far, and its logs."""
+
+    def __init__(
+        self, request: SlotRequest, on_event: Callable[[Event], None], stop: Callable[[], bool]
+    ) -> None:
+        self.request, self.track = request, request.track
+        self.on_event, self.stop = on_event, stop
+        self.sandbox = sandbox.resolve(request.sandbox)
+        self.place = request.scratch / request.slot.name
+        self.versions = {"torch": "", "python": ""}
+        self.facts: dict[str, Any] = {
+            "exit": "ok",
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        self.logs: list[tuple[str, bytes]] = []
+        self.last_event = 0.0
+
+    def do(self) -> None:
+        """Start everything, train, evaluate; what is found goes to ``facts``."""
+        self.on_event(Event("starting"))
+        shutil.rmtree(self.place, ignore_errors=True)
+        by_model = self.track.evidence.kind == "model"
+        with ExitStack() as stack:
+            first = self._start(stack, "start", steps=1) if by_model and self.request.check_start else None
+            names = [f"repeat{number}" for number in range(self.track.clock.repeats)]
+            trainings = [self._start(stack, name) for name in names]
+            workers = (
+                [stack.enter_context(self._worker(name)) for name in ("scorer", "prober")] if by_model else []
+            )
+            for training in [*([first] if first else []), *trainings]:
+                self.versions = training.await_ready()
+            for worker in workers:
+                worker.await_ready()
+            step1 = self._train_one_step(first) if first else None
+            trained = [self._train(training, name) for training, name in zip(trainings, names, strict=True)]
+            self._take_best(trained)
+            if by_model:
+                self._evaluate(trained, step1, workers)
+
+    def result(self) -> Run:
+        """The run as far as it is known."""
+        request = self.request
+        return Run(
+            study=request.study,
+            arm=request.arm.name,
+            kind=request.arm.kind,
+            record=request.record,
+            block=request.slot.block,
+            position=request.slot.position,
+            seed=request.slot.seed,
+            clock=self.track.clock.source,
+            sandbox=self.sandbox,
+            machine=machine.describe(**self.versions),
+            commit=request.arm.commit,
+            tree=request.arm.tree,
+            track_digest=self.track.digest,
+            tool_version=patchrun.__version__,
+            **self.facts,
+        )
+
+    def log(self) -> bytes:
+        """The output of all trainings; each under its name when there are several."""
+        if len(self.logs) == 1:
+            return self.logs[0][1]
+        return b"".join(b"[patchrun: %s]\n%s\n" % (name.encode(), text) for name, text in self.logs)
+
+    def _start(self, stack: ExitStack, name: str, steps: int | None = None) -> Training:
+        request = self.request
+        plan = Plan(
+            track=self.track,
+            code_dir=request.code_dir,
+            data_dir=request.corpus.train_dir if request.corpus else None,
+            place=self.place / name,
+            seed=request.slot.seed,
+            sandbox=self.sandbox,
+            cpu=request.cpu,
+            steps=steps,
+            warmup=steps is None and self.track.clock.source == "cpu",
+            python=request.python,
+        )
+        return stack.enter_context(Training(plan, self.stop))
+
+    def _worker(self, name: str) -> ModelWorker:
+        place = self.place / name
+        shutil.copytree(self.request.code_dir, place / "code")
+        job = base_job(self.track, place / "code", self.sandbox) | {
+            "vocab_size": self.track.evidence.vocab_size
+        }
+        return ModelWorker(place, job, wrapper=self.sandbox, python=self.request.python, stop=self.stop)
+
+    def _train_one_step(self, training: Training) -> Path:
+        """The weights after one optimizer step, checked."""
+        trained = training.train()
+        self.logs.append(("stopped after one step", trained.log))
+        if trained.exit != "ok":
+            raise _Ended(trained.exit, f"when stopped after one step (PATCHRUN_STEPS=1): {trained.reason}")
+        self._read(trained.model)
+        return trained.model
+
+    def _train(self, training: Training, name: str) -> Trained:
+        trained = training.train(self._tell_step)
+        self.logs.append((name, trained.log))
+        self.facts.update(wall_seconds=trained.wall_seconds, curve=trained.curve)
+        if trained.exit != "ok":
+            raise _Ended(trained.exit, trained.reason)
+        if trained.seconds is None:
+            raise _Ended("failed", "it printed fewer than two step lines, so there is nothing to time")
+        return trained
+
+    def _take_best(self, trained: list[Trained]) -> None:
+        """The least of the repeats counts: with one seed they differ only in what else the machine did."""
+        best = min(trained, key=lambda each: each.seconds or 0)
+        self.facts.update(
+            seconds=best.seconds,
+            wall_seconds=best.wall_seconds,
+            repeats=tuple(each.seconds for each in trained),
+            curve=best.curve,
+        )
+        if self.track.evidence.kind == "log":
+            if best.val_loss is None:
+                raise _Ended("failed", "it printed no validation loss")
+            self.facts.update(loss=best.val_loss)
+
+    def _evaluate(self, trained: list[Trained], step1: Path | None, workers: list[ModelWorker]) -> None:
+        self.on_event(Event("evaluating"))
+        model = self._read_repeats(trained)
+        self.facts.update(model_sha256=model.sha256, parameters=model.parameters)
+        final = self.place / MODEL
+        final.write_bytes(model.data)
+        request = self.request
+        assert request.corpus
+        blocks = evaluator.read_blocks(request.corpus.val_file, self.track)
+        cap = evaluator.evaluation_cap(self.track, request.baseline_evaluation_seconds)
+        models = evaluator.Models(final, step1)
+        try:
+            scores = evaluator.score(
+                self.track, blocks, models, (workers[0], workers[1]), request.slot.seed, cap
+            )
+        except WorkerFault as fault:
+            raise _Ended("bad-model", str(fault)) from None
+        except evaluator.Disqualified as seen:
+            raise _Ended("disqualified", str(seen)) from None
+        self.facts.update(
+            loss=scores.loss,
+            loss_step0=scores.loss_step0,
+            loss_step1=scores.loss_step1,
+            evaluation_seconds=scores.seconds,
+        )
+
+    def _read_repeats(self, trained: list[Trained]) -> ModelFile:
+        """The one model that all repeats saved, where runs are deterministic; else the last one."""
+        models = [self._read(each.model) for each in trained]
+        kinds = {model.sha256 for model in models}
+        if self.track.seeds.deterministic and len(kinds) > 1:
+            raise _Ended(
+                "bad-model", f"{len(models)} trainings with one seed saved {len(kinds)} different models"
+            )
+        return models[-1]
+
+    def _read(self, path: Path) -> ModelFile:
+        limits = self.track.limits
+        try:
+            return read_model(path, limits.model_mb, limits.parameters)
+        except NoModel:
+            printed = self.logs[-1][1].strip()
+            said = "" if printed else ", and it printed nothing"
+            raise _Ended("no-model", f"it ended without writing PATCHRUN_OUT/{MODEL}{said}") from None
+        except BadModel as bad:
+            raise _Ended("bad-model", str(bad)) from None
+
+    def _tell_step(self, line: StepLine, at: float) -> None:
+        now = time.monotonic()
+        if now - self.last_event >= EVENT_SECONDS:
+            self.last_event = now
+            self.on_event(Event("training", line.step, line.steps, line.loss, at))

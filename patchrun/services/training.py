@@ -1,0 +1,236 @@
+"""One training in a child of its own: set up, started on our signal, timed by our clock, its end put into words."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from patchrun.adapters import cputime, sandbox
+from patchrun.adapters.child import Child
+from patchrun.core.errors import SetupError
+from patchrun.core.results import CurvePoint, Exit
+from patchrun.core.runlog import RunLog, printable
+from patchrun.core.steplines import StepLine
+from patchrun.core.track import Track
+
+LAUNCHER = Path(__file__).parents[1] / "launch" / "launcher.py"
+MODEL = "model.safetensors"
+SETUP_SECONDS = 300.0  # for importing torch on a busy machine
+MIB = 1 << 20
+_MEMORY_WORDS = (
+    "MemoryError",
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "bad_alloc",
+    "out of memory",
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one training needs. ``place`` is a folder of its own; ``steps`` stops it early, its schedule unchanged."""
+
+    track: Track
+    code_dir: Path
+    data_dir: Path | None
+    place: Path
+    seed: int
+    sandbox: str
+    cpu: int | None = None
+    steps: int | None = None
+    warmup: bool = True
+    python: str = sys.executable
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How a training went. ``seconds`` by the track's clock; ``val_loss`` as printed; ``model`` may not exist."""
+
+    exit: Exit
+    reason: str
+    seconds: float | None
+    wall_seconds: float
+    val_loss: float | None
+    curve: tuple[CurvePoint, ...]
+    log: bytes
+    model: Path
+
+
+def base_job(track: Track, code: Path, sandbox_name: str) -> dict[str, Any]:
+    """What every child's job says: the code, the threads and how it is confined."""
+    return {
+        "script": track.launch.script,
+        "code": str(code),
+        "threads": track.seeds.threads,
+        "memory_bytes": track.limits.memory_mb * MIB,
+        "file_bytes": track.limits.file_mb * MIB,
+        "seccomp": sandbox.job_filter(sandbox_name, children=track.limits.processes > 0),
+    }
+
+
+class Training:
+    """A child that imports torch and then waits for the start signal; a context manager that leaves none behind."""
+
+    def __init__(self, plan: Plan, stop: Callable[[], bool] = lambda: False) -> None:
+        self.plan, self.stop = plan, stop
+        place = plan.place
+        for name in ("out", "home"):
+            (place / name).mkdir(parents=True)
+        shutil.copytree(plan.code_dir, place / "code")
+        for name in ("ready", "start"):
+            os.mkfifo(place / name)
+        (place / "job.json").write_text(json.dumps(self._job(), indent=1))
+        self.ready = os.open(place / "ready", os.O_RDWR | os.O_NONBLOCK)
+        self.start = os.open(place / "start", os.O_RDWR | os.O_NONBLOCK)
+        self.log = RunLog(int(plan.track.limits.log_mb * MIB))
+        self.child = Child(self._argv(), self._environment(), place, stop)
+
+    def await_ready(self) -> dict[str, str]:
+        """Return the versions of torch and python once the child waits for the signal.
+
+        Raises:
+            SetupError: torch is missing, or the launcher did not get so far.
+        """
+        said = b""
+        for source, data in self.child.watch(time.monotonic() + SETUP_SECONDS, self.ready):
+            if source != self.ready:
+                self.log.feed(data, 0)
+                continue
+            said += data
+            if said.count(b"\n") >= self._ranks():
+                return self._read_facts(said)
+        self.log.close(0)
+        raise SetupError(
+            f"the launcher did not get ready: {self._how_it_ended()}",
+            f"try: {self.plan.python} -c 'import torch'",
+        )
+
+    def train(self, on_step: Callable[[StepLine, float], None] = lambda line, at: None) -> Trained:
+        """Start the script and follow it to its end or the wall limit."""
+        if self.plan.cpu is not None:
+            cputime.pin(self.child.pid, self.plan.cpu)
+        self.log.on_step = on_step
+        used = cputime.cpu_seconds(self.child.pid)
+        began = time.monotonic()
+        os.write(self.start, b"s" * self._ranks())
+        for _, data in self.child.watch(began + self.plan.track.limits.wall_seconds):
+            self.log.feed(data, time.monotonic() - began)
+        wall = time.monotonic() - began
+        self.log.close(wall)
+        how, reason = self._judge()
+        seconds = self._clock(used) if how == "ok" else None
+        return Trained(
+            exit=how,
+            reason=reason,
+            seconds=seconds,
+            wall_seconds=wall,
+            val_loss=self.log.val_loss,
+            curve=self.log.curve(),
+            log=self.log.text(),
+            model=self.plan.place / "out" / MODEL,
+        )
+
+    def __enter__(self) -> Training:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.child.kill()
+        os.close(self.ready)
+        os.close(self.start)
+
+    def _job(self) -> dict[str, Any]:
+        track, place = self.plan.track, self.plan.place
+        return base_job(track, place / "code", self.plan.sandbox) | {
+            "argv": self._argv(),
+            "environment": self._environment(),
+            "seed": self.plan.seed,
+            "steps": self.plan.steps,
+            "deterministic": track.seeds.deterministic,
+            "warmup": self.plan.warmup,
+            "ready": str(place / "ready"),
+            "start": str(place / "start"),
+        }
+
+    def _argv(self) -> tuple[str, ...]:
+        python = [self.plan.python, "-s", "-P", "-B"]
+        torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={self._ranks()}"]
+        kind = self.plan.track.launch.kind
+        words = [
+            *python,
+            *(torchrun if kind == "torchrun" else []),
+            str(LAUNCHER),
+            str(self.plan.place / "job.json"),
+        ]
+        return sandbox.wrap(words, self.plan.sandbox)
+
+    def _ranks(self) -> int:
+        return max(1, self.plan.track.hardware.gpus) if self.plan.track.launch.kind == "torchrun" else 1
+
+    def _environment(self) -> dict[str, str]:
+        own = {"PATCHRUN_OUT": str(self.plan.place / "out")}
+        if self.plan.data_dir:
+            own["PATCHRUN_DATA"] = str(self.plan.data_dir)
+        if self.plan.steps is not None:
+            own["PATCHRUN_STEPS"] = str(self.plan.steps)
+        track = self.plan.track
+        return sandbox.listed_environment(
+            self.plan.place / "home", track.seeds.threads, {**track.launch.env, **own}
+        )
+
+    def _read_facts(self, said: bytes) -> dict[str, str]:
+        facts: dict[str, str] = json.loads(said.splitlines()[0])
+        if error := facts.get("error"):
+            raise SetupError(
+                f"the training environment of {self.plan.python} is not usable: {printable(error, 300)}",
+                f"see that {self.plan.python} -c 'import torch, numpy, safetensors' works",
+            )
+        return facts
+
+    def _clock(self, used: float) -> float | None:
+        """Seconds by the track's clock; ``used`` is the CPU time before the start signal."""
+        if self.plan.track.clock.source == "cpu":
+            return None if self.child.cpu_seconds is None else self.child.cpu_seconds - used
+        first, last = self.log.first, self.log.last
+        return last.at - first.at if first and last else None
+
+    def _judge(self) -> tuple[Exit, str]:
+        """The exit and a reason that says what was seen."""
+        status, words = self.child.status, self.log.last_words()
+        if status == 0:
+            return "ok", ""
+        if status is None:
+            limit = self.plan.track.limits.wall_seconds
+            return "timed-out", f"still running after {limit:g} s; {self._last_seen()}"
+        memory = self.plan.track.limits.memory_mb
+        if any(word in words for word in _MEMORY_WORDS):
+            return "out-of-memory", f"{self._how_it_ended()} (limit {memory} MiB)"
+        if status == -9:
+            return (
+                "out-of-memory",
+                f"killed from outside, by the kernel for memory as it seems; {self._last_seen()}",
+            )
+        return "failed", self._how_it_ended()
+
+    def _how_it_ended(self) -> str:
+        status, words = self.child.status, self.log.last_words() or "it printed nothing"
+        if status is None:
+            return f"still running: {words}"
+        return (f"ended by signal {-status}: " if status < 0 else f"exit status {status}: ") + words
+
+    def _last_seen(self) -> str:
+        last = self.log.last
+        return (
+            f"its last step line was step {last.step} at {last.at:.1f} s"
+            if last
+            else "it printed no step line"
+        )
