@@ -10,6 +10,8 @@ from patchrun.adapters.gitrepo import GitRepo
 from patchrun.adapters.store import Arena
 from patchrun.services import importer
 
+TINY = Path(__file__).parent / "tracks" / "tiny"
+
 TRACK = """\
 version = 1
 name = "plain"
@@ -96,11 +98,13 @@ def main():
 
 def change(old: str, new: str, line: int, path: str = "train.py") -> bytes:
     """A diff that replaces one line of the plain script (context on both sides as there is)."""
-    lines = SCRIPT.replace("RATE = 1", "RATE = 1").splitlines()
+    lines = SCRIPT.splitlines()
     before, after = lines[max(line - 2, 0) : line - 1], lines[line : line + 3]
     start, count = max(line - 1, 1), len(before) + 1 + len(after)
     body = [f" {text}" for text in before] + [f"-{old}", f"+{new}"] + [f" {text}" for text in after]
-    head = f"diff --git a/{path} b/{path}\n--- a/{path}\n+++ b/{path}\n@@ -{start},{count} +{start},{count} @@\n"
+    head = (
+        f"diff --git a/{path} b/{path}\n--- a/{path}\n+++ b/{path}\n@@ -{start},{count} +{start},{count} @@\n"
+    )
     return (head + "\n".join(body) + "\n").encode()
 
 
@@ -139,3 +143,17 @@ def plain(tmp_path: Path, plain_track: Path) -> Arena:
     """An arena of the plain track."""
     importer.init(tmp_path / "arena", str(plain_track))
     return Arena.open(tmp_path / "arena")
+
+
+@pytest.fixture(scope="session")
+def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache of corpora for the whole test process."""
+    return tmp_path_factory.mktemp("corpora")
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, corpora: Path, monkeypatch: pytest.MonkeyPatch) -> Arena:
+    """An arena of the tiny track, whose runs take about a second."""
+    monkeypatch.setenv("PATCHRUN_CACHE", str(corpora))
+    importer.init(tmp_path / "tiny-arena", str(TINY))
+    return Arena.open(tmp_path / "tiny-arena")

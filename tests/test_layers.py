@@ -63,7 +63,9 @@ def test_one_module_starts_processes() -> None:
 
 def test_there_are_no_import_cycles() -> None:
     names = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in MODULES}
-    edges = {name: {used for used in imports(path, top_only=True) if used in names} for name, path in names.items()}
+    edges = {
+        name: {used for used in imports(path, top_only=True) if used in names} for name, path in names.items()
+    }
     done: set[str] = set()
 
     def visit(name: str, trail: tuple[str, ...]) -> None:
@@ -78,7 +80,9 @@ def test_there_are_no_import_cycles() -> None:
 
 
 def test_the_command_line_loads_no_heavy_package() -> None:
-    script = "import sys, patchrun.faces.cli as c; c.run(['--help']); print(*sorted(sys.modules), file=sys.stderr)"
+    script = (
+        "import sys, patchrun.faces.cli as c; c.run(['--help']); print(*sorted(sys.modules), file=sys.stderr)"
+    )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in done.stderr.split()}
     assert "Usage: patchrun" in done.stdout

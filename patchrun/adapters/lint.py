@@ -34,7 +34,7 @@ def lint(name: str, source: bytes) -> tuple[Problem, ...]:
         SetupError: ruff is not installed, or could not do its work; the message has its words.
     """
     argv = [
-        _find_ruff(), "check", "--isolated", "--no-cache", "--quiet", "--ignore-noqa", "--no-preview",
+        find_ruff(), "check", "--isolated", "--no-cache", "--quiet", "--ignore-noqa", "--no-preview",
         "--select", ",".join(SELECTED), "--target-version", TARGET, "--output-format", "json",
         f"--stdin-filename={name}", "-",
     ]  # fmt: skip
@@ -54,7 +54,8 @@ def lint(name: str, source: bytes) -> tuple[Problem, ...]:
 
 
 @cache
-def _find_ruff() -> str:
+def find_ruff() -> str:
+    """The path of the ruff that is installed beside patchrun; SetupError when there is none."""
     try:
         from ruff import find_ruff_bin
 

@@ -30,7 +30,7 @@ def describe(torch: str, python: str) -> Machine:
 
 
 def hardware_class(cpu: str, gpus: tuple[str, ...]) -> str:
-    """What must agree for times to be compared: ``8x nvidia-h100-80gb-hbm3``, else the CPU, ``amd-epyc-7b13``."""
+    """What must agree for times to be compared: ``8x nvidia-h100-80gb-hbm3``, else ``amd-epyc-family-25-model-1``."""
     if gpus:
         return " + ".join(f"{count}x {_slug(name)}" for name, count in sorted(Counter(gpus).items()))
     return _slug(cpu)
@@ -38,12 +38,18 @@ def hardware_class(cpu: str, gpus: tuple[str, ...]) -> str:
 
 @cache
 def cpu_model() -> str:
-    """The CPU's name as the kernel says it, or the architecture's."""
+    """The CPU's name as the kernel says it, with family and model, since virtual machines cut names short."""
     try:
-        match = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        said = Path("/proc/cpuinfo").read_text()
     except OSError:
-        match = None
-    return match[1].strip() if match else platform.machine()
+        return platform.machine()
+    facts = dict(re.findall(r"^(model name|cpu family|model)\s*:\s*(.+?)\s*$", said, re.MULTILINE))
+    if "model name" not in facts:
+        return platform.machine()
+    numbers = [
+        f"{word} {facts[key]}" for word, key in (("family", "cpu family"), ("model", "model")) if key in facts
+    ]
+    return " ".join([facts["model name"], *numbers])
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -73,13 +74,16 @@ def _read_capped(path: Path, most: int) -> bytes:
         raise NoModel from None
     except OSError as error:
         raise BadModel(f"{path.name} cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        if not path.is_file():
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
             raise BadModel(f"{path.name} is not a plain file")
-        size = os.fstat(descriptor).st_size
-        if size > most:
-            raise BadModel(f"{path.name} has {size / MIB:.2f} MiB, {most / MIB:g} are allowed")
-        return file.read(most)
+        if facts.st_size > most:
+            raise BadModel(f"{path.name} has {facts.st_size / MIB:.2f} MiB, {most / MIB:g} are allowed")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(descriptor)
 
 
 def _check_tensor(name: str, tensor: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from patchrun.core.errors import SetupError, UsageError
 
 CLONE_THREAD = 0x00010000
+SECCOMP = Path("/proc/sys/kernel/seccomp")
 PATH = "/usr/local/bin:/usr/bin:/bin"
 
 CHILDREN = ("fork", "vfork", "execve", "execveat")
@@ -77,7 +78,7 @@ def seccomp_program(children: bool) -> bytes:
     Raises:
         SetupError: no kernel support, or no libseccomp.
     """
-    if not Path("/proc/sys/kernel/seccomp").is_dir():
+    if not SECCOMP.is_dir():
         raise _unavailable("the kernel has no seccomp filters")
     try:
         import pyseccomp

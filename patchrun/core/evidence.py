@@ -131,7 +131,7 @@ def broken_run(runs: Iterable[Run]) -> tuple[VerdictName, str] | None:
 def say_exit(run: Run) -> str:
     """Which run ended how, in one line; blocks are counted from 1 for people."""
     said = run.reason or ("no finite loss or no positive time" if run.exit == "ok" else run.exit)
-    return f"{run.arm}, block {run.block + 1}, seed {run.seed}: {said}"
+    return f"{run.kind}, block {run.block + 1}, seed {run.seed}: {said}"
 
 
 def independent_runs(track: Track, runs: Iterable[Run]) -> list[Run]:

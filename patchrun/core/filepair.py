@@ -66,9 +66,9 @@ class FilePair:
         return take_new(*self.bindings, lambda binding: binding.qualified, self.is_kept)
 
     @cached_property
-    def modules(self) -> set[str]:
-        """The modules that the patched file imports."""
-        return imported_modules(self.after.tree.body) if self.after else set()
+    def modules(self) -> frozenset[str]:
+        """The modules that either version imports."""
+        return (self.before.modules if self.before else frozenset()) | imported_modules(self.sides[1])
 
     def defined_before(self, name: str) -> bool:
         """Whether the baseline binds a qualified name anywhere."""
@@ -76,10 +76,11 @@ class FilePair:
 
     @cached_property
     def _names_before(self) -> frozenset[str]:
-        everything = find_bindings(self.before.tree.body, {}) if self.before else ()
+        everything = find_bindings(self.before.nodes, {}) if self.before else ()
         return frozenset(binding.qualified for binding in everything)
 
     @cached_property
     def _aliases(self) -> tuple[dict[str, str], dict[str, str]]:
-        before, after = (read_aliases(file.tree) if file else {} for file in (self.before, self.after))
-        return before, after
+        """What names stand for: (before, after); an import that the patch removes still counts after it."""
+        before = self.before.aliases if self.before else {}
+        return before, before | read_aliases(self.sides[1], before)

@@ -3,9 +3,9 @@
 Scripts of a real ladder are module-level code: a timer is a handful of assignments, not a definition. A guard
 collects what it protects from all Python files of a tree, before and after a patch:
 
-- ``assign``: assignments to the names (annotations do not matter); ``call``: calls of the names whose text holds
-  ``containing``; ``branch``: ``if`` statements whose test uses the names; ``function``: definitions so named: all of
-  these must stay the same, in order;
+- ``assign``: assignments to the names (annotations do not matter) and ``call``: calls of the names, both where their
+  text holds ``containing``; ``branch``: ``if`` statements whose test uses the names; ``function``: definitions so
+  named: all of these must stay the same, in order;
 - ``string``: the set of string constants that match the patterns must stay the same; ``new-string``: it must not grow;
 - ``setting``: no new assignment below the dotted names (aliases of imports are followed); ``keyword``: no new keyword
   argument, ``allowed`` ones apart, in calls of the names.
@@ -29,7 +29,6 @@ class Broken:
     """A guard that a patch breaks; ``path`` and ``line`` point into the patched file, None where code is gone."""
 
     guard: Guard
-    severity: str
     path: str | None
     line: int | None
     text: str
@@ -46,33 +45,45 @@ class _Item:
 
 
 def find_broken(
-    guards: Iterable[Guard], record: int, before: Mapping[str, str], after: Mapping[str, str]
+    guards: Iterable[Guard], before: Mapping[str, str | ast.Module], after: Mapping[str, str | ast.Module]
 ) -> list[Broken]:
-    """The guards that the change from ``before`` to ``after`` breaks on ``record``.
+    """The guards that the change from ``before`` to ``after`` breaks; ``Track.at_record`` sets their severities.
 
-    ``before``, ``after``: source by path, of all Python files; files that do not parse are another check's concern
-    and count as empty.
+    ``before``, ``after``: source or syntax tree by path, of all Python files. Files that do not parse are another
+    check's concern and count as empty; files that did not change are not looked at.
     """
-    old, new = _parse_all(before), _parse_all(after)
+    old = _read_all({path: source for path, source in before.items() if after.get(path) != source})
+    new = _read_all({path: source for path, source in after.items() if before.get(path) != source})
     found = []
     for guard in guards:
-        severity = guard.severity if record >= guard.from_record else guard.earlier
-        if severity == "ignore":
-            continue
         change = _first_change(guard, _collect(guard, old), _collect(guard, new))
         if change:
-            found.append(Broken(guard, severity, *change))
+            found.append(Broken(guard, *change))
     return found
 
 
-def _parse_all(sources: Mapping[str, str]) -> dict[str, ast.Module]:
-    trees = {}
-    for path in sorted(sources):
-        try:
-            trees[path] = ast.parse(sources[path])
-        except (SyntaxError, ValueError, RecursionError):
-            continue
-    return trees
+@dataclass(frozen=True)
+class _File:
+    """A parsed file: its nodes by type, and what its imports call what."""
+
+    path: str
+    nodes: Mapping[type[ast.AST], list[ast.AST]]
+    aliases: Mapping[str, str]
+
+
+def _read_all(sources: Mapping[str, str | ast.Module]) -> list[_File]:
+    return [file for path in sorted(sources) if (file := _read_file(path, sources[path]))]
+
+
+def _read_file(path: str, source: str | ast.Module) -> _File | None:
+    try:
+        tree = source if isinstance(source, ast.Module) else ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    nodes: dict[type[ast.AST], list[ast.AST]] = {}
+    for node in ast.walk(tree):
+        nodes.setdefault(type(node), []).append(node)
+    return _File(path, nodes, _aliases([*nodes.get(ast.Import, ()), *nodes.get(ast.ImportFrom, ())]))
 
 
 def _first_change(
@@ -97,24 +108,25 @@ def _first_change(
     return None
 
 
-def _collect(guard: Guard, trees: Mapping[str, ast.Module]) -> list[_Item]:
+def _collect(guard: Guard, files: Iterable[_File]) -> list[_Item]:
     """What the guard protects, file by file, in the order of the source."""
+    types, keys_of = _KINDS[guard.kind]
     items = []
-    for path, tree in trees.items():
-        aliases = _aliases(tree)
+    for file in files:
+        nodes = (node for kind in types for node in file.nodes.get(kind, ()))
         found = [
-            _Item(key, path, node.lineno, ast.unparse(node).split("\n", 1)[0][:120])
-            for node in ast.walk(tree)
-            for key in _KEYS[guard.kind](guard, node, aliases)
+            _Item(key, file.path, node.lineno, ast.unparse(node).split("\n", 1)[0][:120])
+            for node in nodes
+            for key in keys_of(guard, node, file.aliases)
         ]
         items += sorted(found, key=lambda item: item.line)
     return items
 
 
-def _aliases(tree: ast.Module) -> dict[str, str]:
+def _aliases(imports: Iterable[ast.AST]) -> dict[str, str]:
     """Local name -> dotted name, from the imports anywhere in a file."""
     found = {}
-    for node in ast.walk(tree):
+    for node in imports:
         if isinstance(node, ast.Import):
             found |= {alias.asname: alias.name for alias in node.names if alias.asname}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -154,7 +166,7 @@ def _last(node: ast.expr) -> str:
 
 def _assign_keys(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> Iterator[str]:
     for target in _targets(node):
-        if _last(target) in guard.match:
+        if _last(target) in guard.match and guard.containing in ast.unparse(node):
             value = getattr(node, "value", None)
             operator = type(getattr(node, "op", None)).__name__
             yield f"{ast.unparse(target)} {operator} {ast.dump(value) if value is not None else ''}"
@@ -179,8 +191,8 @@ def _branch_keys(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> Ite
 
 
 def _function_keys(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> Iterator[str]:
-    named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-    if named and any(fnmatchcase(node.name, pattern) for pattern in guard.match):  # type: ignore[union-attr]
+    name = getattr(node, "name", "")
+    if any(fnmatchcase(name, pattern) for pattern in guard.match):
         yield ast.dump(node)
 
 
@@ -207,13 +219,14 @@ def _keyword_keys(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> It
         yield from (str(word.arg) for word in node.keywords if word.arg not in guard.allowed)
 
 
-_KEYS = {
-    "assign": _assign_keys,
-    "call": _call_keys,
-    "branch": _branch_keys,
-    "function": _function_keys,
-    "string": _string_keys,
-    "new-string": _string_keys,
-    "setting": _setting_keys,
-    "keyword": _keyword_keys,
+_ASSIGNMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.NamedExpr, ast.Delete)
+_KINDS = {
+    "assign": (_ASSIGNMENTS, _assign_keys),
+    "call": ((ast.Call,), _call_keys),
+    "branch": ((ast.If,), _branch_keys),
+    "function": ((ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef), _function_keys),
+    "string": ((ast.Constant,), _string_keys),
+    "new-string": ((ast.Constant,), _string_keys),
+    "setting": ((*_ASSIGNMENTS, ast.Call), _setting_keys),
+    "keyword": ((ast.Call,), _keyword_keys),
 }

@@ -6,6 +6,7 @@ unidiff takes some malformed hunks silently and raises on others: what it cannot
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from unidiff import PatchSet, UnidiffParseError
 
 from patchrun.core.codes import make_finding
 from patchrun.core.findings import Finding
+from patchrun.core.patch import Part
 from patchrun.core.sections import Section
 
 
@@ -73,6 +75,32 @@ def judge_offsets(section: Section, before: Sequence[str]) -> list[Finding]:
             message = f"hunk #{place.hunk} of {path} does not fit where its header says, but {where}"
             findings.append(make_finding("PR110", message, path, lines[0] + place.shift if lines else None))
     return findings
+
+
+def explain_refusal(part: Part, refusal: str) -> Finding:
+    """PR108 in git's words, with the hunk and the line of the diff that they are about where they tell."""
+    if match := re.search(r"corrupt patch at line (\d+)", refusal):
+        return make_finding("PR108", refusal, line=part.line + int(match[1]) - 1)
+    if match := re.search(r"patch failed: (.+):(\d+)", refusal):
+        for section in part.sections:
+            if match[1] in section.names.spelled and (told := _hunk_at(section, match[2])):
+                number, line = told
+                return make_finding(
+                    "PR108", f"{refusal} (hunk #{number}, line {line} of the diff)", line=line
+                )
+    return make_finding("PR108", refusal)
+
+
+def _hunk_at(section: Section, start: str) -> tuple[int, int] | None:
+    """(number of the hunk, its line in the diff) of the hunk that begins at line ``start`` of the old file."""
+    lines = enumerate(section.hunks, section.line + len(section.header))
+    headers = [(line, text) for line, text in lines if text.startswith("@@ -")]
+    found = (
+        (number, line)
+        for number, (line, text) in enumerate(headers, 1)
+        if re.match(rf"@@ -{start}[, ]", text)
+    )
+    return next(found, None)
 
 
 def _find(wanted: list[str], lines: Sequence[str]) -> list[int]:

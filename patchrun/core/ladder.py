@@ -49,10 +49,12 @@ class Logs(Strict):
 
     ``folders``: where they lie; ``linked``: the one that upstream's own table names. ``code``: SHA-256 of the embedded
     source that counts as the record's; ``baseline_code``: of the code before it, run beside it on the same machine.
+    ``based_on``: the record on whose code both were made, where that is not the one before.
     """
 
     folders: tuple[str, ...] = Field(min_length=1)
     linked: str
+    based_on: int | None = None
     code: tuple[Sha256, ...] = ()
     baseline_code: tuple[Sha256, ...] = ()
 

@@ -17,6 +17,11 @@ from patchrun.core.stats import Interval, check_mean_at_most, summarize, unpaire
 WITHIN_NOISE = "gain-within-noise"
 NOT_POSITIVE = "gain-not-positive"
 MISSED = "mean-above-target"
+MEASURED_HAZARDS = {
+    WITHIN_NOISE: "the gain is not beyond the noise of the times behind it",
+    NOT_POSITIVE: "it is not faster than the code before it",
+    MISSED: "the mean loss over its runs is above the target",
+}
 Source = Literal["local", "logs", "published"]
 
 
@@ -32,14 +37,15 @@ class Sample:
 class Gain:
     """Seconds gained over the code before, and where both times come from.
 
-    ``logs``: baseline and record ran beside each other; ``published``: the difference of two published times, which has
-    no interval.
+    ``logs``: baseline and record ran beside each other, both made on the code of ``over_record``; ``published``: the
+    difference of two published times, which has no interval.
     """
 
     seconds: float | None
     interval: Interval | None
     source: Source
-    n_baseline: int = 0
+    n_baseline: int
+    over_record: int
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ def _build_row(
     own = counted(facts, number, "human")
     source, human, baseline = _pick_source(record, own, facts, local)
     published, before = published_seconds(record), record.baseline_seconds or before
-    gain = _measure_gain(source, human, baseline, before, published)
+    gain = _measure_gain(record, source, human, baseline, before)
     test = check_mean_at_most(human.losses, target) if human.losses else None
     return Row(
         record=record,
@@ -157,15 +163,18 @@ def sample_of(facts: Iterable[LogFact]) -> Sample:
 
 
 def _measure_gain(
-    source: Source, human: Sample, baseline: Sample, before: float | None, published: float | None
+    record: Record, source: Source, human: Sample, baseline: Sample, before: float | None
 ) -> Gain:
     """The gain from runs of both arms where there are any, else from the published times."""
+    last = record.number - 1
     if human.seconds and baseline.seconds:
         difference = summarize(baseline.seconds).mean - summarize(human.seconds).mean
         interval = unpaired_interval(baseline.seconds, human.seconds)
-        return Gain(difference, interval, source, len(baseline.seconds))
+        base = record.logs.based_on if record.logs and source == "logs" else None
+        return Gain(difference, interval, source, len(baseline.seconds), base or last)
+    published = published_seconds(record)
     difference = None if before is None or published is None else before - published
-    return Gain(difference, None, "published")
+    return Gain(difference, None, "published", 0, last)
 
 
 def _measured_hazards(ladder: Ladder, gain: Gain, loss: float | None, target: float) -> list[str]:
@@ -214,7 +223,7 @@ def document_row(row: Row) -> dict[str, Any]:
     seconds, losses = row.measured.seconds, row.measured.losses
     times = summarize(seconds) if seconds else None
     loss = summarize(losses) if losses else None
-    return {
+    document = {
         "record": row.record.number,
         "date": row.record.date,
         "by": row.record.by,
@@ -237,6 +246,7 @@ def document_row(row: Row) -> dict[str, Any]:
             "ci": list(row.gain.interval) if row.gain.interval else None,
             "source": row.gain.source,
             "n_baseline": row.gain.n_baseline,
+            "over_record": row.gain.over_record,
         },
         "gpu": row.gpu or None,
         "torch": row.torch or row.record.torch or None,
@@ -245,6 +255,16 @@ def document_row(row: Row) -> dict[str, Any]:
         "hazards": list(row.hazards),
         "set_aside": row.set_aside,
     }
+    return {key: _rounded(value) for key, value in document.items()}
+
+
+def _rounded(value: Any) -> Any:
+    """Floats cut to nine significant digits: what a difference of decimals leaves beyond is noise."""
+    if isinstance(value, float):
+        return float(f"{value:.9g}")
+    if isinstance(value, dict):
+        return {key: _rounded(entry) for key, entry in value.items()}
+    return [_rounded(entry) for entry in value] if isinstance(value, list) else value
 
 
 def document_totals(totals: Totals) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from patchrun.core.codes import make_finding
 from patchrun.core.filepair import FilePair
 from patchrun.core.findings import Finding
-from patchrun.core.pyfile import take_new
+from patchrun.core.pyfile import PyFile, take_new
 
 SELECTED = ("E9", "F", "PLE")
 UNDEFINED = "F821"
@@ -46,12 +46,12 @@ def judge_problems(pair: FilePair, before: Sequence[Problem], after: Sequence[Pr
 
 def _ends_a_run(pair: FilePair, problem: Problem) -> bool:
     """Fatal by rule; an undefined name only where Python would look it up, not in a quoted annotation."""
-    if problem.code.startswith("E9"):
-        return True
     if problem.code != UNDEFINED or pair.after is None:
-        return problem.code in FATAL
-    return any(
-        isinstance(node, ast.Name) and node.lineno == problem.line
-        for node in ast.walk(pair.after.tree)
-        if f"`{getattr(node, 'id', None)}`" in problem.message
-    )
+        return problem.code in FATAL or problem.code.startswith("E9")
+    names = (node for node in ast.walk(_reparse(pair.after)) if isinstance(node, ast.Name))
+    return any(node.lineno == problem.line and f"`{node.id}`" in problem.message for node in names)
+
+
+def _reparse(file: PyFile) -> ast.Module:
+    """The tree with this file's own line numbers, which statements shared with the baseline lack."""
+    return ast.parse("\n".join(file.lines))

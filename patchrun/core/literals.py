@@ -6,7 +6,7 @@ import ast
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 MOST_NUMBERS = 64
 LONGEST_TEXT = 4000
@@ -20,9 +20,8 @@ BYTES_PER_NUMBER = 8
 Displays = ast.List | ast.Tuple | ast.Set | ast.Dict
 
 
-def find_large_literals(old: Iterable[ast.stmt], new: Iterable[ast.stmt]) -> Iterator[tuple[int, str]]:
-    """(line, what it is) of each large literal in ``new`` that ``old`` lacks, and of too much literal data in all."""
-    old, new = list(old), list(new)
+def find_large_literals(old: Sequence[ast.AST], new: Sequence[ast.AST]) -> Iterator[tuple[int, str]]:
+    """(line, what it is) of each large literal in the nodes ``new`` that ``old`` lacks, and of too much data in all."""
     known = Counter(key for key, _, _ in _large(old))
     for key, line, message in _large(new):
         known[key] -= 1
@@ -30,7 +29,8 @@ def find_large_literals(old: Iterable[ast.stmt], new: Iterable[ast.stmt]) -> Ite
             yield line, message
     grown = _weigh(new) - _weigh(old)
     if grown > MOST_DATA:
-        yield new[0].lineno, f"the patch adds about {grown} bytes of literal data"
+        line = min(node.lineno for node in new if isinstance(node, ast.Constant))
+        yield line, f"the patch adds about {grown} bytes of literal data"
 
 
 def entropy(text: str) -> float:
@@ -51,17 +51,17 @@ def describe_text(text: str) -> str | None:
     return None
 
 
-def _large(statements: Iterable[ast.AST]) -> Iterator[tuple[str, int, str]]:
-    """(what tells it from others, line, description) of each large literal."""
-    stack = list(statements)
-    while stack:
-        node = stack.pop()
-        if isinstance(node, Displays) and (numbers := _count_numbers(node)) >= MOST_NUMBERS:
-            yield f"numbers {numbers}", node.lineno, f"a literal of {numbers} numbers"
-            continue
-        if isinstance(node, ast.Constant) and (told := _describe(node.value)):
-            yield repr(node.value)[:200] if told else "", node.lineno, told
-        stack += ast.iter_child_nodes(node)
+def _large(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, int, str]]:
+    """(what tells it from others, line, description) of each large literal, the outermost of nested ones."""
+    inside: set[int] = set()
+    for node in nodes:
+        if isinstance(node, Displays) and id(node) not in inside:
+            numbers = _count_numbers(node)
+            if numbers >= MOST_NUMBERS:
+                inside |= {id(inner) for inner in ast.walk(node)}
+                yield f"numbers {numbers}", node.lineno, f"a literal of {numbers} numbers"
+        elif isinstance(node, ast.Constant) and (told := _describe(node.value)):
+            yield repr(node.value)[:200], node.lineno, told
 
 
 def _describe(value: object) -> str | None:
@@ -80,12 +80,8 @@ def _count_numbers(node: ast.AST) -> int:
     )
 
 
-def _weigh(statements: Iterable[ast.AST]) -> int:
-    """The size of all literals: characters of texts, 8 for each number beyond the small ones."""
-    total = 0
-    for node in (node for statement in statements for node in ast.walk(statement)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes):
-            total += len(node.value)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, float):
-            total += BYTES_PER_NUMBER
-    return total
+def _weigh(nodes: Iterable[ast.AST]) -> int:
+    """The size of all literals: characters of texts, 8 for each number with a fraction."""
+    values = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    texts = sum(len(value) for value in values if isinstance(value, str | bytes))
+    return texts + BYTES_PER_NUMBER * sum(isinstance(value, float) for value in values)

@@ -120,7 +120,7 @@ def state_fact(
 def _trouble(log: TrainLog, hardware: Hardware) -> str:
     """Why a log cannot be compared with others on ``hardware``; empty when it can."""
     if not log.finished:
-        return f"unfinished: step {log.reached} of {log.steps}"
+        return f"unfinished: no validation at step {log.steps}, the last step is {log.reached}"
     gpus = log.environment.gpus
     if log.form == "llm.c":
         return ""

@@ -1,7 +1,7 @@
 """Matches: two agents' submissions on one record, compared by difference of FSR with its interval.
 
-Both valid and timed in the same blocks: mean(s_b - s_a) / mean(b - h) with Fieller's interval, so what the
-machine did to both cancels. Both valid in different studies: the two intervals combined by MOVER. One not
+Both valid, "shared blocks": mean(s_b - s_a) / mean(b - h) with Fieller's interval, so what the
+machine did to both cancels. Both valid, "separate blocks": the two intervals combined by MOVER. One not
 valid: its score is 0 without error, against the other's interval clipped to the score's range, so a slower
 patch is no worse than a broken one. Both not valid: a tie. A win needs an interval that does not hold 0.
 Records without a human patch are compared by speedup, its floor 1, always by MOVER (conservative).
@@ -61,12 +61,8 @@ def compare(a: Picked | None, b: Picked | None) -> Match:
 
 def _method(a: Score, b: Score) -> str:
     if not (a.is_valid and b.is_valid):
-        return "against a score of 0" if a.is_valid or b.is_valid else "neither is valid"
-    return (
-        "shared blocks, Fieller"
-        if _shared_plan(a) == _shared_plan(b) is not None
-        else "separate blocks, MOVER"
-    )
+        return "score 0" if a.is_valid or b.is_valid else "neither is valid"
+    return "shared blocks" if _shared_plan(a) == _shared_plan(b) is not None else "separate blocks"
 
 
 def _shared_plan(score: Score) -> object:

@@ -9,6 +9,7 @@ import ast
 import builtins
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 IMPORTERS = frozenset({"__import__", "importlib.import_module"})
 BUILTINS = frozenset(dir(builtins))
@@ -49,24 +50,16 @@ class Binding:
         return getattr(self.node, "lineno", 1)
 
 
-def read_aliases(tree: ast.Module) -> dict[str, str]:
+def read_aliases(nodes: Iterable[ast.AST], known: Aliases = MappingProxyType({})) -> dict[str, str]:
     """Name -> dotted name for every import, and for plain assignments of what an import or a builtin gave."""
-    aliases: dict[str, str] = {}
-    assigned = []
-    for statement in _statements(tree.body):
-        if isinstance(statement, ast.Import | ast.ImportFrom):
-            aliases |= dict(_imported(statement))
-        elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            assigned.append((statement.targets[0].id, statement.value))
-    roots = {dotted.split(".")[0] for dotted in aliases.values()} | BUILTINS
-    for name, value in assigned:
-        dotted = resolve(value, aliases)
-        if (
-            dotted
-            and name not in aliases
-            and (not isinstance(value, ast.Name | ast.Attribute) or _root(dotted) in roots)
-        ):
-            aliases[name] = dotted
+    statements = list(_statements(nodes))
+    imports = (node for node in statements if isinstance(node, ast.Import | ast.ImportFrom))
+    aliases = {bound: dotted for node in imports for bound, dotted in _imported(node)}
+    for node in statements:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name), *_], value=value) if name not in aliases:
+                if dotted := _resolve_known(value, {**known, **aliases} if known else aliases):
+                    aliases[name] = dotted
     return aliases
 
 

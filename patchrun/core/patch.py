@@ -28,8 +28,9 @@ HOW_TO = "make one with `git diff` or `git format-patch` against the baseline"
 
 @dataclass(frozen=True)
 class Part:
-    """One mail of a series, or the whole of a plain diff."""
+    """One mail of a series, or the whole of a plain diff; ``line`` is the number of its first line."""
 
+    line: int
     data: bytes
     sections: tuple[Section, ...]
 
@@ -54,7 +55,7 @@ def read_patch(data: bytes, limit_kb: int) -> Patch:
     """
     if len(data) > limit_kb * 1024:
         raise UnreadableDiff(
-            f"the diff has {len(data) / 1024:.0f} KiB, the track takes {limit_kb}",
+            f"the diff is larger than the {limit_kb} KiB that the track takes",
             "hand in source changes only; the track's limits.diff_kb says how much is taken",
         )
     if not data.strip():
@@ -94,7 +95,7 @@ def _split_mails(data: bytes) -> Iterator[Part]:
     for start, end in zip(starts, [*starts[1:], len(data)], strict=True):
         piece = data[start:end]
         lines = piece.decode("utf-8", "surrogateescape").split("\n")
-        yield Part(piece, tuple(read_sections(lines, line)))
+        yield Part(line, piece, tuple(read_sections(lines, line)))
         line += len(lines) - 1
 
 

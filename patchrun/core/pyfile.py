@@ -1,4 +1,7 @@
-"""A Python file as a value: parsed once, compared by what it means rather than by how it is laid out."""
+"""A Python file as a value: its statements, compared by what they mean rather than by how they are laid out.
+
+A patched file shares the statements that stand unchanged in its baseline, so only what changed is parsed.
+"""
 
 from __future__ import annotations
 
@@ -7,70 +10,131 @@ import hashlib
 import io
 import tokenize
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TypeVar
 
 from patchrun.core.codes import make_finding
 from patchrun.core.findings import Finding
+from patchrun.core.names import imported_modules, read_aliases
 
 MAX_DEPTH = 200
 UTF8 = ("utf-8", "utf-8-sig")
 LAYOUT_FIELDS = ("ctx", "kind", "type_comment")
+PLACES_TRIED = 8
 Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, eq=False)
+class Statement:
+    """A top-level statement: its source lines and its node, numbered as in the file for which it was parsed first."""
+
+    source: str
+    node: ast.stmt
+
+    @cached_property
+    def canonical(self) -> str:
+        """The text that all equal nodes share; RecursionError where it is nested too deeply."""
+        return canonical_text(self.node)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Statements that share lines, and the lines from the first of them up to the next block."""
+
+    lines: tuple[str, ...]
+    statements: tuple[Statement, ...]
 
 
 @dataclass(frozen=True)
 class PyFile:
-    """A parsed file: its lines as Python counts them, its tree, and the text that equal trees share."""
+    """A parsed file: its path, its lines as Python counts them, and its blocks in order."""
 
     path: str
     lines: tuple[str, ...]
-    tree: ast.Module
-    canonical: str
+    blocks: tuple[Block, ...]
+
+    @cached_property
+    def statements(self) -> tuple[Statement, ...]:
+        return tuple(statement for block in self.blocks for statement in block.statements)
+
+    @property
+    def nodes(self) -> list[ast.stmt]:
+        return [statement.node for statement in self.statements]
+
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """What the file's names stand for (see ``names.read_aliases``)."""
+        return read_aliases(self.nodes)
+
+    @cached_property
+    def modules(self) -> frozenset[str]:
+        """The modules that the file imports."""
+        return frozenset(imported_modules(self.nodes))
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of the tree: the same for files that differ in comments and layout only."""
-        return hashlib.sha256(self.canonical.encode("utf-8", "surrogatepass")).hexdigest()
-
-    @cached_property
-    def statements(self) -> tuple[tuple[str, ast.stmt], ...]:
-        """Each top-level statement with its source lines."""
-        return tuple((self._source(statement), statement) for statement in self.tree.body)
-
-    def _source(self, statement: ast.stmt) -> str:
-        decorators = getattr(statement, "decorator_list", ())
-        start = min([statement.lineno, *(decorator.lineno for decorator in decorators)])
-        return "\n".join(self.lines[start - 1 : statement.end_lineno])
+        """SHA-256 (hex) of the code: the same for files that differ in comments and layout only."""
+        try:
+            text = "\n".join(statement.canonical for statement in self.statements)
+        except RecursionError:
+            text = "\n".join(self.lines)
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def parse(path: str, data: bytes) -> PyFile | Finding:
-    """The file, or the finding (PR301, PR302, PR305) that says why it is none."""
+@dataclass(frozen=True)
+class TreeCode:
+    """The blob ids of a tree by path, and those of its files that are Python."""
+
+    oids: Mapping[str, str]
+    parsed: Mapping[str, PyFile]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex): by its code for each file in ``parsed``, by blob id for the others."""
+        digest = hashlib.sha256()
+        for path, oid in sorted(self.oids.items()):
+            content = f"ast:{self.parsed[path].digest}" if path in self.parsed else f"blob:{oid}"
+            digest.update(f"{path}\0{content}\0".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+
+
+def parse(path: str, data: bytes, known: PyFile | None = None, check_depth: bool = True) -> PyFile | Finding:
+    """The file, or the finding (PR301, PR302, PR305) that says why it is none; shares what ``known`` has too."""
+    text = _decode(path, data)
+    if isinstance(text, Finding):
+        return text
+    lines = tuple(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
     try:
-        if tokenize.detect_encoding(io.BytesIO(data).readline)[0] not in UTF8:
-            return make_finding("PR305", f"{path} declares an encoding that is not UTF-8", path, 1)
-        text = data.decode("utf-8-sig")
-    except (SyntaxError, UnicodeDecodeError) as error:
-        return make_finding("PR305", f"{path} is not UTF-8: {error}", path, 1)
-    return _parse_text(path, text)
-
-
-def _parse_text(path: str, text: str) -> PyFile | Finding:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(text)
-        lines = tuple(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
-        return PyFile(path, lines, tree, canonical_text(tree))
+        file = PyFile(path, lines, _read_blocks(lines, known.blocks if known else ()))
+        for statement in set(file.statements if check_depth else ()) - set(known.statements if known else ()):
+            _ = statement.canonical
+        return file
     except SyntaxError as error:
         return make_finding("PR301", f"{path} is not Python: {error.msg}", path, error.lineno or None)
     except (RecursionError, MemoryError):
         return make_finding("PR302", f"{path} is nested too deeply to be checked", path)
     except ValueError as error:
         return make_finding("PR301", f"{path} is not Python: {error}", path)
+
+
+@lru_cache(maxsize=64)
+def parse_baseline(path: str, data: bytes) -> PyFile | Finding:
+    """A file that is trusted to be no trap, parsed once in a process however many patches are made against it."""
+    return parse(path, data, check_depth=False)
+
+
+def _decode(path: str, data: bytes) -> str | Finding:
+    """The text; PR305 where it is not UTF-8, or where Python would read it in another encoding."""
+    try:
+        if tokenize.detect_encoding(io.BytesIO(data).readline)[0] not in UTF8:
+            return make_finding("PR305", f"{path} declares an encoding that is not UTF-8", path, 1)
+        return data.decode("utf-8-sig")
+    except (SyntaxError, UnicodeDecodeError) as error:
+        return make_finding("PR305", f"{path} is not UTF-8: {error}", path, 1)
 
 
 def canonical_text(node: ast.AST) -> str:
@@ -83,23 +147,13 @@ def canonical_text(node: ast.AST) -> str:
     return "\n".join(parts)
 
 
-def digest_tree(oids: Mapping[str, str], parsed: Mapping[str, PyFile]) -> str:
-    """SHA-256 (hex) of a tree: by AST for the files in ``parsed``, by blob id for the others."""
-    digest = hashlib.sha256()
-    for path, oid in sorted(oids.items()):
-        content = f"ast:{parsed[path].digest}" if path in parsed else f"blob:{oid}"
-        digest.update(f"{path}\0{content}\0".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
-
-
 def changed_statements(before: PyFile | None, after: PyFile | None) -> tuple[list[ast.stmt], list[ast.stmt]]:
     """The top-level statements that only one side has: (of ``before``, of ``after``), in their order.
 
-    A statement with the same source lines on both sides stays out, however often the other side has it fewer.
+    A statement with the same source lines on both sides stays out, as often as the other side has it.
     """
-    old = before.statements if before else ()
-    new = after.statements if after else ()
-    return _surplus_statements(old, new), _surplus_statements(new, old)
+    old, new = (file.statements if file else () for file in (before, after))
+    return _surplus(old, new), _surplus(new, old)
 
 
 def take_new(
@@ -109,27 +163,88 @@ def take_new(
     is_kept: Callable[[Item], bool],
 ) -> list[Item]:
     """The items of ``after`` beyond as many of the same key in ``before``; ``is_kept`` ones are the old ones first."""
-    left = Counter(key(item) for item in before)
+    return _beyond(before, sorted(after, key=is_kept, reverse=True), key)
+
+
+def _surplus(ours: Sequence[Statement], theirs: Sequence[Statement]) -> list[ast.stmt]:
+    shared = set(ours) & set(theirs)
+    ours, theirs = ([one for one in side if one not in shared] for side in (ours, theirs))
+    return [one.node for one in _beyond(theirs, ours, lambda one: one.source)]
+
+
+def _beyond(before: Iterable[Item], after: Iterable[Item], key: Callable[[Item], object]) -> list[Item]:
+    left = Counter(map(key, before))
     fresh = []
-    for item in sorted(after, key=is_kept, reverse=True):
-        if left[key(item)] > 0:
-            left[key(item)] -= 1
-        else:
+    for item in after:
+        name = key(item)
+        left[name] -= 1
+        if left[name] < 0:
             fresh.append(item)
     return fresh
 
 
-def _surplus_statements(
-    ours: Sequence[tuple[str, ast.stmt]], theirs: Sequence[tuple[str, ast.stmt]]
-) -> list[ast.stmt]:
-    left = Counter(source for source, _ in theirs)
-    surplus = []
-    for source, statement in ours:
-        if left[source] > 0:
-            left[source] -= 1
+def _read_blocks(lines: Sequence[str], known: Sequence[Block]) -> tuple[Block, ...]:
+    """The blocks of a file, those of ``known`` where its lines are the same.
+
+    Pieces that are Python each by itself are the same Python joined; where a piece is not, the whole is parsed.
+    """
+    if known:
+        try:
+            pieces = list(_cut(lines, known))
+            return tuple(
+                block
+                for piece in pieces
+                for block in ([piece] if isinstance(piece, Block) else _parse_blocks(lines, *piece))
+            )
+        except SyntaxError:
+            pass
+    return tuple(_parse_blocks(lines, 0, len(lines)))
+
+
+def _cut(lines: Sequence[str], known: Sequence[Block]) -> Iterator[Block | tuple[int, int]]:
+    """``lines`` as known blocks, in their order, and the ranges between them."""
+    places = defaultdict(list)
+    for number, line in enumerate(lines):
+        places[line].append(number)
+    done = 0
+    for block in known:
+        candidates = places[block.lines[0]]
+        first = bisect_left(candidates, done)
+        for at in candidates[first : first + PLACES_TRIED]:
+            end = at + len(block.lines)
+            if lines[at:end] == block.lines:
+                if at > done:
+                    yield done, at
+                yield block
+                done = end
+                break
+    if done < len(lines):
+        yield done, len(lines)
+
+
+def _parse_blocks(lines: Sequence[str], start: int, end: int) -> Iterator[Block]:
+    """The blocks of ``lines[start:end]``, their nodes numbered as in the whole file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        body = ast.parse("\n" * start + "\n".join(lines[start:end])).body
+    groups: list[list[ast.stmt]] = []
+    for node in body:
+        if groups and _first_line(node) <= groups[-1][-1].end_lineno:
+            groups[-1].append(node)
         else:
-            surplus.append(statement)
-    return surplus
+            groups.append([node])
+    starts = [start, *(_first_line(group[0]) - 1 for group in groups[1:]), end]
+    for group, first, after in zip(groups, starts, starts[1:], strict=False):
+        yield Block(tuple(lines[first:after]), tuple(_read_statement(lines, node) for node in group))
+
+
+def _read_statement(lines: Sequence[str], node: ast.stmt) -> Statement:
+    source = "\n".join(lines[_first_line(node) - 1 : node.end_lineno])
+    return Statement(source, node)
+
+
+def _first_line(node: ast.stmt) -> int:
+    return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))])
 
 
 _fields: dict[type[ast.AST], tuple[str, ...]] = {}

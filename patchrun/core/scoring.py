@@ -80,7 +80,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
 
     ``fsr``, ``speedup`` (baseline / submission) and their intervals exist for a valid one only. ``gap_log`` is
     ln(baseline / human). ``scorable``: the reference arms hold (None: not known). ``missing`` names the
-    slots without a run, as ``b12 block 3`` (from 1).
+    slots without a run, as ``human block 3`` (from 1).
     """
 
     state: State
@@ -178,7 +178,7 @@ def _describe(score: Score, evidence: Evidence) -> Score:
         score, seconds=seconds, blocks=blocks, n_blocks=len(blocks),
         gap_log=math.log(seconds.baseline / seconds.human) if seconds.baseline and seconds.human else None,
         loss=msgspec.structs.replace(score.loss, mean=mean_of(losses_of(evidence.submission))),
-        missing=tuple(f"{arm.name} block {block + 1}" for arm, block in evidence.missing),
+        missing=tuple(f"{arm.kind} block {block + 1}" for arm, block in evidence.missing),
     )  # fmt: skip
 
 
@@ -213,7 +213,7 @@ def _broken_reference(evidence: Evidence) -> str:
     for name, runs in evidence.references.items():
         for run in runs:
             if not is_usable(run):
-                return f"the {name} arm failed: {say_exit(run)}"
+                return f"the reference failed: {say_exit(run)}"
     everything = evidence.baseline + evidence.human + evidence.submission
     classes = sorted({run.machine.hardware_class for run in everything})
     return "runs of different hardware: " + ", ".join(classes) if len(classes) > 1 else ""

@@ -18,7 +18,8 @@ _STEP_LINE = re.compile(
     rf"(?: train_loss:(?P<train_loss>{_NUMBER}))?"
     rf"(?: val_loss:(?P<val_loss>{_NUMBER}))?"
     rf" train_time:(?P<train_time>{_NUMBER})ms"
-    rf"(?: step_avg:(?P<step_avg>{_NUMBER})ms)?"
+    rf"(?: step_avg:(?P<step_avg>{_NUMBER})ms)?",
+    re.ASCII,
 )
 
 

@@ -94,7 +94,8 @@ class Observation(NamedTuple):
 
 def check_integrity(pair: FilePair) -> list[Finding]:
     """Every PR5xx that a patch newly brings into one file, the first place of each."""
-    (old_uses, new_uses), (old, new) = pair.uses, pair.sides
+    old_uses, new_uses = pair.uses
+    old, new = ([node for statement in side for node in ast.walk(statement)] for side in pair.sides)
     before = [*_observe_uses(old_uses, pair.modules), *_observe(old)]
     after = [*_observe_uses(new_uses, pair.modules), *_observe(new)]
     seen = take_new(before, after, lambda one: (one.code, one.key), pair.is_kept)
@@ -137,9 +138,9 @@ def _code_of_write(name: str) -> str:
     return "PR512" if internal or any(is_within(name, rule) for rule in READ_RULES["PR512"]) else "PR513"
 
 
-def _observe(statements: Iterable[ast.AST]) -> Iterator[Observation]:
+def _observe(nodes: Iterable[ast.AST]) -> Iterator[Observation]:
     """What single expressions show without knowing any import."""
-    for node in (node for statement in statements for node in ast.walk(statement)):
+    for node in nodes:
         match node:
             case ast.Attribute(attr=attr) if attr in INTERNAL_ATTRIBUTES:
                 yield Observation("PR512", attr, node.lineno, f".{attr} is newly used")

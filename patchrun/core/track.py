@@ -101,6 +101,12 @@ class Guard(Strict):
     from_record: int = Field(default=1, ge=1)
     earlier: Literal["review", "ignore"] = "review"
 
+    def at_record(self, number: int) -> Guard | None:
+        """The guard with the severity it has on record ``number``, None where a change does not matter."""
+        if number >= self.from_record:
+            return self
+        return self.model_copy(update={"severity": "review"}) if self.earlier == "review" else None
+
 
 class Edit(Strict):
     """What a patch may touch.
@@ -120,9 +126,13 @@ class Edit(Strict):
 
 
 class Launch(Strict):
-    """How the launcher starts the script; ``env`` is added to the listed environment."""
+    """How the launcher starts the script; ``env`` is added to the listed environment.
+
+    ``earlier``: names the script had before a record (name -> that record's number).
+    """
 
     script: str
+    earlier: dict[str, int] = {}
     kind: Literal["python", "torchrun"] = "python"
     env: dict[str, str] = {}
 
@@ -189,6 +199,18 @@ class Track(Strict):
     launch: Launch
     evidence: Evidence
     data: DataSpec
+
+    def at_record(self, number: int) -> Track:
+        """The track as it is for record ``number``: its script's name, its guards with the severity they have there.
+
+        Its digest is another one: results are stored under the digest of the whole track.
+        """
+        names = sorted((before, name) for name, before in self.launch.earlier.items() if number < before)
+        launch = self.launch.model_copy(update={"script": names[0][1]} if names else {})
+        guards = tuple(guard for one in self.edit.guards if (guard := one.at_record(number)))
+        return self.model_copy(
+            update={"launch": launch, "edit": self.edit.model_copy(update={"guards": guards})}
+        )
 
     @property
     def digest(self) -> str:

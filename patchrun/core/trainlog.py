@@ -126,8 +126,8 @@ def parse_log(data: bytes, name: str = "log", source: bytes | None = None) -> Tr
     script, *found = _MODULE.split(code)
     modules = {found[i].decode(): found[i + 1] for i in range(0, len(found), 2)}
     lines = enumerate(rest.decode().removesuffix("\n").split("\n"), start=line)
-    environment = _parse_environment(lines, name)
-    run = _parse_run(lines, name)
+    environment, line = _parse_environment(lines, name)
+    run = _parse_run(lines, name, line)
     return TrainLog(form=form, code=code, script=script, modules=modules, environment=environment, **run)
 
 
@@ -179,14 +179,14 @@ def _first(data: bytes) -> str:
     return data.split(b"\n", 1)[0].decode()
 
 
-def _parse_environment(lines: Iterator[tuple[int, str]], name: str) -> Environment:
-    """Consume the lines up to and with the next rule."""
+def _parse_environment(lines: Iterator[tuple[int, str]], name: str) -> tuple[Environment, int]:
+    """Consume the lines up to and with the next rule; the environment and the number of that line."""
     seen: dict[str, str] = {}
     gpus: list[str] = []
     number = 0
     for number, line in lines:
         if line == RULE:
-            return Environment(**seen, gpus=tuple(gpus))
+            return Environment(**seen, gpus=tuple(gpus)), number
         match = _ENVIRONMENT.fullmatch(line)
         if not match:
             raise LogError(name, number, "not a line of the environment", line)
@@ -196,8 +196,8 @@ def _parse_environment(lines: Iterator[tuple[int, str]], name: str) -> Environme
     raise LogError(name, number, "the log ends inside the environment")
 
 
-def _parse_run(lines: Iterator[tuple[int, str]], name: str) -> dict[str, object]:
-    """The fields of a TrainLog that come from the steps and the notes around them."""
+def _parse_run(lines: Iterator[tuple[int, str]], name: str, number: int) -> dict[str, object]:
+    """The fields of a TrainLog that come from the steps and the notes around them, after line ``number``."""
     course = _Course(name)
     warmup: list[str] = []
     memory: int | None = None

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from patchrun.core.scoring import Score
     from patchrun.core.versus import Versus
 
-SHOWN_AGENTS = 5  # as many columns of cells as fit in 100 characters
+SHOWN_AGENTS = 4  # as many columns of cells as fit in 100 characters
 NOTHING = "-"
 
 
@@ -78,8 +78,6 @@ def versus_document(versus: Versus) -> dict[str, Any]:
 
 def show_document(attempt: Attempt, score: Score, runs: Iterable[Run]) -> dict[str, Any]:
     """One submission as JSON, its runs and findings with it."""
-    import msgspec
-
     return {
         "id": attempt.id,
         "track": attempt.track,
@@ -95,18 +93,16 @@ def show_document(attempt: Attempt, score: Score, runs: Iterable[Run]) -> dict[s
         "speedup_ci": _pair(score.speedup_ci),
         "n_blocks": score.n_blocks,
         "clock": score.clock,
-        "seconds": msgspec.to_builtins(score.seconds),
-        "loss": msgspec.to_builtins(score.loss),
+        "seconds": _plain(score.seconds),
+        "loss": _plain(score.loss),
         "missing": list(score.missing),
         "runs": [run_document(run) for run in runs],
-        "findings": [msgspec.to_builtins(finding) for finding in attempt.findings],
+        "findings": [_plain(finding) for finding in attempt.findings],
     }
 
 
 def run_document(run: Run) -> dict[str, Any]:
     """One run as JSON; ``block`` counts from 0, as stored."""
-    import msgspec
-
     return {
         "arm": run.arm,
         "block": run.block,
@@ -117,8 +113,15 @@ def run_document(run: Run) -> dict[str, Any]:
         "exit": run.exit,
         "reason": run.reason,
         "sandbox": run.sandbox,
-        "machine": msgspec.to_builtins(run.machine),
+        "machine": _plain(run.machine),
     }
+
+
+def _plain(value: Any) -> Any:
+    """Structs and tuples as JSON has them."""
+    import msgspec
+
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _pair(interval: tuple[float, float] | None) -> list[float] | None:
@@ -160,14 +163,15 @@ def _rank_table(board: Leaderboard, style: str) -> str:
         for row in board.rows
     ]  # fmt: skip
     headers = ("rank", "agent", "score", "interval", "log speedup", "rating", "valid", "tried")
-    return _table(rows, headers, style, "rlrlrrrr")
+    return _table(rows, headers, style, "rlrlrrrr", widths=(4, 24, 6, 16, 11, 6, 5, 5))
 
 
 def _cell_table(board: Leaderboard, style: str) -> str:
     shown = board.rows[:SHOWN_AGENTS]
     names = [*board.records, *board.unscorable]
     rows = [(name, *(_cell(row.records.get(name), board.metric) for row in shown)) for name in names]
-    return _table(rows, ("record", *(row.agent for row in shown)), style, "r" + "l" * len(shown))
+    headers = ("record", *(row.agent for row in shown))
+    return _table(rows, headers, style, "r" + "l" * len(shown), widths=(8, *[20] * len(shown)))
 
 
 def _cell(cell: Cell | None, metric: str) -> str:
@@ -228,7 +232,7 @@ def versus_text(versus: Versus) -> str:
         + _say_probability(versus)
     )
     title = f"{versus.a} against {versus.b}: difference of FSR ({versus.a} less {versus.b}), 95% intervals."
-    table = _table(rows, headers, "simple", "rrrrlll")
+    table = _table(rows, headers, "simple", "rrrrlll", widths=(8, 13, 13, 10, 16, 12, 17))
     return "\n\n".join([title, table, sums, *(f"Note: {note}." for note in versus.notes)])
 
 
@@ -291,20 +295,32 @@ def _score_facts(score: Score) -> list[tuple[str, str]]:
     return facts
 
 
+RUN_COLUMNS = (
+    ("arm", "l", 10), ("block", "r", 5), ("seed", "r", 10), ("seconds", "r", 9), ("wall", "r", 9), ("loss", "r", 7),
+    ("exit", "l", 12), ("machine", "l", 14), ("reason", "l", 18),
+)  # fmt: skip
+
+
 def runs_text(runs: Iterable[Run]) -> str:
-    """One line a run; blocks count from 1."""
-    rows = [
-        (
-            run.kind, run.block + 1, run.seed, _number(run.seconds), _number(run.wall_seconds),
-            _number(run.loss, ".4f"), run.exit, run.sandbox, run.machine.hardware_class, run.reason,
-        )
-        for run in sorted(runs, key=lambda run: (run.block, run.position))
-    ]  # fmt: skip
-    headers = ("arm", "block", "seed", "seconds", "wall", "loss", "exit", "sandbox", "machine", "reason")
-    if not any(row[-1] for row in rows):
-        rows, headers = [row[:-1] for row in rows], headers[:-1]
-    widths = (10, 5, 10, 8, 8, 7, 12, 10, 14, 30)[: len(headers)]
-    return _table(rows, headers, "simple", "lrrrrrllll"[: len(headers)], widths=widths)
+    """One line a run; blocks count from 1; machine and sandbox stand below where they are all the same."""
+    runs = sorted(runs, key=lambda run: (run.block, run.position))
+    if not runs:
+        return "no runs yet"
+    rows = [_run_row(run) for run in runs]
+    places = {row[7] for row in rows}
+    left_out = {7} if len(places) == 1 else set()
+    left_out |= set() if any(row[8] for row in rows) else {8}
+    shown = [k for k in range(len(RUN_COLUMNS)) if k not in left_out]
+    headers, sides, widths = zip(*(RUN_COLUMNS[k] for k in shown), strict=True)
+    table = _table([[row[k] for k in shown] for row in rows], headers, "simple", "".join(sides), widths)
+    return table + (f"\n\nAll on {places.pop()}." if len(places) == 1 else "")
+
+
+def _run_row(run: Run) -> tuple[Any, ...]:
+    return (
+        run.kind, run.block + 1, run.seed, _number(run.seconds), _number(run.wall_seconds), _number(run.loss, ".4f"),
+        run.exit, f"{run.machine.hardware_class}, sandbox {run.sandbox}", run.reason,
+    )  # fmt: skip
 
 
 def status_text(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -335,13 +351,15 @@ def _table(
     if not rows:
         return "  ".join(headers)
     sides = [{"l": "left", "r": "right"}[letter] for letter in align]
+    limits = list(widths) if widths else None
     return tabulate(
         rows,
         headers,
         tablefmt=style,
         disable_numparse=True,
         colalign=sides,
-        maxcolwidths=list(widths or []) or None,
+        maxcolwidths=limits,
+        maxheadercolwidths=limits,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from patchrun.adapters.store import Arena
 from patchrun.core.ladderstats import (
+    MEASURED_HAZARDS,
     Row,
     Sample,
     Totals,
@@ -30,10 +31,12 @@ class Book:
 
     def document(self) -> dict[str, Any]:
         """The JSON document of ``patchrun records``."""
+        used = {name for row in self.rows for name in row.hazards}
         return {
             "track": self.track,
             "rows": [document_row(row) for row in self.rows],
             "totals": [document_totals(totals) for totals in self.totals],
+            "hazards": {name: text for name, text in self.hazards.items() if name in used},
         }
 
 
@@ -41,7 +44,7 @@ def read(arena: Arena) -> Book:
     """The ladder of ``arena`` with its figures."""
     ladder, track = arena.ladder, arena.track
     rows = build_rows(ladder, track.target.loss, arena.code, read_facts(arena), local_samples(arena.runs()))
-    return Book(track.name, tuple(rows), tuple(all_totals(ladder)), ladder.hazard)
+    return Book(track.name, tuple(rows), tuple(all_totals(ladder)), ladder.hazard | MEASURED_HAZARDS)
 
 
 def local_samples(runs: list[Run]) -> dict[tuple[int, str], Sample]:

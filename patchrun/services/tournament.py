@@ -94,14 +94,16 @@ def _describe(
 
 
 def _commit(arena: Arena, attempt: Attempt, validation: Validation, author: Author) -> str:
+    """The submission's commit: it depends on what makes its id alone, so it is the same in every arena."""
     tiers = ",".join(str(tier) for tier in attempt.hint_tiers) or "0"
     message = (
-        f"{attempt.agent}: record {attempt.record}, attempt {attempt.sequence}\n\n"
+        f"{attempt.agent}: record {attempt.record}\n\n"
         f"Agent: {attempt.agent}\nRecord: {attempt.record}\nTrack: {attempt.track}\n"
-        f"Hint-tiers: {tiers}\nPatch-id: {attempt.patch_id}\nSubmission: {attempt.id}\n"
+        f"Hint-tiers: {tiers}\nSubmission: {attempt.id}\n"
     )
     assert validation.tree
-    return arena.repo.commit(validation.tree, [attempt.baseline_commit], message, author, attempt.created)
+    when = arena.repo.python.commit(attempt.baseline_commit).committed_datetime.isoformat()
+    return arena.repo.commit(validation.tree, [attempt.baseline_commit], message, author, when)
 
 
 def waiting(arena: Arena, ids: Iterable[str] | None = None) -> list[Attempt]:

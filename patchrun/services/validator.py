@@ -7,20 +7,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.machinery import PathFinder
 
-from patchrun.adapters.gitrepo import Applied, Entry, GitRepo
+from patchrun.adapters.gitrepo import Applied, GitRepo
 from patchrun.adapters.lint import lint
 from patchrun.core import findings as verdicts
 from patchrun.core.codes import make_finding
-from patchrun.core.errors import SetupError
 from patchrun.core.filepair import FilePair
 from patchrun.core.findings import Finding
-from patchrun.core.hunks import Stats, count_lines, judge_offsets
-from patchrun.core.lintrules import judge_problems
-from patchrun.core.names import imported_modules
+from patchrun.core.hunks import Stats, count_lines, explain_refusal, judge_offsets
+from patchrun.core.lintrules import Problem, judge_problems
 from patchrun.core.patch import Part, Patch, check_named, check_text, read_patch
-from patchrun.core.pyfile import PyFile, digest_tree, parse
+from patchrun.core.pyfile import PyFile, TreeCode, parse, parse_baseline
 from patchrun.core.pyrules import check_track_rules
 from patchrun.core.rules import FileChange, check_changes
 from patchrun.core.suspicion import check_integrity
@@ -32,18 +31,22 @@ ORDER = ("error", "review", "warning", "info")
 
 @dataclass(frozen=True)
 class Validation:
-    """What the validator says of a diff.
-
-    ``tree`` is the patched tree, None where git refused; ``ast_digest`` (hex SHA-256) is the same for trees whose
-    Python is AST-equal and whose other files are byte-equal, "" where a changed file cannot be parsed.
-    """
+    """What the validator says of a diff; ``tree`` is the patched tree, None where git refused."""
 
     patch_id: str
     stats: Stats
     findings: tuple[Finding, ...]
     tree: str | None
-    ast_digest: str
     diff: bytes
+    code: TreeCode | None
+
+    @cached_property
+    def ast_digest(self) -> str:
+        """Hex SHA-256, the same for trees whose Python is AST-equal and whose other files are byte-equal.
+
+        "" where git refused the diff or a changed file cannot be parsed.
+        """
+        return self.code.digest if self.code else ""
 
     @property
     def accepted(self) -> bool:
@@ -51,22 +54,26 @@ class Validation:
         return verdicts.accepted(self.findings)
 
 
+Linted = Mapping[str, Future[tuple[Problem, ...]]]
+
+
 @dataclass(frozen=True)
 class _Result:
-    """What git made of a patch."""
+    """What git made of a patch: the patched tree (None: refused), the files that differ, the linter at work on them."""
 
     tree: str | None
     changes: tuple[FileChange, ...]
     oids: Mapping[str, str]
+    linted: Linted
     findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True)
 class _Baseline:
-    """The files of a baseline, and those of them that are Python and can be parsed."""
+    """The blob ids of a baseline by path, and its Python files, or why they cannot be parsed."""
 
-    entries: Mapping[str, Entry]
-    parsed: Mapping[str, PyFile]
+    oids: Mapping[str, str]
+    parsed: Mapping[str, PyFile | Finding]
 
 
 def validate(repo: GitRepo, track: Track, baseline: str, diff: bytes) -> Validation:
@@ -77,18 +84,127 @@ def validate(repo: GitRepo, track: Track, baseline: str, diff: bytes) -> Validat
         SetupError, ArenaError: the linter or git cannot do their work.
     """
     patch = read_patch(diff, track.limits.diff_kb)
-    with ThreadPoolExecutor(max_workers=3) as pool:
-        patch_id = pool.submit(repo.patch_id, diff)
-        applied = pool.submit(_apply, repo, baseline, patch)
-        base = _read_baseline(repo, baseline)
-        found = check_text(patch)
-        result = applied.result()
+    with ThreadPoolExecutor(max_workers=2) as pool:  # git and ruff work while this thread reads and parses
+        applied = pool.submit(_apply, repo, track, baseline, patch, pool)
+        oids = {path: entry.oid for path, entry in repo.files(baseline).items()}
+        python = [path for path in oids if _is_python(path, track)]
+        blobs = repo.read_many(oids[path] for path in python)
+        patch_id, stats, found = repo.patch_id(diff), count_lines(patch.sections), check_text(patch)
+        result, code = applied.result(), None
         found += result.findings
-        digest = ""
         if result.tree is not None:
+            files = zip(python, blobs, strict=True)
+            base = _Baseline(oids, {path: parse_baseline(path, blob or b"") for path, blob in files})
             found += check_named(patch, (change.path for change in result.changes))
             found += _check_paths(track, base, result)
-            found, digest = _check_python(track, base, result, found, pool)
-        return Validation(
-            patch_id.result(), count_lines(patch.sections), _arrange(found), result.tree, digest, diff
-        )
+            told, code = _check_python(track, base, result)
+            found += told
+        return Validation(patch_id, stats, _arrange(found), result.tree, diff, code)
+
+
+def _apply(repo: GitRepo, track: Track, baseline: str, patch: Patch, pool: ThreadPoolExecutor) -> _Result:
+    """Apply the mails of a series one after another, see what differs in the end, and set the linter to work."""
+    tree, findings = baseline, []
+    for number, part in enumerate(patch.parts, 1):
+        applied = repo.apply(tree, part.data)
+        if applied.tree is None:
+            prefix = f"mail {number} of {len(patch.parts)}: " if len(patch.parts) > 1 else ""
+            findings.append(explain_refusal(part, prefix + applied.refusal))
+            return _Result(None, (), {}, {}, tuple(findings))
+        if applied.offsets:
+            findings += _judge_offsets(repo, tree, part, applied)
+        tree = applied.tree
+    changes = repo.changes(baseline, tree)
+    blobs = repo.read_many(oid for change in changes for oid in (change.old_oid, change.new_oid))
+    pairs = zip(changes, blobs[::2], blobs[1::2], strict=True)
+    files = tuple(FileChange(one.path, one.old_mode, one.new_mode, old, new) for one, old, new in pairs)
+    python = [one for one in files if one.after is not None and _is_python(one.path, track)]
+    linted = {one.path: pool.submit(lint, one.path, one.after) for one in python}
+    return _Result(tree, files, {change.path: change.new_oid for change in changes}, linted, tuple(findings))
+
+
+def _judge_offsets(repo: GitRepo, tree: str, part: Part, applied: Applied) -> list[Finding]:
+    """A finding for each hunk that git moved; PR110 for those of which it cannot be told where they could go."""
+    names = [section.names.target for section in part.sections]
+    blobs = repo.read_many(f"{tree}:{name}" for name in names)
+    findings = []
+    for section, blob in zip(part.sections, blobs, strict=True):
+        lines = (blob or b"").decode("utf-8", "surrogateescape").split("\n")
+        findings += judge_offsets(section, lines)
+    for words in applied.offsets[len(findings) :]:
+        findings.append(make_finding("PR110", f"git moved a hunk: {words}"))
+    return findings
+
+
+def _is_python(path: str, track: Track) -> bool:
+    return path.endswith(".py") or path == track.launch.script
+
+
+def _check_paths(track: Track, base: _Baseline, result: _Result) -> list[Finding]:
+    files = [file for file in base.parsed.values() if isinstance(file, PyFile)]
+
+    def is_importable(name: str) -> bool:
+        imported = {module.split(".")[0] for file in files for module in file.modules}
+        return name in imported or _is_installed(name)
+
+    return check_changes(result.changes, base.oids, track.edit, track.launch.script, is_importable)
+
+
+def _is_installed(name: str) -> bool:
+    """Whether a package of this name is installed beside patchrun; nothing is imported."""
+    paths = sysconfig.get_paths()
+    return PathFinder.find_spec(name, [paths["purelib"], paths["platlib"]]) is not None
+
+
+def _check_python(track: Track, base: _Baseline, result: _Result) -> tuple[list[Finding], TreeCode | None]:
+    """The findings on changed Python files, and the patched code, None when one of them cannot be parsed."""
+    changed = [change for change in result.changes if _is_python(change.path, track)]
+    parsed = {path: file for path, file in base.parsed.items() if isinstance(file, PyFile)}
+    findings: list[Finding] = []
+    for change in changed:
+        known = parsed.pop(change.path, None)
+        after = None if change.after is None else parse(change.path, change.after, known)
+        if isinstance(after, PyFile):
+            parsed[change.path] = after
+        findings += _check_file(track, change, base.parsed.get(change.path), after, result.linted)
+    whole = all(change.path in parsed for change in changed if change.after is not None)
+    oids = {path: oid for path, oid in (base.oids | result.oids).items() if oid.strip("0")}
+    return findings, TreeCode(oids, parsed) if whole else None
+
+
+def _check_file(
+    track: Track,
+    change: FileChange,
+    before: PyFile | Finding | None,
+    after: PyFile | Finding | None,
+    linted: Linted,
+) -> list[Finding]:
+    """Every finding on one changed Python file; one that is not Python has no other."""
+    if isinstance(after, Finding):
+        return [after]
+    if isinstance(before, Finding):
+        return [make_finding("PR306", f"{change.path}: {before.message}", change.path)]
+    pair = FilePair(change.path, before, after)
+    findings = [*check_track_rules(pair, track.edit), *check_integrity(pair)]
+    problems = linted[change.path].result() if change.path in linted else ()
+    if problems:
+        known = () if change.before is None else lint(change.path, change.before)
+        findings += judge_problems(pair, known, problems)
+    return findings
+
+
+def _arrange(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Worst first, then by place; of each code only so many, and how many more there are."""
+    ordered = sorted(
+        set(findings), key=lambda one: (ORDER.index(one.severity), one.path or "", one.line or 0, one.code)
+    )
+    kept, counts = [], Counter()
+    for finding in ordered:
+        counts[finding.code, finding.severity] += 1
+        if counts[finding.code, finding.severity] <= MOST_OF_ONE_CODE:
+            kept.append(finding)
+    for (code, severity), count in counts.items():
+        if count > MOST_OF_ONE_CODE:
+            more = f"{count - MOST_OF_ONE_CODE} more findings of this code are not listed"
+            kept.append(make_finding(code, more, severity=severity))
+    return tuple(kept)

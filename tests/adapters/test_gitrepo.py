@@ -26,7 +26,9 @@ diff --git a/a.py b/a.py
 
 @pytest.fixture
 def tree(repo: GitRepo) -> str:
-    return repo.store_files({"a.py": b"one\ntwo\nthree\n", "sub/b c.txt": b"\0binary\n", "run.sh": b"x\n"}, ["run.sh"])
+    return repo.store_files(
+        {"a.py": b"one\ntwo\nthree\n", "sub/b c.txt": b"\0binary\n", "run.sh": b"x\n"}, ["run.sh"]
+    )
 
 
 def test_trees_and_blobs_come_back_as_stored(repo: GitRepo, tree: str) -> None:

@@ -47,14 +47,21 @@ def test_a_rejected_attempt_has_no_submission(plain: Arena) -> None:
     plain.add_attempt(attempt(plain, accepted=False), b"d", None)
     with pytest.raises(ArenaError):
         plain.submission("a" * 20)
-    assert set(plain.repo.refs("refs/patchrun/attempts", "refs/patchrun/submissions")) == {ATTEMPTS + "a" * 20}
+    assert set(plain.repo.refs("refs/patchrun/attempts", "refs/patchrun/submissions")) == {
+        ATTEMPTS + "a" * 20
+    }
 
 
 def test_ids_may_be_shortened(plain: Arena) -> None:
     for name in ("abcd1" + "0" * 15, "abcd2" + "0" * 15):
         plain.add_attempt(attempt(plain, name), b"d", None)
     assert plain.attempt("abcd1").id.startswith("abcd1")
-    for short, problem in (("abcd", "ambiguous"), ("ffff", "names no submission"), ("abc", "names no"), ("", "names no")):
+    for short, problem in (
+        ("abcd", "ambiguous"),
+        ("ffff", "names no submission"),
+        ("abc", "names no"),
+        ("", "names no"),
+    ):
         with pytest.raises(UsageError, match=problem):
             plain.attempt(short)
 

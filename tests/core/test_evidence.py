@@ -95,9 +95,9 @@ def test_failed_goes_before_timed_out_before_disqualified() -> None:
         make_run("submission", block, None, None, exit=name, reason=name)
         for block, name in enumerate(("disqualified", "timed-out", "out-of-memory"))
     ]
-    assert evidence.broken_run(runs) == ("failed", f"{SUBMISSION}, block 3, seed 102: out-of-memory")
-    assert evidence.broken_run(runs[:2]) == ("timed-out", f"{SUBMISSION}, block 2, seed 101: timed-out")
-    assert evidence.broken_run(runs[:1]) == ("disqualified", f"{SUBMISSION}, block 1, seed 100: disqualified")
+    assert evidence.broken_run(runs) == ("failed", "submission, block 3, seed 102: out-of-memory")
+    assert evidence.broken_run(runs[:2]) == ("timed-out", "submission, block 2, seed 101: timed-out")
+    assert evidence.broken_run(runs[:1]) == ("disqualified", "submission, block 1, seed 100: disqualified")
     assert evidence.broken_run([]) is None
 
 

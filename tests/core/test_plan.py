@@ -12,7 +12,9 @@ def arm(name: str, kind: str = "submission", ast: str = "") -> Arm:
     return Arm(name=name, kind=kind, commit="c" * 40, tree="t" * 40, ast_digest=ast or name)
 
 
-def study(name: str = "s1", arms: tuple[Arm, ...] = (), seeds: tuple[int, ...] = (7, 8, 9), generation: int = 0) -> Study:
+def study(
+    name: str = "s1", arms: tuple[Arm, ...] = (), seeds: tuple[int, ...] = (7, 8, 9), generation: int = 0
+) -> Study:
     arms = arms or (arm("b5", "baseline"), arm("h5", "human"), arm("aa"))
     return Study(id=name, track="t", track_digest="d", record="5", generation=generation, arms=arms, seeds=seeds,
                  created="2026-01-01T00:00:00+00:00")  # fmt: skip

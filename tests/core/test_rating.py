@@ -102,8 +102,8 @@ def test_intervals_over_records_cover() -> None:
 def test_two_hundred_agents_do_not_take_minutes() -> None:
     _, wins = make_tournament(200, 88, seed=2)
     start = time.process_time()
-    found = rating.rate([str(k) for k in range(200)], wins, replicates=100)
-    assert time.process_time() - start < 20, "about 0.5 s alone; the bound only catches a change of order"
+    found = rating.rate([str(k) for k in range(200)], wins, replicates=20)
+    assert time.process_time() - start < 20, "about 0.1 s alone; the bound only catches a change of order"
     assert found[0].rating is not None
     assert found[-1].rating is not None
     assert found[0].rating < found[-1].rating

@@ -10,14 +10,20 @@ from patchrun.core.selection import Span, parse_set, parse_span, parse_tiers
 
 @pytest.mark.parametrize(
     ("text", "span", "shown", "json"),
-    [("12", Span(12, 12), "12", 12), ("30..62", Span(30, 62), "30..62", "30..62"), (" 7 ", Span(7, 7), "7", 7)],
+    [
+        ("12", Span(12, 12), "12", 12),
+        ("30..62", Span(30, 62), "30..62", "30..62"),
+        (" 7 ", Span(7, 7), "7", 7),
+    ],
 )
 def test_spans(text: str, span: Span, shown: str, json: int | str) -> None:
     assert parse_span(text) == span
     assert (str(span), span.to_json()) == (shown, json)
 
 
-@pytest.mark.parametrize("text", ["", "0", "-1", "a", "3..2", "1..", "..4", "1...4", "1.5", "9999999999", "١"])
+@pytest.mark.parametrize(
+    "text", ["", "0", "-1", "a", "3..2", "1..", "..4", "1...4", "1.5", "9999999999", "١"]
+)
 def test_what_is_no_span(text: str) -> None:
     with pytest.raises(UsageError):
         parse_span(text)

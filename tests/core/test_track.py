@@ -22,7 +22,11 @@ def test_a_good_track_becomes_a_frozen_value() -> None:
 
 
 def test_all_problems_are_named_at_once() -> None:
-    text = TRACK.replace("blocks = 5", "block = 5").replace("loss = 3.0", "loss = -1").replace('device = "cpu"', "")
+    text = (
+        TRACK.replace("blocks = 5", "block = 5")
+        .replace("loss = 3.0", "loss = -1")
+        .replace('device = "cpu"', "")
+    )
     with pytest.raises(ManifestError) as caught:
         load_track(text, "some/track.toml")
     message = str(caught.value)

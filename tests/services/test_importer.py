@@ -27,9 +27,13 @@ def test_baselines_and_human_patches_are_there_for_anyones_git(plain: Arena) -> 
     assert git(plain, "show", "baseline/1:train.py").decode() == SCRIPT
     assert git(plain, "show", "baseline/2:train.py").decode() == SCRIPT.replace("RATE = 1", "RATE = 2")
     assert b"STEPS = 50" in git(plain, "show", "refs/patchrun/human/2:train.py")
-    assert git(plain, "rev-parse", "refs/patchrun/human/1^{tree}") == git(plain, "rev-parse", "baseline/2^{tree}")
+    assert git(plain, "rev-parse", "refs/patchrun/human/1^{tree}") == git(
+        plain, "rev-parse", "baseline/2^{tree}"
+    )
     assert git(plain, "rev-parse", "refs/patchrun/human/2^") == git(plain, "rev-parse", "baseline/2")
-    assert git(plain, "log", "--format=%an %ad", "--date=short", "refs/patchrun/human/2").startswith(b"Grace 2026-01-03")
+    assert git(plain, "log", "--format=%an %ad", "--date=short", "refs/patchrun/human/2").startswith(
+        b"Grace 2026-01-03"
+    )
 
 
 def test_baselines_have_no_history(plain: Arena) -> None:
@@ -92,7 +96,9 @@ def test_a_gap_inside_the_ladder_is_refused(tmp_path: Path, plain_track: Path) -
 
 def test_a_patch_that_does_not_apply_leaves_nothing(tmp_path: Path, plain_track: Path) -> None:
     (plain_track / "patches/2.patch").write_text((plain_track / "patches/1.patch").read_text())
-    with pytest.raises(ManifestError, match="record 2: .*2.patch does not apply: error: patch failed: train.py:1"):
+    with pytest.raises(
+        ManifestError, match="record 2: .*2.patch does not apply: error: patch failed: train.py:1"
+    ):
         importer.init(tmp_path / "a", str(plain_track))
     assert [path.name for path in tmp_path.iterdir()] == ["plain"]
 

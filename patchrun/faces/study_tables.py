@@ -1,0 +1,102 @@
+"""Tables about the method: coverage of the intervals, what racing saves, FSR tables from outside data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from patchrun.faces.tables import NOTHING
+
+if TYPE_CHECKING:
+    from patchrun.core.coverage import Coverage
+    from patchrun.core.fsrtable import FsrTable, Rule
+    from patchrun.core.racesim import RaceResult
+
+
+def coverage_text(rows: Iterable[Coverage], style: str = "simple") -> str:
+    """How often a 95% interval holds the true FSR; ``style`` is one of tabulate's, "github" for Markdown."""
+    headers = (
+        "blocks",
+        "noise / gap",
+        "shape",
+        "true FSR",
+        "covered",
+        "bootstrap",
+        "no interval",
+        "half-width",
+    )
+    table = [
+        (
+            row.n_blocks, f"{row.noise:g}", row.shape, f"{row.fsr:g}", _percent(row.covered), _percent(row.bootstrap),
+            _percent(row.unbounded), f"{row.half_width:.3f}",
+        )
+        for row in rows
+    ]  # fmt: skip
+    return _table(table, headers, style, "rrlrrrrr")
+
+
+def race_text(rows: Iterable[RaceResult], style: str = "simple") -> str:
+    """What racing saves of full studies, and the share of studies that it gets wrong."""
+    headers = ("world", "population", "studies", "saved by looks", "saved in all", "wrong")
+    table = [
+        (r.world, r.population, r.studies, _percent(r.saved_by_looks), _percent(r.saved), _percent(r.wrong))
+        for r in rows
+    ]
+    return _table(table, headers, style, "llrrrr")
+
+
+def fsr_table_text(found: FsrTable, style: str = "simple") -> str:
+    """Each agent's mean FSR under the rule, then each record, then what was left out and why."""
+    agents = [
+        (a.agent, f"{a.mean:.3f}", NOTHING if a.ci is None else f"{a.ci[0]:.3f} to {a.ci[1]:.3f}", f"{a.iqm:.3f}",
+         f"{a.tried}/{a.records}")
+        for a in found.agents
+    ]  # fmt: skip
+    cells = [
+        (c.record, c.agent, c.runs, c.failed, c.used, NOTHING if c.fsr is None else f"{c.fsr:.3f}")
+        for c in sorted(found.cells, key=lambda cell: (cell.record, cell.agent))
+    ]
+    parts = [
+        f"Rule: {describe_rule(found.rule)}.",
+        _table(agents, ("agent", "mean FSR", "95% interval", "middle half", "tried"), style, "lrlrr"),
+        _table(cells, ("record", "agent", "runs", "failed", "used", "FSR"), style, "rlrrrr"),
+    ]
+    left_out = [f"record {record}: {reason}" for record, reason in found.excluded.items()]
+    return "\n\n".join(parts + ([f"Left out: {'; '.join(left_out)}."] if left_out else []))
+
+
+def describe_rule(rule: Rule) -> str:
+    """The rule in words."""
+    pick = {"mean": "mean of all runs", "top": f"mean of the best {rule.top} runs", "best": "the best run"}
+    clip = {
+        "runs": "each run clipped to [0, 1]",
+        "records": "each record clipped to [0, 1]",
+        "none": "not clipped",
+    }
+    failed = {"zero": "failed runs count 0", "drop": "failed runs are dropped"}
+    loss = "" if rule.max_loss is None else f", loss at most {rule.max_loss:g}"
+    return f"{pick[rule.pick]}, {failed[rule.failed]}, {clip[rule.clip]}{loss}"
+
+
+def fsr_table_document(found: FsrTable) -> dict[str, Any]:
+    """The FSR table as JSON."""
+    import msgspec
+
+    return msgspec.json.decode(msgspec.json.encode(found))
+
+
+def rules_text(found: Mapping[str, Mapping[str, float]], rules: Sequence[str], style: str = "simple") -> str:
+    """Agents by rule: how much the rule alone changes."""
+    table = [(agent, *(f"{means[rule]:.3f}" for rule in rules)) for agent, means in found.items()]
+    return _table(table, ("agent", *rules), style, "l" + "r" * len(rules))
+
+
+def _percent(share: float | None) -> str:
+    return NOTHING if share is None else f"{100 * share:.1f}%"
+
+
+def _table(rows: Sequence[Sequence[Any]], headers: Sequence[str], style: str, align: str) -> str:
+    from tabulate import tabulate
+
+    sides = [{"l": "left", "r": "right"}[letter] for letter in align]
+    return tabulate(rows, headers, tablefmt=style, disable_numparse=True, colalign=sides if rows else None)

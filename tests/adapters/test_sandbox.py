@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+
+import pytest
+
+from patchrun.adapters import sandbox
+from patchrun.core.errors import SetupError, UsageError
+
+INSTRUCTION = 8
+RETURN = 0x06  # BPF_RET | BPF_K
+ALLOW, ERRNO, KILL = 0x7FFF0000, 0x00050000, 0x00000000
+
+
+def run_filter(program: bytes, number: int, arch: int = 0xC000003E, first: int = 0) -> int:
+    """What a BPF program answers for a system call: a small machine for loads, jumps, masks and returns."""
+    data = (
+        number.to_bytes(4, "little")
+        + arch.to_bytes(4, "little")
+        + bytes(8)
+        + first.to_bytes(8, "little")
+        + bytes(40)
+    )
+    at, value = 0, 0
+    while True:
+        raw = program[at * INSTRUCTION : (at + 1) * INSTRUCTION]
+        code, yes, no, k = (
+            int.from_bytes(raw[:2], "little"),
+            raw[2],
+            raw[3],
+            int.from_bytes(raw[4:], "little"),
+        )
+        at += 1
+        if code == 0x20:  # load a word of the call's description
+            value = int.from_bytes(data[k : k + 4], "little")
+        elif code == 0x54:  # and
+            value &= k
+        elif code == 0x05:  # always
+            at += k
+        elif code in (0x15, 0x25, 0x35):  # equal, greater, at least
+            at += yes if {0x15: value == k, 0x25: value > k, 0x35: value >= k}[code] else no
+        elif code == RETURN:
+            return k
+        else:
+            raise AssertionError(f"instruction {code:#x}")
+
+
+X86_64 = os.uname().machine == "x86_64"
+
+
+@pytest.mark.skipif(not X86_64, reason="system call numbers of x86_64")
+class TestProgram:
+    def test_children_are_refused_and_threads_are_not(self):
+        program = sandbox.seccomp_program(children=False)
+        assert run_filter(program, 57) == run_filter(program, 58) == run_filter(program, 59) == ERRNO | 1
+        assert run_filter(program, 56, first=17) == ERRNO | 1
+        assert run_filter(program, 56, first=0x3D0F00) == ALLOW  # what pthread_create asks for
+        assert run_filter(program, 435) == ERRNO | 38
+
+    def test_with_children_allowed_only_the_rest_is_refused(self):
+        program = sandbox.seccomp_program(children=True)
+        assert {run_filter(program, number) for number in (41, 56, 57, 58, 59, 435)} == {ALLOW}
+        assert run_filter(program, 101) == run_filter(program, 425) == run_filter(program, 165) == ERRNO | 1
+
+    @pytest.mark.parametrize("children", [True, False])
+    def test_ordinary_calls_pass(self, children: bool):
+        program = sandbox.seccomp_program(children)
+        ordinary = {"read": 0, "write": 1, "mmap": 9, "ioctl": 16, "exit": 60, "futex": 202, "getrandom": 318}
+        assert {name: run_filter(program, number) for name, number in ordinary.items()} == dict.fromkeys(
+            ordinary, ALLOW
+        )
+
+    def test_other_numberings_of_system_calls_are_no_way_round(self):
+        program = sandbox.seccomp_program(children=False)
+        assert run_filter(program, 2, arch=0x40000003) == KILL  # 32 bit: 2 is fork there
+        assert run_filter(program, 0x40000000 + 57) != ALLOW  # x32
+
+
+def test_every_name_in_the_lists_is_a_system_call_that_libseccomp_knows():
+    import pyseccomp
+
+    for name in sandbox.CHILDREN + sandbox.NETWORK + sandbox.OTHER_PROCESSES + sandbox.KERNEL:
+        assert pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name) > 0, name
+
+
+def test_names():
+    assert sandbox.resolve("default") == sandbox.resolve("seccomp") == "seccomp"
+    assert sandbox.resolve("none") == "none"
+    assert "seccomp" in sandbox.describe()
+    with pytest.raises(UsageError, match="no sandbox 'bubble'"):
+        sandbox.resolve("bubble")
+
+
+def test_the_job_carries_the_program_and_nothing_without_a_sandbox():
+    assert base64.b64decode(sandbox.job_filter("seccomp", False)) == sandbox.seccomp_program(False)
+    assert sandbox.job_filter("none", False) == ""
+
+
+def test_wrap_leaves_the_argv_whole():
+    assert sandbox.wrap(["python", "-x"], "seccomp") == ("python", "-x")
+    assert sandbox.wrap(["python", "-x"], "none") == ("python", "-x")
+
+
+def test_without_kernel_support_it_refuses_and_names_the_way_out(monkeypatch: pytest.MonkeyPatch):
+    sandbox.seccomp_program.cache_clear()
+    monkeypatch.setattr(sandbox, "SECCOMP", Path("/proc/sys/kernel/not-there"))
+    with pytest.raises(SetupError, match="no sandbox on this machine") as caught:
+        sandbox.resolve("default")
+    assert "--sandbox none" in caught.value.hint
+    assert sandbox.resolve("none") == "none"
+
+
+def test_without_libseccomp_it_says_so(monkeypatch: pytest.MonkeyPatch):
+    sandbox.seccomp_program.cache_clear()
+    monkeypatch.setitem(__import__("sys").modules, "pyseccomp", None)
+    with pytest.raises(SetupError, match="pyseccomp"):
+        sandbox.describe()
+
+
+def test_the_environment_is_a_list(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "secret")
+    env = sandbox.listed_environment(tmp_path, 3, {"PATCHRUN_OUT": "/out"})
+    assert set(env) == {
+        "PATH", "HOME", "TMPDIR", "LANG", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
+        "PYTHONHASHSEED", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PATCHRUN_OUT",
+    }  # fmt: skip
+    assert env["HOME"] == env["TMPDIR"] == str(tmp_path)
+    assert env["OMP_NUM_THREADS"] == "3"

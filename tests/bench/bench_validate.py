@@ -1,0 +1,182 @@
+"""How much validating costs beside git, ruff and the compiler on a patch to a 1,500-line file.
+
+Run by hand (`python tests/bench/bench_validate.py [ROUNDS]`): all contestants take turns in one run, and the ratios of
+their medians are printed. Limits of the project: 1.5 as a library call, 3 as a whole command. A process parses a
+baseline once: "call" is a call that finds it parsed, "first" is one that does not.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from patchrun.adapters import process
+from patchrun.adapters.gitrepo import PATCHRUN, GitRepo
+from patchrun.adapters.lint import find_ruff
+from patchrun.core.pyfile import parse_baseline
+from patchrun.core.track import load_track
+from patchrun.services import importer
+from patchrun.services.validator import validate
+
+LINES = 1500
+TRACK = (Path(__file__).parents[1] / "tracks" / "tiny" / "track.toml").read_text()
+HEAD = '''\
+"""A training script made for the benchmark."""
+
+import math
+import os
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def load_tokens(path):
+    with open(path, "rb") as file:
+        return torch.frombuffer(bytearray(file.read()), dtype=torch.uint16)
+
+'''
+BLOCK = '''
+class Block{n}(nn.Module):
+    """One layer: attention over the past, then a wide step."""
+
+    def __init__(self, width: int, heads: int = {heads}, scale: float = 0.5):
+        super().__init__()
+        self.heads, self.scale = heads, scale / math.sqrt(width)
+        self.queries = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.wide = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x, mask=None):
+        batch, length, width = x.shape
+        q, k, v = self.queries(F.layer_norm(x, (width,))).chunk(3, dim=-1)
+        shape = (batch, length, self.heads, width // self.heads)
+        q, k, v = (part.view(shape).transpose(1, 2) for part in (q, k, v))
+        weights = (q @ k.transpose(-2, -1)) * self.scale  # [batch, heads, length, length]
+        if mask is not None:
+            weights = weights.masked_fill(~mask[:length, :length], float("-inf"))
+        mixed = (weights.softmax(dim=-1) @ v).transpose(1, 2).reshape(batch, length, width)
+        x = x + self.out(mixed)
+        return x + self.wide(F.layer_norm(x, (width,)))
+
+
+def schedule{n}(step, total, warmup={n}0):
+    """The learning rate of a step as a share of its peak."""
+    if step < warmup:
+        return (step + 1) / warmup
+    done = (step - warmup) / max(1, total - warmup)
+    return 0.5 * (1.0 + math.cos(math.pi * done)) if done < 1.0 else 0.0
+
+'''
+TAIL = """
+def main():
+    start = time.perf_counter()
+    tokens = load_tokens(os.environ["PATCHRUN_DATA"] + "/train.bin")
+    print(f"step:0/1 tokens:{len(tokens)} train_time:{1000 * (time.perf_counter() - start):.0f}ms")
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def make_sources() -> tuple[bytes, bytes]:
+    """A script of 1,500 lines, and the same with three edits in two places."""
+    text, n = HEAD, 0
+    while text.count("\n") + BLOCK.count("\n") + TAIL.count("\n") < LINES:
+        n += 1
+        text += BLOCK.format(n=n, heads=2 + n % 3)
+    before = text + "\n" * (LINES - (text + TAIL).count("\n")) + TAIL
+    after = before.replace("nn.GELU()", "nn.SiLU()", 3).replace(
+        '"""A training script', '"""A faster script', 1
+    )
+    return before.encode(), after.encode()
+
+
+def time_in_turn(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median milliseconds of each contestant, one call each per round, the order turned from round to round."""
+    names = list(contestants)
+    taken: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(rounds + 1):
+        for name in names if turn % 2 else reversed(names):
+            start = time.perf_counter()
+            contestants[name]()
+            taken[name].append(1000 * (time.perf_counter() - start))
+    return {name: statistics.median(values[1:]) for name, values in taken.items()}
+
+
+def library_contestants(folder: Path) -> dict[str, Callable[[], object]]:
+    before, after = make_sources()
+    repo, track = GitRepo.init(folder / "bare.git"), load_track(TRACK)
+    trees = [repo.store_files({"train_gpt.py": source}) for source in (before, after)]
+    commit = repo.commit(trees[0], [], "baseline\n", PATCHRUN, "2026-01-01T00:00:00Z")
+    diff = repo.diff(*trees)
+    plain = folder / "plain"
+    plain.mkdir()
+    (plain / "train_gpt.py").write_bytes(before)
+    (plain / "agent.diff").write_bytes(diff)
+    ruff = (find_ruff(), "check", "--isolated", "--no-cache", "train_gpt.py")
+    assert validate(repo, track, commit, diff).accepted
+    return {
+        "git apply --check": lambda: process.run(("git", "apply", "--check", "agent.diff"), cwd=plain),
+        "ruff check": lambda: process.run(ruff, cwd=plain),
+        "compile": lambda: compile(before, "train_gpt.py", "exec"),
+        "validate (call)": lambda: validate(repo, track, commit, diff),
+        "validate (first)": lambda: (parse_baseline.cache_clear(), validate(repo, track, commit, diff)),
+    }
+
+
+def command_contestants(folder: Path) -> dict[str, Callable[[], object]] | str:
+    """The same as whole commands in an arena, or why that cannot be measured."""
+    before, _ = make_sources()
+    track, arena, plain = folder / "track", folder / "arena", folder / "plain"
+    (track / "base").mkdir(parents=True)
+    (track / "base" / "train_gpt.py").write_bytes(before)
+    (track / "track.toml").write_text(TRACK)
+    (track / "records.toml").write_text(
+        'version = 1\n[[record]]\nnumber = 1\ndate = "2026-01-01"\nby = "bench"\nsummary = "none"\n'
+    )
+    importer.init(arena, str(track))
+    words = ("-m", "patchrun", "-C", str(arena), "validate", str(plain / "agent.diff"), "--record", "1")
+    command = (sys.executable, *words)
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    first = process.run(command, env=env)
+    if not first.ok:
+        return f"`patchrun validate` ended with {first.returncode}: {(first.errors or 'nothing said').splitlines()[-1]}"
+    return {
+        "compile (command)": lambda: process.run(
+            (sys.executable, "-m", "py_compile", "train_gpt.py"), cwd=plain
+        ),
+        "validate (command)": lambda: process.run(command, env=env),
+    }
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 40
+    with tempfile.TemporaryDirectory() as name:
+        contestants = library_contestants(Path(name))
+        commands = command_contestants(Path(name))
+        if isinstance(commands, dict):
+            contestants |= commands
+        took = time_in_turn(contestants, rounds)
+    for label, value in took.items():
+        print(f"{label:20} {value:7.1f} ms (median of {rounds})")
+    parts = took["git apply --check"] + took["ruff check"]
+    print(
+        f"library call / (git + ruff + compile): {took['validate (call)'] / (parts + took['compile']):.2f} (limit 1.5)"
+    )
+    if isinstance(commands, str):
+        print(f"whole command: not measured: {commands}")
+        return
+    ratio = took["validate (command)"] / (parts + took["compile (command)"])
+    print(f"whole command / the three commands: {ratio:.2f} (limit 3)")
+
+
+if __name__ == "__main__":
+    main()
