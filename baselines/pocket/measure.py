@@ -1,24 +1,22 @@
 """Make the tables of the pocket track: steps by rule, times, the steps-only control, and the loss floors.
 
     python baselines/pocket/measure.py prepare             fetch and check the data, print where it lies
-    python baselines/pocket/measure.py steps 20            loss over the 20 tuning seeds, at the steps of each script and a few fewer
-    python baselines/pocket/measure.py times 5             CPU seconds over 5 fresh seeds, all scripts in mirrored blocks
+    python baselines/pocket/measure.py steps 20            loss over 20 tuning seeds, at a script's steps and fewer
+    python baselines/pocket/measure.py times 5             CPU seconds over 5 fresh seeds, in mirrored blocks
     python baselines/pocket/measure.py floors 3            loss before training and after one step
     python baselines/pocket/measure.py tables              markdown tables of all that was measured so far
 
-Every run is a process of its own with one thread. It warms torch up, trains one script and scores the saved weights;
-losses are exact (same script, seed, machine: same bits), CPU seconds vary. Results are lines of JSON in --results, kept
-under the digest of the script's syntax tree: what is there is not run again, so any command can be stopped and repeated.
+Every run is a process of its own with one thread. It warms torch up, trains one script and scores the saved weights.
+Losses are exact (same script, seed and machine: same bits), CPU seconds vary. Results are lines of JSON in --results,
+found again by the digest of the script's syntax tree: what is there is not run twice, so a command can be stopped and
+repeated, and a changed comment changes nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
-import hashlib
 import json
 import os
-import re
 import resource
 import runpy
 import statistics
@@ -28,29 +26,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import tables
+from tables import FRESH_SEEDS, STUDY_RUNS, TUNING_SEEDS, Run, script_digest, steps_of, with_steps
+
 from patchrun.adapters import corpus, process
+from patchrun.adapters.store import cache_home
 from patchrun.core.errors import PatchrunError
 from patchrun.core.track import load_ladder, load_track
 
 HERE = Path(__file__).resolve().parent
-TUNING_SEEDS = range(1000, 1020)
-FRESH_SEEDS = range(2000, 2100)
-STUDY_RUNS = 5  # runs in the mean that has to reach the target
 RUN_TIMEOUT_S = 900.0
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training: which script (number 0 is the base), how many of its steps, which seed, and what came out."""
-
-    number: int
-    digest: str
-    seed: int
-    steps: int
-    stop: int | None
-    loss: float
-    cpu_s: float
-    parameters: int
 
 
 @dataclass(frozen=True)
@@ -83,21 +68,6 @@ def ladder_scripts(track: Path) -> list[str]:
                 raise PatchrunError(f"{patch}: {done.stderr.decode().strip()}", hint="the series is out of order")
             scripts.append(script.read_text())
     return scripts
-
-
-def script_digest(text: str) -> str:
-    """A digest that comments and layout do not change."""
-    return hashlib.sha256(ast.dump(ast.parse(text)).encode()).hexdigest()[:16]
-
-
-def steps_of(text: str) -> int:
-    """The number of optimizer steps that a script sets."""
-    return int(re.search(r"^STEPS = (\d+)", text, flags=re.M)[1])
-
-
-def with_steps(text: str, steps: int) -> str:
-    """The steps-only patch: the same script with another number of steps, its schedule scaled along."""
-    return re.sub(r"^STEPS = \d+", f"STEPS = {steps}", text, count=1, flags=re.M)
 
 
 # ---------------------------------------------------------------- one run, in a child process
@@ -157,7 +127,7 @@ def load_model(script: Path, weights: Path):
 
 
 def evaluate(model, shard: Path, context: int) -> float:
-    """Mean loss, nats per token, over blocks of `context` tokens, each position but the first predicted from its block."""
+    """Mean loss, nats per token, over blocks of `context` tokens; the first token of a block is given."""
     import torch
 
     tokens = torch.from_numpy(corpus.read_shard(shard).astype("int64"))
@@ -192,7 +162,8 @@ class Bench:
                 with self.results.open("a") as file:
                     file.write(json.dumps(asdict(run)) + "\n")
                 where = f"step {run.stop}" if run.stop is not None else f"{run.steps} steps"
-                print(f"record {run.number} {where} seed {run.seed}: {run.loss:.4f}, {run.cpu_s:.2f} s", file=sys.stderr)
+                said = f"record {run.number}, {where}, seed {run.seed}: {run.loss:.4f}, {run.cpu_s:.2f} s"
+                print(said, file=sys.stderr)
         return [self.known[job.key] for job in jobs]
 
     def run(self, job: Job) -> Run:
@@ -207,7 +178,7 @@ class Bench:
                 env["PATCHRUN_STEPS"] = str(job.stop)
             done = process.run([sys.executable, __file__, "child", str(order)], env=env, timeout=RUN_TIMEOUT_S)
         if done.returncode != 0:
-            raise PatchrunError(f"script {job.number}: {done.stderr.decode()[-2000:]}", hint="run it by hand to see more")
+            raise PatchrunError(f"script {job.number}: {done.stderr.decode()[-2000:]}", hint="run it by hand")
         answer = json.loads(done.stdout.splitlines()[-1])
         return Run(job.number, script_digest(job.text), job.seed, steps_of(job.text), job.stop, **answer)
 
@@ -231,7 +202,7 @@ def read_results(path: Path) -> list[Run]:
 
 
 def measure_steps(bench: Bench, scripts: list[str], count: int) -> None:
-    """Losses over the tuning seeds at each script's steps, a little fewer, and where the mean alone meets the target."""
+    """Losses over the tuning seeds at each script's steps and at fewer, until the mean misses the target."""
     for number, text in enumerate(scripts):
         for fewer in (0.0, 0.005, 0.01, 0.02, 0.03):
             steps = steps_of(text) - round(fewer * steps_of(text))
@@ -254,135 +225,35 @@ def measure_floors(bench: Bench, scripts: list[str], count: int) -> None:
     bench.runs([Job(*job, stop=stop) for job in jobs for stop in (0, 1)])
 
 
-# ---------------------------------------------------------------- tables
-
-
-def rule_bound(losses: list[float]) -> float:
-    """Mean + 2 sd / sqrt(5): what must be at or below the target (sd over the seeds, n - 1 in its denominator)."""
-    return statistics.fmean(losses) + 2 * statistics.stdev(losses) / STUDY_RUNS**0.5
-
-
-def steps_table(runs: list[Run], scripts: list[str]) -> str:
-    """Every number of steps tried for each script with the tuning seeds."""
-    rows = ["| record | steps | n | mean loss | sd | mean + 2 sd / sqrt 5 | |", "| --- | --- | --- | --- | --- | --- | --- |"]
-    for number, text in enumerate(scripts):
-        for steps, losses in sorted(_losses_by_steps(runs, text).items()):
-            mark = "chosen" if steps == steps_of(text) else ""
-            mean, sd = statistics.fmean(losses), statistics.stdev(losses)
-            rows.append(f"| {number} | {steps} | {len(losses)} | {mean:.4f} | {sd:.4f} | {rule_bound(losses):.4f} | {mark} |")
-    return "\n".join(rows)
-
-
-def _losses_by_steps(runs: list[Run], text: str) -> dict[int, list[float]]:
-    """Losses over the tuning seeds of a script and its steps-only changes, where there are at least two."""
-    found: dict[int, list[float]] = {}
-    digests = {script_digest(with_steps(text, steps)): steps for steps in {run.steps for run in runs}}
-    for run in runs:
-        if run.stop is None and run.seed in TUNING_SEEDS and run.digest in digests:
-            found.setdefault(digests[run.digest], []).append(run.loss)
-    return {steps: losses for steps, losses in found.items() if len(losses) > 1}
-
-
-def _timed(runs: list[Run], text: str) -> dict[int, Run]:
-    """The timed runs of a script, by seed."""
-    digest = script_digest(text)
-    return {run.seed: run for run in runs if run.digest == digest and run.stop is None and run.seed in FRESH_SEEDS}
-
-
-def times_table(runs: list[Run], scripts: list[str]) -> str:
-    """Seconds and losses of each script over the fresh seeds, and the gain over the one before, paired by seed."""
-    rows = [
-        "| record | steps | parameters | n | CPU s | sd | loss | sd | gain | gain over its sd, one pair | over its standard error |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    before: dict[int, Run] = {}
-    for number, text in enumerate(scripts):
-        now = _timed(runs, text)
-        if len(now) < 2:
-            continue
-        seconds, losses = [run.cpu_s for run in now.values()], [run.loss for run in now.values()]
-        row = [number, steps_of(text), next(iter(now.values())).parameters, len(now)]
-        row += [f"{value:.{digits}f}" for values, digits in ((seconds, 2), (losses, 4)) for value in _mean_sd(values)]
-        rows.append("| " + " | ".join(map(str, row + _gain(before, now))) + " |")
-        before = now
-    return "\n".join(rows)
-
-
-def _mean_sd(values: list[float]) -> tuple[float, float]:
-    return statistics.fmean(values), statistics.stdev(values)
-
-
-def _gain(before: dict[int, Run], now: dict[int, Run]) -> list[str]:
-    """Gain in percent, over the sd of the paired differences, and over their standard error."""
-    pairs = [(before[seed].cpu_s, now[seed].cpu_s) for seed in now if seed in before]
-    if len(pairs) < 2:
-        return ["", "", ""]
-    mean, sd = _mean_sd([old - new for old, new in pairs])
-    share = mean / statistics.fmean(old for old, _ in pairs)
-    return [f"{share:.0%}", f"{mean / sd:.1f}", f"{mean / sd * len(pairs) ** 0.5:.0f}"]
-
-
-def control_table(runs: list[Run], scripts: list[str], target: float) -> str:
-    """What the best steps-only patch to each baseline scores: the fewest steps at which the mean over the seeds still
-    meets the target (between two counts that were run, on the straight line), at the baseline's seconds per step."""
-    rows = ["| record | steps of its baseline | fewest steps, mean at the target | FSR of that |", "| --- | --- | --- | --- |"]
-    for number in range(1, len(scripts)):
-        baseline, human = _timed(runs, scripts[number - 1]), _timed(runs, scripts[number])
-        fewest = fewest_steps(_losses_by_steps(runs, scripts[number - 1]), target)
-        if not baseline or not human or fewest is None:
-            continue
-        steps = steps_of(scripts[number - 1])
-        before, after = (statistics.fmean(run.cpu_s for run in arm.values()) for arm in (baseline, human))
-        score = before * (1 - fewest / steps) / (before - after)
-        rows.append(f"| {number} | {steps} | {fewest:.1f} | {score:.3f} |")
-    return "\n".join(rows)
-
-
-def fewest_steps(losses: dict[int, list[float]], target: float) -> float | None:
-    """Where the line through the mean losses at the two counts nearest the target meets it; None without two counts."""
-    means = sorted((abs(statistics.fmean(values) - target), steps, statistics.fmean(values)) for steps, values in losses.items())
-    if len(means) < 2:
-        return None
-    (_, a, loss_a), (_, b, loss_b) = means[:2]
-    return a + (target - loss_a) * (b - a) / (loss_b - loss_a)
-
-
-def floors_table(runs: list[Run], scripts: list[str]) -> str:
-    """The lowest loss seen before training and after one step."""
-    rows = ["| record | n | lowest loss at step 0 | after step 1 |", "| --- | --- | --- | --- |"]
-    for number, text in enumerate(scripts):
-        digest = script_digest(text)
-        lows = {stop: [run.loss for run in runs if run.digest == digest and run.stop == stop] for stop in (0, 1)}
-        if all(lows.values()):
-            rows.append(f"| {number} | {len(lows[0])} | {min(lows[0]):.3f} | {min(lows[1]):.3f} |")
-    return "\n".join(rows)
-
-
 # ---------------------------------------------------------------- command line
 
 
-def main() -> None:
+MEASURES = {"steps": measure_steps, "times": measure_times, "floors": measure_floors}
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["prepare", "steps", "times", "floors", "tables", "child"])
+    parser.add_argument("command", choices=["prepare", *MEASURES, "tables", "child"])
     parser.add_argument("argument", nargs="?", help="number of seeds")
     parser.add_argument("--track", type=Path, default=HERE)
-    parser.add_argument("--cache", type=Path, default=Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "patchrun")
+    parser.add_argument("--cache", type=Path, default=cache_home())
     parser.add_argument("--results", type=Path, default=Path("pocket-results.jsonl"))
     parser.add_argument("--workers", type=int, default=1, help="runs at a time; leave it at 1 for times")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parse_arguments()
     if options.command == "child":
         return run_child(Path(options.argument))
     bench = Bench(options.track, options.cache, options.results, options.workers)
     if options.command == "prepare":
         return print(f"PATCHRUN_DATA={bench.corpus.train_dir}")
     scripts = ladder_scripts(options.track)
-    measures = {"steps": measure_steps, "times": measure_times, "floors": measure_floors}
-    if options.command in measures:
-        measures[options.command](bench, scripts, int(options.argument or STUDY_RUNS))
-    runs = list(bench.known.values())
-    target = bench.track.target.loss
-    tables = [steps_table(runs, scripts), times_table(runs, scripts), control_table(runs, scripts, target), floors_table(runs, scripts)]
-    print("\n\n".join(tables))
+    if options.command in MEASURES:
+        MEASURES[options.command](bench, scripts, int(options.argument or STUDY_RUNS))
+    return print(tables.all_tables(list(bench.known.values()), scripts, bench.track.target.loss))
 
 
 if __name__ == "__main__":

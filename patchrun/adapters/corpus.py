@@ -246,6 +246,8 @@ def _download_hint(stderr: bytes) -> str:
 
 
 def _fetch_texts(spec: DataSpec, track_dir: Path | None) -> list[str]:
+    if spec.source == "shards":
+        raise PatchrunError("data source shards: no texts to prepare", hint="bring the token shards yourself")
     if spec.source == "folder":
         return _folder_texts(spec, track_dir)
     with tempfile.TemporaryDirectory() as folder:

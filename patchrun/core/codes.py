@@ -208,7 +208,7 @@ def make_finding(
         code=code,
         severity=severity or kind.severity,
         message=_clean(message),
-        path=None if path is None else _clean(path),
+        path=None if path is None else _clean(path).replace("\n", "\\n"),
         line=line,
         hint=kind.advice if hint is None else hint,
     )

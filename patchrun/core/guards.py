@@ -145,19 +145,17 @@ def _dotted(node: ast.AST, aliases: Mapping[str, str]) -> str:
     return ".".join([aliases.get(node.id, node.id), *reversed(parts)])
 
 
+def _left(node: ast.AST) -> list[ast.expr]:
+    """The left sides of a statement that assigns."""
+    if isinstance(node, ast.Assign | ast.Delete):
+        return node.targets
+    return [node.target] if isinstance(node, ast.AugAssign | ast.AnnAssign | ast.NamedExpr) else []
+
+
 def _targets(node: ast.AST) -> list[ast.expr]:
-    """What a statement assigns to, tuples taken apart."""
-    if isinstance(node, ast.Assign):
-        targets = node.targets
-    elif isinstance(node, ast.AugAssign | ast.AnnAssign | ast.NamedExpr):
-        targets = [node.target]
-    elif isinstance(node, ast.Delete):
-        targets = node.targets
-    else:
-        return []
-    return [
-        leaf for target in targets for leaf in ast.walk(target) if isinstance(leaf, ast.Name | ast.Attribute)
-    ]
+    """The names and attributes that a statement assigns to, tuples taken apart."""
+    leaves = (leaf for side in _left(node) for leaf in ast.walk(side))
+    return [leaf for leaf in leaves if isinstance(leaf, ast.Name | ast.Attribute)]
 
 
 def _last(node: ast.expr) -> str:
@@ -165,11 +163,11 @@ def _last(node: ast.expr) -> str:
 
 
 def _assign_keys(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> Iterator[str]:
-    for target in _targets(node):
-        if _last(target) in guard.match and guard.containing in ast.unparse(node):
-            value = getattr(node, "value", None)
-            operator = type(getattr(node, "op", None)).__name__
-            yield f"{ast.unparse(target)} {operator} {ast.dump(value) if value is not None else ''}"
+    named = any(_last(target) in guard.match for target in _targets(node))
+    if named and guard.containing in ast.unparse(node):
+        left = " = ".join(ast.unparse(side) for side in _left(node))
+        operator, value = getattr(node, "op", None), getattr(node, "value", None)
+        yield f"{left} {type(operator).__name__} {ast.dump(value) if value is not None else ''}"
 
 
 def _is_call(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> bool:

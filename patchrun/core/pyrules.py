@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from patchrun.core.codes import make_finding
 from patchrun.core.errors import ManifestError
@@ -11,7 +12,9 @@ from patchrun.core.filepair import FilePair
 from patchrun.core.findings import Finding, Severity
 from patchrun.core.names import Binding, is_within
 from patchrun.core.pyfile import canonical_text
-from patchrun.core.track import Edit
+
+if TYPE_CHECKING:
+    from patchrun.core.track import Edit
 
 
 def check_track_rules(pair: FilePair, edit: Edit) -> list[Finding]:

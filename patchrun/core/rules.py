@@ -9,10 +9,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from patchrun.core.codes import make_finding
 from patchrun.core.findings import Finding
-from patchrun.core.track import Edit
+
+if TYPE_CHECKING:
+    from patchrun.core.track import Edit
 
 PLAIN, EXECUTABLE, SYMLINK, SUBMODULE, ABSENT = "100644", "100755", "120000", "160000", "000000"
 STARTED_BY_PYTHON = frozenset(

@@ -68,7 +68,7 @@ class RunLog:
         missing = self.last is not None and (not self.points or self.points[-1] != self.last)
         return tuple(self.points + ([self.last] if missing and self.last else []))
 
-    def last_words(self, most: int = 300) -> str:
+    def last_words(self, most: int = 600) -> str:
         """The last lines that are no step lines, for a reason that says what was seen."""
         lines = [line for line in self.words if not _MARKS.fullmatch(line)][-3:]
         return " | ".join(printable(line.strip(), most // 3) for line in lines)

@@ -210,10 +210,9 @@ def _done(score: Score, verdict: VerdictName, reason: str) -> Score:
 
 
 def _broken_reference(evidence: Evidence) -> str:
-    for name, runs in evidence.references.items():
-        for run in runs:
-            if not is_usable(run):
-                return f"the reference failed: {say_exit(run)}"
+    for run in evidence.baseline + evidence.human:
+        if not is_usable(run):
+            return f"the reference failed: {say_exit(run)}"
     everything = evidence.baseline + evidence.human + evidence.submission
     classes = sorted({run.machine.hardware_class for run in everything})
     return "runs of different hardware: " + ", ".join(classes) if len(classes) > 1 else ""
@@ -253,11 +252,11 @@ def _gap_trouble(evidence: Evidence) -> str:
 
 
 def _prove(evidence: Evidence, blocks: Sequence[BlockTimes]) -> Proof:
-    """The validity rule over the losses of complete blocks; a t-test rule looks in block order.
+    """The validity rule over the losses of complete blocks, up to the first hole: none can be skipped.
 
     Repeats among the runs leave it unproven at best, and without a p-value.
     """
-    whole = {times.block for times in blocks}
+    whole = {times.block for index, times in enumerate(blocks) if times.block == index}
     runs = [run for run in evidence.submission if run.block in whole]
     losses = losses_of(runs)
     if not losses:

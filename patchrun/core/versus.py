@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
 
 from patchrun.core.bootstrap import resample, share_higher
 from patchrun.core.errors import UsageError
-from patchrun.core.leaderboard import choose_metric, choose_records
+from patchrun.core.leaderboard import Picks, choose_metric, choose_records
 from patchrun.core.matches import Match, compare
-from patchrun.core.picks import Entry, Pick, pick_all, record_key
+from patchrun.core.picks import Entry, Pick, Picked, pick_all
 
 
 class Versus(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,32 +42,37 @@ def compare_agents(
     seed: int = 0,
 ) -> Versus:
     """Agents ``a`` and ``b`` on every record that either tried; UsageError for an agent without attempts."""
-    limit = None if records is None else {str(record) for record in records}
-    entries = [entry for entry in entries if limit is None or entry[0].record in limit]
     if pick == "mean":
         raise UsageError(
             "no head-to-head under pick mean", "choose last, first or best: a mean has no interval"
         )
+    limit = None if records is None else {str(record) for record in records}
+    entries = [entry for entry in entries if limit is None or entry[0].record in limit]
     metric = choose_metric(entries)
     names, unscorable = choose_records(entries, set(), metric)
-    picks = pick_all(entries, pick, metric, remeasured)
-    for agent in (a, b):
+    ones, others = _find_agents(pick_all(entries, pick, metric, remeasured), a, b)
+    matches = {
+        name: compare(ones.get(name), others.get(name)) for name in names if name in ones or name in others
+    }
+    shared = [name for name in matches if all(name in own and own[name].decided for own in (ones, others))]
+    scores = np.array([[own[name].value for name in shared] for own in (ones, others)])
+    return Versus(
+        a=a, b=b, records=matches, wins=_count_wins(matches), shared=len(shared),
+        p_a_better=_share(scores, replicates, seed), notes=_say_notes(len(shared), unscorable),
+    )  # fmt: skip
+
+
+def _find_agents(picks: Picks, *agents: str) -> list[Mapping[str, Picked]]:
+    for agent in agents:
         if agent not in picks:
             known = ", ".join(sorted(picks)[:20]) or "none"
             raise UsageError(f"no attempt by {agent!r} on these records", f"agents here: {known}")
-    met = [name for name in names if name in picks[a] or name in picks[b]]
-    matches = {name: compare(picks[a].get(name), picks[b].get(name)) for name in sorted(met, key=record_key)}
-    wins = {
-        outcome: sum(m.winner == outcome for m in matches.values())
-        for outcome in ("a", "b", "tie", "unknown")
-    }
-    shared = [name for name in met if all(name in own and own[name].decided for own in (picks[a], picks[b]))]
-    scores = np.array([[own[name].value for name in shared] for own in (picks[a], picks[b])])
-    p_a_better = _share(scores, replicates, seed)
-    return Versus(
-        a=a, b=b, records=matches, wins=wins, p_a_better=p_a_better, shared=len(shared),
-        notes=_say_notes(len(shared), unscorable),
-    )  # fmt: skip
+    return [picks[agent] for agent in agents]
+
+
+def _count_wins(matches: Mapping[str, Match]) -> dict[str, int]:
+    winners = [match.winner for match in matches.values()]
+    return {outcome: winners.count(outcome) for outcome in ("a", "b", "tie", "unknown")}
 
 
 def _share(scores: np.ndarray, replicates: int, seed: int) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -38,23 +39,6 @@ def init_command(
     )
     for number, reason in made.absent.items():
         click.echo(f"  record {number} has no baseline: {reason}")
-    return 0
-
-
-@click.command("records")
-@format_option("text", "json")
-@click.pass_obj
-def records_command(named: str | None, form: str) -> int:
-    """The ladder: times (published, measured), gaps, hazards."""
-    from patchrun.faces import ladder_view
-    from patchrun.services import ladderbook
-
-    arena = open_arena(named)
-    book = ladderbook.read(arena)
-    if form == "json":
-        echo_json(ladder_view.records_document(book))
-    else:
-        click.echo(ladder_view.records_text(book))
     return 0
 
 
@@ -121,20 +105,32 @@ def sync_command(named: str | None, remote: str, receive_only: bool, form: str) 
 
 
 @click.command("verify")
+@click.option(
+    "--upstream", metavar="PATH_OR_URL", help="Also compare every baseline, patch and log with a clone."
+)
 @format_option("text", "json")
 @click.pass_obj
-def verify_command(named: str | None, form: str) -> int:
+def verify_command(named: str | None, upstream: str | None, form: str) -> int:
     """Is the arena whole: objects, ids, names, stale locks."""
-    from patchrun.services import verify
+    from patchrun.services import upstream_check, verify
 
-    report = verify.verify(open_arena(named))
+    arena = open_arena(named)
+    report = verify.verify(arena)
+    against = upstream_check.verify_upstream(arena, upstream) if upstream else None
+    problems = report.problems + (against.problems if against else ())
     if form == "json":
-        echo_json({"refs": report.refs, "problems": report.problems})
-    else:
-        for problem in report.problems:
-            click.echo(problem)
-        click.echo(f"{report.refs} refs, {len(report.problems)} problems")
-    return 1 if report.problems else 0
+        compared = asdict(against) if against else None
+        echo_json({"refs": report.refs, "problems": problems, "upstream": compared})
+        return 1 if problems else 0
+    for problem in problems:
+        click.echo(problem)
+    if against:
+        click.echo(f"against the clone: {against.baselines} baselines and {against.humans} human patches, "
+                   f"{against.files} files; {against.patches.exact} of {against.patches.pairs} human patches give "
+                   f"their tree exactly ({against.patches.empty} empty); {against.logs} logs read, {against.unread} not, "
+                   f"{against.absent} absent")  # fmt: skip
+    click.echo(f"{report.refs} refs, {len(problems)} problems")
+    return 1 if problems else 0
 
 
 @click.command("doctor")

@@ -18,7 +18,8 @@ from patchrun import __version__
 from patchrun.core.errors import PatchrunError
 
 ROOMS = {
-    "patchrun.faces.arena_commands": ("init", "records", "checkout", "hint", "sync", "verify", "doctor", "gc"),
+    "patchrun.faces.arena_commands": ("init", "checkout", "hint", "sync", "verify", "doctor", "gc"),
+    "patchrun.faces.ladder_commands": ("records", "ingest", "control"),
     "patchrun.faces.submission_commands": (
         "validate", "submit", "run", "rerun", "status", "withdraw", "disqualify",
     ),

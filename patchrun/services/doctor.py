@@ -12,13 +12,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from patchrun.adapters import process
+from patchrun.adapters import process, sandbox
 from patchrun.adapters.gitrepo import clean_environment
 from patchrun.adapters.keys import load_key
 from patchrun.adapters.store import Arena
-from patchrun.core.errors import PatchrunError, SetupError
+from patchrun.core.errors import PatchrunError
 from patchrun.core.selection import Span
 from patchrun.services import verify
+from patchrun.services.readiness import find_gaps_here, list_gpus
 from patchrun.services.study import prepare_data
 
 OLDEST_GIT = (2, 36)
@@ -41,22 +42,22 @@ class Check:
 
 def examine(arena: Arena, span: Span | None = None, *, mend: bool = False) -> list[Check]:
     """Look at everything the track needs here; a failing look is an answer."""
-    looks: list[Callable[[], Check]] = [
-        _look_at_git, _look_at_torch, _look_at_cpus, _look_at_ruff, lambda: _look_at_sandbox(arena),
-        lambda: _look_at_data(arena), lambda: _look_at_key(arena), lambda: _look_at_disk(arena),
-        lambda: _look_at_locks(arena, mend), lambda: _look_at_gpus(arena),
-    ]  # fmt: skip
+    looks: dict[str, Callable[[], Check]] = {
+        "git": _look_at_git, "torch": _look_at_torch, "cpus": _look_at_cpus, "ruff": _look_at_ruff,
+        "sandbox": _look_at_sandbox, "data": lambda: _look_at_data(arena), "key": lambda: _look_at_key(arena),
+        "disk": lambda: _look_at_disk(arena), "locks": lambda: _look_at_locks(arena, mend),
+        "gpus": lambda: _look_at_gpus(arena),
+    }  # fmt: skip
     if span:
-        looks.append(lambda: _look_at_record(arena, span))
-    return [_guard(look) for look in looks]
+        looks[f"record {span}"] = lambda: _look_at_record(arena, span)
+    return [_guard(name, look) for name, look in looks.items()]
 
 
-def _guard(look: Callable[[], Check]) -> Check:
+def _guard(name: str, look: Callable[[], Check]) -> Check:
     try:
         return look()
     except PatchrunError as error:
-        name = getattr(look, "__name__", "").removeprefix("_look_at_")
-        return Check(name if name.isidentifier() else "arena", "bad", error.message, error.hint)
+        return Check(name, "bad", error.message, error.hint)
 
 
 def _look_at_git() -> Check:
@@ -86,30 +87,20 @@ def _look_at_cpus() -> Check:
                  "times are noisier on a busy machine" if busy else "")  # fmt: skip
 
 
-def _look_at_sandbox(arena: Arena) -> Check:
-    from patchrun.adapters import sandbox
-
-    try:
-        return Check("sandbox", "ok", sandbox.describe())
-    except SetupError as error:
-        return Check("sandbox", "bad", error.message, error.hint)
+def _look_at_sandbox() -> Check:
+    return Check("sandbox", "ok", sandbox.describe())
 
 
 def _look_at_data(arena: Arena) -> Check:
     if arena.track.data.source == "shards":
         return Check("data", "note", "token shards that you bring", "see the track's README")
-    try:
-        found = prepare_data(arena)
-    except PatchrunError as error:
-        return Check("data", "bad", error.message, error.hint)
+    found = prepare_data(arena)
+    assert found
     return Check("data", "ok", f"digests agree ({found.train_dir.parent.name[:12]})")
 
 
 def _look_at_key(arena: Arena) -> Check:
-    try:
-        load_key(arena.identity)
-    except SetupError as error:
-        return Check("key", "bad", error.message, error.hint)
+    load_key(arena.identity)
     return Check("key", "ok", "the owner's key is here")
 
 
@@ -140,13 +131,10 @@ def _look_at_gpus(arena: Arena) -> Check:
     needed = arena.track.hardware.gpus
     if not needed:
         return Check("gpus", "ok", "none needed")
-    if not shutil.which("nvidia-smi"):
-        return Check("gpus", "bad", "no NVIDIA driver", f"track {arena.track.name} needs {needed} GPUs: "
-                     "`patchrun sync REMOTE` brings submissions to a machine that has them")  # fmt: skip
-    said = (
-        process.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]).stdout.decode().split("\n")
-    )
-    names = [name for name in said if name.strip()]
+    names = list_gpus()
+    if not names:
+        return Check("gpus", "bad", "none", f"track {arena.track.name} needs {needed}: `patchrun sync REMOTE` brings "
+                     "submissions to a machine that has them")  # fmt: skip
     return Check(
         "gpus", "ok" if len(names) >= needed else "note", f"{len(names)}: {', '.join(sorted(set(names)))}"
     )
@@ -154,6 +142,11 @@ def _look_at_gpus(arena: Arena) -> Check:
 
 def _look_at_record(arena: Arena, span: Span) -> Check:
     human = arena.human(span.last)
+    gaps = find_gaps_here(arena, span)
+    if gaps:
+        return Check(
+            f"record {span}", "bad", "; ".join(gap.what for gap in gaps), "; ".join(gap.hint for gap in gaps)
+        )
     seen = f"baseline {arena.baseline(span.first)[:12]}, human {human[:12] if human else 'none'}"
     return Check(f"record {span}", "ok" if human else "note", seen)
 
@@ -177,4 +170,3 @@ def pack(arena: Arena) -> tuple[int, int]:
 
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-

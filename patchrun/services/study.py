@@ -15,7 +15,10 @@ from patchrun.adapters.corpus import Corpus
 from patchrun.adapters.store import Arena, cache_home
 from patchrun.core import plan
 from patchrun.core.errors import UsageError
+from patchrun.core.readiness import refuse
 from patchrun.core.results import Arm, Run, Slot, Study
+from patchrun.core.selection import Span, parse_span
+from patchrun.services.readiness import find_gaps_here
 from patchrun.services.runner import Event, SlotRequest, train_slot
 
 
@@ -38,9 +41,18 @@ class Options:
     sandbox: str = "default"
 
 
-def prepare_data(arena: Arena) -> Corpus:
-    """The corpus of the arena's track, verified; downloads it when it is not cached."""
+def check_machine(arena: Arena, span: Span) -> None:
+    """SetupError with everything that this machine lacks for a record, in one message."""
+    gaps = find_gaps_here(arena, span)
+    if gaps:
+        raise refuse(gaps, span)
+
+
+def prepare_data(arena: Arena) -> Corpus | None:
+    """The corpus of the arena's track, verified, downloaded when it is not cached; None where users bring shards."""
     spec = arena.track.data
+    if spec.source == "shards":
+        return None
     folder = arena.track_folder() if spec.source == "folder" else None
     return corpus.prepare(spec, cache_home(), folder)
 
@@ -61,6 +73,7 @@ def run_study(
     cpus = sorted(os.sched_getaffinity(0))
     if not 1 <= options.jobs <= len(cpus):
         raise UsageError(f"{options.jobs} jobs on {len(cpus)} CPUs", f"choose --jobs 1..{len(cpus)}")
+    check_machine(arena, parse_span(study.record))
     data = prepare_data(arena)
     arena.add_study(study)
     with arena.lock(study.id, on_wait):
@@ -75,7 +88,7 @@ class _Work:
         arena: Arena,
         study: Study,
         options: Options,
-        data: Corpus,
+        data: Corpus | None,
         on_progress: Callable[[Progress], None],
         cpus: list[int],
     ) -> None:
@@ -125,7 +138,7 @@ class _Work:
 
     def _request(self, arm: Arm, slot: Slot, cpu: int, code: Path, scratch: Path) -> SlotRequest:
         return SlotRequest(
-            track=self.arena.track,
+            track=self.arena.track.at_record(parse_span(self.study.record).last),
             arm=arm,
             study=self.study.id,
             record=self.study.record,

@@ -50,7 +50,7 @@ def now() -> str:
 def validate(arena: Arena, diff: bytes, span: Span) -> Validation:
     """Findings on a diff against the baseline of ``span``; nothing is stored under a ref."""
     arena.ladder.get(span.last)
-    return validator.validate(arena.repo, arena.track, arena.baseline(span.first), diff)
+    return validator.validate(arena.repo, arena.track.at_record(span.first), arena.baseline(span.first), diff)
 
 
 def hand_in(arena: Arena, diff: bytes, span: Span, agent: str, tiers: tuple[int, ...] = ()) -> Handed:

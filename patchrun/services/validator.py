@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.machinery import PathFinder
+from typing import TYPE_CHECKING
 
 from patchrun.adapters.gitrepo import Applied, GitRepo
 from patchrun.adapters.lint import lint
@@ -23,7 +24,9 @@ from patchrun.core.pyfile import PyFile, TreeCode, parse, parse_baseline
 from patchrun.core.pyrules import check_track_rules
 from patchrun.core.rules import FileChange, check_changes
 from patchrun.core.suspicion import check_integrity
-from patchrun.core.track import Track
+
+if TYPE_CHECKING:
+    from patchrun.core.track import Track
 
 MOST_OF_ONE_CODE = 25
 ORDER = ("error", "review", "warning", "info")

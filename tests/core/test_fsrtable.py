@@ -154,3 +154,44 @@ def test_runs_that_cannot_be_read_are_named(text: str, words: str) -> None:
 
 def test_a_byte_order_mark_is_no_part_of_the_first_column() -> None:
     assert fsrtable.read_times("\ufeffrecord,seconds\n1,2\n2,1\n") == {2: Gap(2, 1)}
+
+
+# Seconds of records 1 to 21 as one peer re-measured them on its own cluster (mean of three runs each).
+RETIMED = {
+    1: 2968.348, 2: 2209.926, 3: 1386.147, 4: 1301.740, 5: 949.528, 6: 766.259, 7: 773.072, 8: 662.205, 9: 505.531,
+    10: 477.150, 11: 442.985, 12: 317.839, 13: 289.805, 14: 273.107, 15: 241.463, 16: 232.971, 17: 220.374,
+    18: 211.840, 19: 199.442, 20: 188.680, 21: 184.262,
+}  # fmt: skip
+RETIMED_TEXT = "record,seconds\n" + "".join(f"{n},{seconds}\n" for n, seconds in RETIMED.items())
+
+
+def test_a_published_ladder_with_a_negative_gap() -> None:
+    gaps = fsrtable.read_times(RETIMED_TEXT)
+    assert sorted(gaps) == list(range(2, 22))
+    perfect = [OutsideRun(n, "human", gap.human) for n, gap in gaps.items()]
+    found = fsrtable.make_table(gaps, perfect, Rule())
+    assert found.excluded == {7: "the gap is not positive (-6.81 s)"}
+    (human,) = found.agents
+    assert (human.mean, human.records, human.tried) == (1.0, 19, 19)
+    assert human.ci == (1.0, 1.0)
+
+
+def test_the_baseline_itself_recovers_nothing_on_a_published_ladder() -> None:
+    gaps = fsrtable.read_times(RETIMED_TEXT)
+    nothing = [OutsideRun(n, "neutral", gap.baseline) for n, gap in gaps.items()]
+    assert fsrtable.make_table(gaps, nothing, Rule()).agents[0].mean == 0
+
+
+def test_picking_the_best_of_noisy_neutral_runs_makes_a_score_out_of_nothing() -> None:
+    import numpy as np
+
+    random = np.random.default_rng(1)
+    gaps = fsrtable.read_times(RETIMED_TEXT)
+    runs = [
+        OutsideRun(n, "neutral", gap.baseline * float(random.normal(1, 0.01)))
+        for n, gap in gaps.items() for _ in range(20)
+    ]  # fmt: skip
+    rules = {"mean": Rule(), "best": Rule(pick="best"), "top3": Rule(pick="top", top=3)}
+    found = fsrtable.compare_rules(gaps, runs, rules)["neutral"]
+    assert found["mean"] < 0.05
+    assert found["best"] > found["top3"] > 0.15

@@ -52,7 +52,7 @@ def test_measured_beside_published_with_the_official_test() -> None:
     assert said["seconds"] == {
         "published": 5.0,
         "measured": 4.005,
-        "sd": pytest.approx(0.0129099),
+        "sd": pytest.approx(0.0129099, rel=1e-5),
         "n": 4,
         "source": "logs",
     }

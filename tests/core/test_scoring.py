@@ -347,3 +347,113 @@ def test_an_unpaired_study_without_any_reference_run_waits() -> None:
 def test_a_score_is_a_plain_value() -> None:
     found = assess(*make_reference(), *submit())
     assert msgspec.json.decode(msgspec.json.encode(found), type=Score) == found
+
+
+def test_submissions_that_share_a_study_are_judged_each_for_itself() -> None:
+    study = make_study(("one", "two", "three"))
+    runs = [
+        *make_reference(),
+        *submit(arm="one"),
+        *submit(losses=tuple(x + 0.1 for x in GOOD), arm="two"),
+        make_run("submission", 0, None, None, arm="three", exit="failed", reason="SyntaxError"),
+    ]
+    verdicts = {arm: score(make_track(), study, runs, arm).verdict for arm in ("one", "two", "three")}
+    assert verdicts == {"one": "valid", "two": "missed-target", "three": "failed"}
+
+
+def test_another_submissions_missing_runs_do_not_matter() -> None:
+    study = make_study((SUBMISSION, "late"))
+    assert assess(*make_reference(), *submit(), study=study).verdict == "valid"
+    assert score(make_track(), study, make_reference(), "late").state == "running"
+
+
+def test_a_span_has_the_baseline_of_its_first_and_the_human_arm_of_its_last() -> None:
+    study = make_study(record="30..62")
+    runs = [msgspec.structs.replace(run, record="30..62", arm=run.arm + "0") for run in make_reference()]
+    own = [msgspec.structs.replace(run, record="30..62") for run in submit()]
+    arms = tuple(
+        msgspec.structs.replace(a, name=a.name[:1] + "50") if a.kind != "submission" else a
+        for a in study.arms
+    )
+    study = msgspec.structs.replace(study, arms=arms)
+    assert assess(*runs, *own, study=study).verdict == "valid"
+
+
+def test_more_blocks_than_the_rule_needs_all_count() -> None:
+    """A pooled re-measurement: ten blocks, none left out."""
+    runs = []
+    for arm in (make_reference()[:5], make_reference()[5:], submit()):
+        runs += arm
+        runs += [
+            msgspec.structs.replace(r, block=r.block + 5, seed=r.seed + 5, loss=(r.loss or 0) - 0.001)
+            for r in arm
+        ]
+    found = assess(*runs, study=make_study(blocks=10))
+    once = assess(*make_reference(), *submit())
+    assert (found.verdict, found.n_blocks) == ("valid", 10)
+    assert found.fsr == pytest.approx(once.fsr)
+    assert width(found) < width(once)
+
+
+def test_a_lucky_half_cannot_outvote_the_other() -> None:
+    """Pooling takes the mean over all blocks: a re-measurement does not replace a missed target."""
+    runs = []
+    for arm, shift in ((make_reference()[:5], -0.001), (make_reference()[5:], -0.001), (submit(), 0.08)):
+        runs += arm
+        runs += [
+            msgspec.structs.replace(r, block=r.block + 5, seed=r.seed + 5, loss=(r.loss or 0) + shift)
+            for r in arm
+        ]
+    assert assess(*runs, study=make_study(blocks=10)).verdict == "missed-target"
+
+
+@pytest.mark.parametrize("kind", ["human", "submission"])
+def test_a_hole_in_the_middle_cannot_be_skipped(kind: str) -> None:
+    runs = run_blocks([3.276, 3.277, 3.29, 3.276, 3.277, 3.276])
+    holed = [run for run in runs if not (run.kind == kind and run.block == 2)]
+    found = assess(*holed, track=LOG_TRACK, study=make_study(blocks=10))
+    assert (found.state, found.verdict) == ("running", None)
+
+
+def test_a_proof_does_not_save_a_study_whose_reference_misses_the_target() -> None:
+    runs = run_blocks([3.276, 3.277, 3.275, 3.276, 3.277])
+    bad = [msgspec.structs.replace(r, loss=3.29) if r.kind == "human" else r for r in runs]
+    found = assess(*bad, track=LOG_TRACK, study=make_study(blocks=10))
+    assert (found.verdict, found.fsr) == ("unscorable", None)
+    assert "the human arm misses the target" in found.reason
+
+
+def test_a_crash_after_the_proof_is_still_a_crash() -> None:
+    runs = run_blocks([3.276, 3.277, 3.275, 3.276, 3.277])
+    found = assess(*runs, crash(6), track=LOG_TRACK, study=make_study(blocks=10))
+    assert found.verdict == "failed"
+
+
+def test_false_validity_is_at_most_alpha_with_optional_stopping() -> None:
+    """A submission exactly at the target, looked at after 5 and 10 runs: proven in at most 1% of studies."""
+    import numpy as np
+
+    random = np.random.default_rng(4)
+    study, valid, trials = make_study(blocks=10), 0, 500
+    for _ in range(trials):
+        losses = random.normal(3.28, 0.0013, 10).tolist()
+        five = assess(*run_blocks(losses[:5]), track=LOG_TRACK, study=study)
+        valid += (
+            five if five.state == "done" else assess(*run_blocks(losses), track=LOG_TRACK, study=study)
+        ).verdict == "valid"
+    assert valid / trials < 0.01 + 4 * math.sqrt(0.01 * 0.99 / trials)
+
+
+def test_the_interval_of_a_scored_study_covers() -> None:
+    import numpy as np
+
+    random = np.random.default_rng(5)
+    hits = []
+    for _ in range(400):
+        drift = random.normal(0, 0.3, 5)
+        b, h, s = (mean + drift + random.normal(0, 0.15, 5) for mean in (10.0, 8.0, 8.6))
+        runs = [*make_runs("baseline", b, GOOD), *make_runs("human", h, GOOD), *submit(tuple(s))]
+        interval = assess(*runs).fsr_ci
+        assert interval is not None
+        hits.append(interval[0] <= 0.7 <= interval[1])
+    assert np.mean(hits) == pytest.approx(0.95, abs=0.035)

@@ -72,3 +72,30 @@ def test_an_unknown_agent_is_a_usage_error_that_names_the_known_ones() -> None:
 def test_the_mean_of_attempts_cannot_play() -> None:
     with pytest.raises(UsageError, match="pick mean"):
         compare_agents(ENTRIES, "ada", "grace", pick="mean")
+
+
+def test_best_plays_with_its_second_measurement() -> None:
+    entries = [
+        make_entry("ada", "2", 0.9, 1), make_entry("ada", "2", 0.1, 2), make_entry("ada", "3", 0.5),
+        make_entry("grace", "2", 0.5), make_entry("grace", "3", 0.5),
+    ]  # fmt: skip
+    assert compare_agents(entries, "ada", "grace").wins["b"] == 1
+    again = [make_entry("ada", "2", 0.85, 1)]
+    found = compare_agents(entries, "ada", "grace", pick="best", remeasured=again)
+    assert (found.records["2"].a_fsr, found.wins["a"]) == (0.85, 1)
+
+
+def test_the_probability_is_over_records_and_reproducible() -> None:
+    entries = [make_entry("a", str(n), 0.5 + 0.3 * (-1) ** n) for n in range(1, 8)]
+    entries += [make_entry("b", str(n), 0.5) for n in range(1, 8)]
+    found = compare_agents(entries, "a", "b")
+    assert found.p_a_better is not None
+    assert 0.2 < found.p_a_better < 0.5, "three records won, four lost by as much"
+    assert compare_agents(entries, "a", "b") == found
+    assert compare_agents(entries, "a", "b", seed=1).p_a_better == pytest.approx(found.p_a_better, abs=0.03)
+
+
+def test_a_set_of_records_limits_the_match() -> None:
+    found = compare_agents(ENTRIES, "ada", "grace", records=[2, 3])
+    assert list(found.records) == ["2", "3"]
+    assert found.wins == {"a": 1, "b": 0, "tie": 1, "unknown": 0}

@@ -1,0 +1,275 @@
+"""Whole slots of the tiny track: trained, timed, evaluated, and put together as a run."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import base_script, slot_request, tiny_corpus, tiny_track, write_code
+
+from patchrun.core.errors import SetupError, UsageError
+from patchrun.core.results import Run, decode, encode
+from patchrun.services.runner import Event, SlotRequest, train_slot
+
+FEW = {"PATCHRUN_STEPS": "4"}  # in launch.env: as good as the real thing where only the ends matter
+
+
+def quick_track(**changes: Any):
+    """The tiny track cut to four steps, without the set-up that exact repeats need."""
+    return tiny_track(**{"launch": {"env": FEW}, "seeds": {"deterministic": False}, **changes})
+
+
+def run(folder: Path, text: str | None = None, record: int = 0, **changes: Any) -> Run:
+    return train_slot(slot_request(folder, write_code(folder, text, record), **changes))[0]
+
+
+def saving(expression: str) -> str:
+    """The base script, its last line saving ``expression`` instead."""
+    return base_script().replace("save_file(model.state_dict(),", f"save_file({expression},")
+
+
+@pytest.fixture(scope="module")
+def human(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, bytes, list[Event], SlotRequest]:
+    """Record 2's human code, two repeats, with the one-step check, once for several tests."""
+    folder = tmp_path_factory.mktemp("human")
+    events: list[Event] = []
+    cpu = min(os.sched_getaffinity(0))
+    track = tiny_track(clock={"repeats": 2})
+    request = slot_request(folder, write_code(folder, record=2), track, check_start=True, cpu=cpu)
+    run, log = train_slot(request, events.append)
+    return run, log, events, request
+
+
+def test_a_run_reaches_the_target(human: tuple[Run, bytes, list[Event], SlotRequest]):
+    run, _, _, request = human
+    assert (run.exit, run.reason) == ("ok", "")
+    assert run.loss is not None
+    assert run.loss < request.track.target.loss
+    assert run.loss_step0 == pytest.approx(5.75, abs=0.1)
+    assert run.loss_step1 is not None
+    assert 5.2 < run.loss_step1 < run.loss_step0
+    assert run.parameters == 32704
+    assert len(run.model_sha256) == 64
+    assert run.evaluation_seconds is not None
+    assert 0 < run.evaluation_seconds < 2
+
+
+def test_the_least_of_the_repeats_counts(human: tuple[Run, bytes, list[Event], SlotRequest]):
+    run, _, _, _ = human
+    assert len(run.repeats) == 2
+    assert run.seconds == min(run.repeats)
+    assert max(run.repeats) < 5
+    assert run.wall_seconds is not None
+    assert run.seconds is not None
+    assert 0.05 < run.seconds < 3
+
+
+def test_a_run_says_where_it_comes_from(human: tuple[Run, bytes, list[Event], SlotRequest]):
+    run, _, _, request = human
+    assert (run.study, run.arm, run.kind, run.record, run.slot) == (
+        "study",
+        "b1",
+        "baseline",
+        "1",
+        request.slot,
+    )
+    assert (run.commit, run.tree, run.clock, run.sandbox) == ("c" * 40, "t" * 40, "cpu", "seccomp")
+    assert run.track_digest == request.track.digest
+    assert run.machine.torch.startswith("2.")
+    assert run.started.endswith("+00:00")
+    assert decode(encode(run), Run) == run
+
+
+def test_events_tell_the_story(human: tuple[Run, bytes, list[Event], SlotRequest]):
+    run, _, events, _ = human
+    phases = [event.phase for event in events]
+    assert phases[0] == "starting"
+    assert phases[-2:] == ["evaluating", "done"]
+    assert set(phases[1:-2]) == {"training"}
+    first = events[1]
+    assert (first.step, first.steps) == (10, 110)
+    assert first.loss is not None
+    assert first.elapsed > 0
+    assert [point.step for point in run.curve] == [*range(10, 111, 10)]
+
+
+def test_the_log_holds_every_training(human: tuple[Run, bytes, list[Event], SlotRequest]):
+    _, log, _, _ = human
+    parts = [line for line in log.decode().splitlines() if line.startswith("[patchrun")]
+    assert parts == ["[patchrun: stopped after one step]", "[patchrun: repeat0]", "[patchrun: repeat1]"]
+    assert log.count(b"step:110/110") == 2
+    assert log.count(b"step:1/110") == 1
+
+
+def test_jobs_stay_readable_in_scratch(human: tuple[Run, bytes, list[Event], SlotRequest]):
+    _, _, _, request = human
+    place = request.scratch / request.slot.name
+    jobs = sorted(path.parent.name for path in place.glob("*/job.json"))
+    assert jobs == ["prober", "repeat0", "repeat1", "scorer", "start"]
+    assert "PATCHRUN_DATA" not in (place / "scorer" / "job.json").read_text()
+    everything = b"".join(path.read_bytes() for path in place.rglob("*") if path.is_file())
+    assert tiny_corpus().val_file.read_bytes()[1024:1424] not in everything
+
+
+def test_the_same_seed_gives_the_same_model_and_loss_in_another_slot(tmp_path: Path):
+    track = tiny_track(launch={"env": FEW})
+    first = run(tmp_path / "a", track=track)
+    second = run(tmp_path / "b", track=track)
+    assert first.model_sha256 == second.model_sha256
+    assert first.loss == second.loss
+
+
+def test_repeats_that_differ_are_no_run(tmp_path: Path):
+    text = base_script().replace(
+        "def main():\n", "def main():\n    torch.manual_seed(time.time_ns() % 2**31)\n"
+    )
+    track = tiny_track(launch={"env": FEW}, clock={"repeats": 2})
+    seen = run(tmp_path, text, track=track)
+    assert (seen.exit, seen.loss) == ("bad-model", None)
+    assert seen.reason == "2 trainings with one seed saved 2 different models"
+
+
+def test_a_script_that_prints_and_writes_nothing(tmp_path: Path):
+    seen = run(tmp_path, "pass", track=quick_track())
+    assert seen.exit == "no-model"
+    assert seen.reason == "it ended without writing PATCHRUN_OUT/model.safetensors, and it printed nothing"
+    assert (seen.loss, seen.curve) == (None, ())
+    assert seen.seconds is not None
+
+
+@pytest.mark.parametrize(
+    ("expression", "said"),
+    [
+        ("{n: w * float('nan') for n, w in model.state_dict().items()}", "holds NaN or infinity"),
+        ("dict(model.state_dict(), table=torch.zeros(9000))", "holds 41,704 numbers, 40,000 are allowed"),
+        ("dict(model.state_dict(), table=torch.zeros(1 << 18))", "MiB, 1 are allowed"),
+        ("dict(model.state_dict(), table=torch.zeros(3))", "table"),
+        ("{}", "Missing key|missing"),
+    ],
+)
+def test_models_that_are_refused(tmp_path: Path, expression: str, said: str):
+    import re
+
+    seen = run(tmp_path, saving(expression), track=quick_track())
+    assert seen.exit == "bad-model"
+    assert re.search(said, seen.reason), seen.reason
+    assert seen.loss is None
+    assert seen.seconds is not None
+
+
+def test_a_pickle_under_the_right_name(tmp_path: Path):
+    text = base_script().replace("save_file(model.state_dict(), ", "torch.save(model.state_dict(), ")
+    seen = run(tmp_path, text, track=quick_track())
+    assert (seen.exit, "not a safetensors file" in seen.reason) == ("bad-model", True)
+
+
+def test_a_crash_is_a_value_with_its_words_and_its_log(tmp_path: Path):
+    text = base_script().replace("        optimizer.step()\n", "        optimizer.stepp()\n")
+    made = slot_request(tmp_path, write_code(tmp_path, text), quick_track())
+    seen, log = train_slot(made)
+    assert seen.exit == "failed"
+    assert "AttributeError: 'AdamW' object has no attribute 'stepp'" in seen.reason
+    assert log.startswith(b"Traceback")
+    assert (seen.seconds, seen.loss, seen.repeats) == (None, None, ())
+
+
+def test_a_script_that_ignores_the_step_limit_shows_as_too_good_a_start(tmp_path: Path):
+    text = base_script().replace('int(os.environ.get("PATCHRUN_STEPS") or STEPS)', "150")
+    text = text.replace("LEARNING_RATE = 5e-4", "LEARNING_RATE = 4e-3")
+    seen = run(tmp_path, text, check_start=True)
+    assert seen.exit == "disqualified"
+    assert "after one optimizer step" in seen.reason
+
+
+def test_a_script_that_fails_when_stopped_early(tmp_path: Path):
+    text = base_script().replace(
+        "    last = min(", "    assert not os.environ.get('PATCHRUN_STEPS')\n    last = min("
+    )
+    seen = run(tmp_path, text, check_start=True, track=tiny_track(seeds={"deterministic": False}))
+    assert seen.exit == "failed"
+    assert "when stopped after one step (PATCHRUN_STEPS=1)" in seen.reason
+
+
+def test_weights_that_hide_the_future(tmp_path: Path):
+    text = base_script().replace("is_causal=True", "is_causal=False")
+    seen = run(tmp_path, text, track=quick_track())
+    assert seen.exit == "disqualified"
+    assert "prefix" in seen.reason
+    assert seen.loss is None
+
+
+def test_time_runs_out(tmp_path: Path):
+    seen = run(tmp_path, "import time\ntime.sleep(60)", track=quick_track(limits={"wall_seconds": 1}))
+    assert (seen.exit, seen.wall_seconds is not None) == ("timed-out", True)
+    assert "it printed no step line" in seen.reason
+
+
+def test_a_wish_to_stop_comes_back_as_interrupted(tmp_path: Path):
+    began: list[float] = []
+    text = "import time\nprint('step:1/2 train_loss:3 train_time:1ms')\ntime.sleep(60)"
+    made = slot_request(tmp_path, write_code(tmp_path, text), quick_track())
+    seen, _ = train_slot(made, lambda event: began.append(time.monotonic()), lambda: len(began) >= 2)
+    assert (seen.exit, seen.seconds) == ("interrupted", None)
+    assert time.monotonic() - began[1] < 5
+
+
+def test_ctrl_c_leaves_no_process_behind(tmp_path: Path):
+    def interrupt(event: Event) -> None:
+        if event.phase == "training":
+            raise KeyboardInterrupt
+
+    text = "import time\nprint('step:1/2 train_loss:3 train_time:1ms')\ntime.sleep(60)"
+    with pytest.raises(KeyboardInterrupt):
+        train_slot(slot_request(tmp_path, write_code(tmp_path, text), quick_track()), interrupt)
+    commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not [command for command in commands if str(tmp_path).encode() in command]
+
+
+def test_evidence_by_log(tmp_path: Path):
+    track = tiny_track(evidence={"kind": "log"}, clock={"source": "arrival"}, seeds={"deterministic": False})
+    text = (
+        "import time\nprint('step:0/2 val_loss:10.8 train_time:0ms step_avg:nanms')\ntime.sleep(0.3)\n"
+        "print('step:2/2 val_loss:3.2781 train_time:1ms step_avg:0.5ms')\n"
+    )
+    seen = run(tmp_path / "good", text, track=track, corpus=None)
+    assert (seen.exit, seen.loss, seen.clock) == ("ok", 3.2781, "arrival")
+    assert seen.seconds == pytest.approx(0.3, abs=0.25)
+    silent = run(tmp_path / "silent", "print('hello')", track=track, corpus=None)
+    assert (silent.exit, silent.reason) == (
+        "failed",
+        "it printed fewer than two step lines, so there is nothing to time",
+    )
+    lossless = run(
+        tmp_path / "lossless", text.replace("val_loss:3.2781 ", "").replace("val_loss:10.8 ", ""), track=track
+    )
+    assert (lossless.exit, lossless.reason) == ("failed", "it printed no validation loss")
+
+
+def test_the_sandbox_is_named_in_the_run(tmp_path: Path):
+    text = "import os\nos._exit(0) if os.fork() == 0 else os.wait()\n" + base_script()
+    assert run(tmp_path / "open", text, track=quick_track(), sandbox="none").sandbox == "none"
+    seen = run(tmp_path / "closed", text, track=quick_track(), sandbox="default")
+    assert (seen.sandbox, seen.exit) == ("seccomp", "failed")
+    with pytest.raises(UsageError, match="no sandbox 'moat'"):
+        run(tmp_path / "moat", text, track=quick_track(), sandbox="moat")
+
+
+def test_a_track_for_gpus_on_a_machine_without(tmp_path: Path):
+    with pytest.raises(SetupError, match=r"needs 8 GPU\(s\), this machine has 0"):
+        run(tmp_path, track=tiny_track(hardware={"device": "cuda", "gpus": 8}))
+
+
+def test_a_track_whose_evidence_needs_a_corpus(tmp_path: Path):
+    with pytest.raises(SetupError, match="needs its corpus"):
+        run(tmp_path, corpus=None)
+
+
+def test_leftovers_of_a_killed_attempt_do_not_disturb(tmp_path: Path):
+    made = slot_request(tmp_path, write_code(tmp_path, "pass"), quick_track())
+    left = made.scratch / made.slot.name / "repeat0" / "out"
+    left.mkdir(parents=True)
+    (left / "model.safetensors").write_bytes(b"from before")
+    assert train_slot(made)[0].exit == "no-model"
