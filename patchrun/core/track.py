@@ -39,6 +39,8 @@ class Rule(Strict):
     def _complete(self) -> Rule:
         if self.kind == "t-test" and (self.alpha is None or not self.looks):
             raise ValueError("a t-test rule needs alpha and looks")
+        if list(self.looks) != sorted(set(self.looks)) or (self.looks and self.looks[0] < 2):
+            raise ValueError("looks must rise from 2 or more")
         return self
 
 

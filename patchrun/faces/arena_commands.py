@@ -127,8 +127,8 @@ def verify_command(named: str | None, upstream: str | None, form: str) -> int:
     if against:
         click.echo(f"against the clone: {against.baselines} baselines and {against.humans} human patches, "
                    f"{against.files} files; {against.patches.exact} of {against.patches.pairs} human patches give "
-                   f"their tree exactly ({against.patches.empty} empty); {against.logs} logs read, {against.unread} not, "
-                   f"{against.absent} absent")  # fmt: skip
+                   f"their tree exactly ({against.patches.empty} empty); {against.logs} logs read, "
+                   f"{against.unread} not, {against.absent} absent")  # fmt: skip
     click.echo(f"{report.refs} refs, {len(problems)} problems")
     return 1 if problems else 0
 

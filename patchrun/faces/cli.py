@@ -24,6 +24,7 @@ ROOMS = {
         "validate", "submit", "run", "rerun", "status", "withdraw", "disqualify",
     ),
     "patchrun.faces.calibration_commands": ("calibrate",),
+    "patchrun.faces.statistics_commands": ("fsr", "simulate"),
     "patchrun.faces.view_commands": ("leaderboard", "versus", "show", "diff", "log"),
 }  # fmt: skip
 HOME = {command: room for room, commands in ROOMS.items() for command in commands}
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         del os.environ[name]
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads wait on each other on a busy machine
     sys.exit(run(arguments))
 
 

@@ -1,0 +1,74 @@
+"""Commands that make the tables of the documents: FSR from outside data, coverage and racing by simulation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from patchrun.core.errors import UsageError
+from patchrun.faces.options import echo_json, format_option
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}", "name a CSV file in UTF-8") from None
+
+
+@click.command("fsr")
+@click.option("--times", type=click.Path(path_type=Path), required=True, help="CSV: record, seconds (or baseline_seconds, "
+              "human_seconds).")  # fmt: skip
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="CSV: record, seconds, [agent], [loss], [valid].",
+)
+@click.option("--pick", type=click.Choice(["mean", "top", "best"]), default="mean", show_default=True)
+@click.option(
+    "--top", type=click.IntRange(min=1), default=3, show_default=True, help="How many, with --pick top."
+)
+@click.option("--max-loss", type=float, help="A run above it failed.")
+@click.option("--failed", type=click.Choice(["zero", "drop"]), default="zero", show_default=True)
+@click.option("--clip", type=click.Choice(["runs", "records", "none"]), default="records", show_default=True)
+@format_option("text", "markdown", "json")
+def fsr_command(
+    times: Path, runs: Path, pick: str, top: int, max_loss: float | None, failed: str, clip: str, form: str
+) -> int:
+    """FSR tables from outside data under a stated rule."""
+    from patchrun.core.fsrtable import Rule, make_table, read_runs, read_times
+    from patchrun.faces import study_tables
+
+    rule = Rule(pick=pick, top=top, max_loss=max_loss, failed=failed, clip=clip)
+    found = make_table(
+        read_times(_read_text(times), str(times)), read_runs(_read_text(runs), str(runs)), rule
+    )
+    if form == "json":
+        echo_json(study_tables.fsr_table_document(found))
+    else:
+        click.echo(study_tables.fsr_table_text(found, "github" if form == "markdown" else "simple"))
+    return 0
+
+
+@click.command("simulate")
+@click.argument("what", type=click.Choice(["coverage", "racing"]))
+@format_option("text", "markdown", "json")
+def simulate_command(what: str, form: str) -> int:
+    """How often a 95% interval holds the truth, or what racing would save: by simulation, from fixed seeds."""
+    import msgspec
+
+    from patchrun.core.coverage import tabulate_coverage
+    from patchrun.core.racesim import tabulate_races
+    from patchrun.faces import study_tables
+
+    style = "github" if form == "markdown" else "simple"
+    rows = list(tabulate_coverage() if what == "coverage" else tabulate_races())
+    if form == "json":
+        echo_json({"rows": msgspec.json.decode(msgspec.json.encode(rows))})
+    else:
+        click.echo(
+            (study_tables.coverage_text if what == "coverage" else study_tables.race_text)(rows, style)
+        )
+    return 0
