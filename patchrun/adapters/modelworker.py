@@ -31,7 +31,6 @@ REQUEST = struct.Struct("<cII")
 REPLY = struct.Struct("<cQ")
 ERROR_BYTES = 2000
 CHUNK = 1 << 20
-WALL_PER_CPU = 10  # a worker that sleeps is cut off at this many times its CPU cap
 
 
 class WorkerFault(Exception):
@@ -44,6 +43,11 @@ class Cap:
 
     cpu_seconds: float
     why: str
+
+    @property
+    def wall_seconds(self) -> float:
+        """Room for the same work on a crowded machine; a worker that only sleeps is cut off here."""
+        return 5 + 4 * self.cpu_seconds
 
 
 class ModelWorker:
@@ -78,7 +82,7 @@ class ModelWorker:
         self.cap = cap
         self.started_at = cputime.cpu_seconds(self.process.pid)
         self.next_look = time.monotonic() + TICK_S
-        self.deadline = time.monotonic() + WALL_PER_CPU * cap.cpu_seconds
+        self.deadline = time.monotonic() + cap.wall_seconds
 
     @property
     def cpu_seconds(self) -> float:
@@ -172,9 +176,7 @@ class ModelWorker:
         if self.cpu_seconds > self.cap.cpu_seconds:
             raise WorkerFault(f"the worker used more than {self.cap.cpu_seconds:.1f} s of CPU {self.cap.why}")
         if time.monotonic() > self.deadline:
-            raise WorkerFault(
-                f"the worker gave no answer in {WALL_PER_CPU * self.cap.cpu_seconds:.0f} s {self.cap.why}"
-            )
+            raise WorkerFault(f"the worker gave no answer in {self.cap.wall_seconds:.0f} s {self.cap.why}")
 
     def _death(self) -> WorkerFault:
         status = self.process.wait()

@@ -19,6 +19,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from patchrun.core.codes import make_finding
+from patchrun.core.findings import Finding
 from patchrun.core.track import Guard
 
 GROWING = {"new-string", "setting", "keyword"}
@@ -42,6 +44,26 @@ class _Item:
     path: str
     line: int
     text: str
+
+
+def check_guards(
+    guards: Iterable[Guard], before: Mapping[str, str | ast.Module], after: Mapping[str, str | ast.Module]
+) -> list[Finding]:
+    """The findings on what ``find_broken`` names: PR404 for review, else PR405 (new), PR402 (gone) or PR401."""
+    return [_to_finding(broken) for broken in find_broken(guards, before, after)]
+
+
+def _to_finding(broken: Broken) -> Finding:
+    guard = broken.guard
+    if guard.severity == "review":
+        code = "PR404"
+    elif guard.kind in GROWING:
+        code = "PR405"
+    else:
+        code = "PR402" if broken.path is None else "PR401"
+    verb = {"PR405": "newly uses", "PR402": "takes away"}.get(code, "changes")
+    return make_finding(code, f"the patch {verb} what the track guards as {guard.name}: {broken.text}",
+                        broken.path, broken.line)  # fmt: skip
 
 
 def find_broken(

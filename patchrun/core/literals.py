@@ -61,7 +61,7 @@ def _large(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, int, str]]:
                 inside |= {id(inner) for inner in ast.walk(node)}
                 yield f"numbers {numbers}", node.lineno, f"a literal of {numbers} numbers"
         elif isinstance(node, ast.Constant) and (told := _describe(node.value)):
-            yield repr(node.value)[:200], node.lineno, told
+            yield f"{told} {hash(node.value)}", node.lineno, told
 
 
 def _describe(value: object) -> str | None:

@@ -240,7 +240,8 @@ def _bind(
     if isinstance(node, ast.Lambda):
         return
     if isinstance(node, ast.comprehension):  # its target lives in a scope of its own
-        yield from _bind(node.iter, aliases, scope, shared)
+        for part in (node.iter, *node.ifs):
+            yield from _bind(part, aliases, scope, shared)
         return
     owner = node if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Delete) else owner
     for name in _plain_names(node):

@@ -72,6 +72,8 @@ def _check_rebinding(pair: FilePair, name: str) -> Iterator[Finding]:
 
 def _rebinds(binding: Binding, name: str, module: str) -> Severity | None:
     """How sure it is that a binding, other than of ``name`` itself, puts something else in its place."""
+    if binding.qualified == name:  # one more definition: see above
+        return None
     owner, _, leaf = binding.name.rpartition(".")
     if owner and any(
         is_within(binding.name, f"{prefix}{name}") for prefix in ("", "__main__.", f"{module}.")

@@ -72,9 +72,9 @@ READ_RULES = {
               "bytes.fromhex", "int.from_bytes", "numpy.frombuffer", "torch.frombuffer", "array"),
 }  # fmt: skip
 INTERNAL_ATTRIBUTES = frozenset({
-    "__globals__", "__builtins__", "__subclasses__", "__code__", "__closure__", "__mro__", "__bases__", "__loader__",
-    "__spec__", "__getattribute__", "__reduce__", "__reduce_ex__", "__defaults__", "__kwdefaults__", "f_back",
-    "f_globals", "f_locals", "f_builtins", "tb_frame", "gi_frame", "cr_frame", "cell_contents",
+    "__globals__", "__builtins__", "__dict__", "__subclasses__", "__code__", "__closure__", "__mro__", "__bases__",
+    "__loader__", "__spec__", "__getattribute__", "__reduce__", "__reduce_ex__", "__defaults__", "__kwdefaults__",
+    "f_back", "f_globals", "f_locals", "f_builtins", "tb_frame", "gi_frame", "cr_frame", "cell_contents",
 })  # fmt: skip
 FILE_METHODS = frozenset(
     {"read_text", "read_bytes", "write_text", "write_bytes", "tofile", "fromfile", "iterdir", "rglob"}
@@ -146,6 +146,8 @@ def _observe(nodes: Iterable[ast.AST]) -> Iterator[Observation]:
                 yield Observation("PR512", attr, node.lineno, f".{attr} is newly used")
             case ast.Attribute(attr=attr) if attr in FILE_METHODS:
                 yield Observation("PR511", attr, node.lineno, f".{attr} is newly used")
+            case ast.Name(id="__builtins__"):
+                yield Observation("PR507", "__builtins__", node.lineno, "__builtins__ is newly used")
             case ast.Call(func=ast.Name(id=name), args=[_, key, *_]) if name in NAME_TAKERS and not _is_text(
                 key
             ):
@@ -164,5 +166,5 @@ def _is_text(node: ast.AST) -> bool:
 def _spell(node: ast.AST) -> str:
     try:
         return ast.unparse(node)[:80]
-    except RecursionError:
+    except (RecursionError, ValueError):  # nested too deeply, or a number of more digits than Python prints
         return type(node).__name__

@@ -18,8 +18,8 @@ def _read_text(path: Path) -> str:
 
 
 @click.command("fsr")
-@click.option("--times", type=click.Path(path_type=Path), required=True, help="CSV: record, seconds (or baseline_seconds, "
-              "human_seconds).")  # fmt: skip
+@click.option("--times", type=click.Path(path_type=Path), required=True, help="CSV: record, and seconds or "
+              "baseline_seconds, human_seconds.")  # fmt: skip
 @click.option(
     "--runs",
     type=click.Path(path_type=Path),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 START_BLOCKS = 64  # blocks that score an untrained model
 LOAD_CPU_S = 60.0
 FLOOR_CPU_S = 2.0  # below this much evaluation CPU nobody is refused: a short pass is mostly noise
-FIRST_CPU_S = 600.0  # the cap while the baseline's figure is not known
+FIRST_CPU_S = 120.0  # the cap while the baseline's figure is not known
 
 
 class Disqualified(Exception):

@@ -204,20 +204,19 @@ class _SlotWork:
 
     def _worker(self, name: str) -> ModelWorker:
         place = self.place / name
-        shutil.copytree(self.request.code_dir, place / "code")
+        shutil.copytree(self.request.code_dir, place / "code", symlinks=True)
         job = base_job(self.track, place / "code", self.sandbox) | {
             "vocab_size": self.track.evidence.vocab_size
         }
         return ModelWorker(place, job, wrapper=self.sandbox, python=self.request.python, stop=self.stop)
 
-    def _train_one_step(self, training: Training) -> Path:
-        """The weights after one optimizer step, checked."""
+    def _train_one_step(self, training: Training) -> ModelFile:
+        """The model after one optimizer step, checked."""
         trained = training.train()
         self.logs.append(("stopped after one step", trained.log))
         if trained.exit != "ok":
             raise _Ended(trained.exit, f"when stopped after one step (PATCHRUN_STEPS=1): {trained.reason}")
-        self._read(trained.model)
-        return trained.model
+        return self._read(trained.model)
 
     def _train(self, training: Training, name: str) -> Trained:
         trained = training.train(self._tell_step)
@@ -243,17 +242,15 @@ class _SlotWork:
                 raise _Ended("failed", "it printed no validation loss")
             self.facts.update(loss=best.val_loss)
 
-    def _evaluate(self, trained: list[Trained], step1: Path | None, workers: list[ModelWorker]) -> None:
+    def _evaluate(self, trained: list[Trained], step1: ModelFile | None, workers: list[ModelWorker]) -> None:
         self.on_event(Event("evaluating"))
         model = self._read_repeats(trained)
         self.facts.update(model_sha256=model.sha256, parameters=model.parameters)
-        final = self.place / MODEL
-        final.write_bytes(model.data)
+        models = evaluator.Models(self._put("final", model), self._put("step1", step1) if step1 else None)
         request = self.request
         assert request.corpus
         blocks = evaluator.read_blocks(request.corpus.val_file, self.track)
         cap = evaluator.evaluation_cap(self.track, request.baseline_evaluation_seconds)
-        models = evaluator.Models(final, step1)
         try:
             scores = evaluator.score(
                 self.track, blocks, models, (workers[0], workers[1]), request.slot.seed, cap
@@ -278,6 +275,12 @@ class _SlotWork:
                 "bad-model", f"{len(models)} trainings with one seed saved {len(kinds)} different models"
             )
         return models[-1]
+
+    def _put(self, name: str, model: ModelFile) -> Path:
+        """Write the bytes that were checked where the workers read them."""
+        path = self.place / f"{name}.safetensors"
+        path.write_bytes(model.data)
+        return path
 
     def _read(self, path: Path) -> ModelFile:
         limits = self.track.limits

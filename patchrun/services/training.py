@@ -84,14 +84,18 @@ class Training:
         place = plan.place
         for name in ("out", "home"):
             (place / name).mkdir(parents=True)
-        shutil.copytree(plan.code_dir, place / "code")
+        shutil.copytree(plan.code_dir, place / "code", symlinks=True)
         for name in ("ready", "start"):
             os.mkfifo(place / name)
         (place / "job.json").write_text(json.dumps(self._job(), indent=1))
         self.ready = os.open(place / "ready", os.O_RDWR | os.O_NONBLOCK)
         self.start = os.open(place / "start", os.O_RDWR | os.O_NONBLOCK)
         self.log = RunLog(int(plan.track.limits.log_mb * MIB))
-        self.child = Child(self._argv(), self._environment(), place, stop)
+        try:
+            self.child = Child(self._argv(), self._environment(), place, stop)
+        except BaseException:
+            self._close_pipes()
+            raise
 
     def await_ready(self) -> dict[str, str]:
         """Return the versions of torch and python once the child waits for the signal.
@@ -145,6 +149,9 @@ class Training:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.child.kill()
+        self._close_pipes()
+
+    def _close_pipes(self) -> None:
         os.close(self.ready)
         os.close(self.start)
 

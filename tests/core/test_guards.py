@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from patchrun.core.guards import find_broken
+from patchrun.core.guards import check_guards, find_broken
 from patchrun.core.track import Guard
 
 BASE = """\
@@ -148,3 +148,20 @@ def test_severity_follows_the_record() -> None:
     assert early is not None
     assert early.severity == "review"
     assert Guard(name="g", kind="assign", match=("x",), from_record=22, earlier="ignore").at_record(3) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "severity"),
+    [
+        ("val_tokens = 1024", "val_tokens = 512", "PR401", "error"),
+        ("training_time_ms = 0\n", "", "PR402", "error"),
+        ("dynamic=False)", 'mode="max-autotune")', "PR405", "error"),
+        ("step % val_loss_every == 0", "val_loss_every", "PR404", "review"),
+    ],
+)
+def test_a_break_is_a_finding_with_its_place(old: str, new: str, code: str, severity: str) -> None:
+    (finding,) = check_guards(ALL, {"a.py": BASE}, {"a.py": BASE.replace(old, new, 1)})
+    assert (finding.code, finding.severity) == (code, severity)
+    assert (finding.path is None) == (code == "PR402")
+    assert "guards as" in finding.message
+    assert finding.hint

@@ -80,7 +80,8 @@ def test_the_longest_name_is_reported_once() -> None:
 
 
 def test_kinds_of_use() -> None:
-    text = "import os, torch as t\nt.a.b = 1\ndel t.c\nos.environ['X'] = y\nsetattr(t, 'd', 1)\nt.e += 1\nprint(t.f)\nt.g()"
+    text = "import os, torch as t\nt.a.b = 1\ndel t.c\nos.environ['X'] = y\nsetattr(t, 'd', 1)\nt.e += 1\n"
+    text += "print(t.f)\nt.g()"
     assert uses(text) >= {
         ("write", "torch.a.b"),
         ("write", "torch.c"),
@@ -122,7 +123,8 @@ def test_a_rule_covers_what_lies_below_it(name: str, rule: str, within: bool) ->
 
 
 def test_modules_that_are_imported() -> None:
-    text = "import a.b as c, d\nfrom e.f import g\ndef h():\n    try:\n        import i\n    finally:\n        from . import j"
+    text = "import a.b as c, d\nfrom e.f import g\n"
+    text += "def h():\n    try:\n        import i\n    finally:\n        from . import j"
     assert imported_modules(ast.parse(text).body) == {"a.b", "d", "e.f", "i"}
 
 

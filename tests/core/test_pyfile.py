@@ -95,8 +95,11 @@ def test_code_and_docstrings_count(other: str) -> None:
 
 def test_the_canonical_text_agrees_with_pythons_dump() -> None:
     """Equal and unequal pairs of small trees, judged by ast.dump, which knows contexts and prefixes besides."""
-    texts = ["a.b", "a[0]", "[a, 0]", "(a, 0)", "{a: 0}", "{**a}", "{a, 0}", "'0'", "0", "0.0", "-0.0", "None", "f'{a!r:>3}'",
-             "a if b else c", "[a for a in b]", "(a for a in b)", "lambda a, *, b=0: a", "a < b < c", "(a := b)", "a()", "a(*b)"]  # fmt: skip
+    texts = [
+        "a.b", "a[0]", "[a, 0]", "(a, 0)", "{a: 0}", "{**a}", "{a, 0}", "'0'", "0", "0.0", "-0.0", "None",
+        "f'{a!r:>3}'", "a if b else c", "[a for a in b]", "(a for a in b)", "lambda a, *, b=0: a", "a < b < c",
+        "(a := b)", "a()", "a(*b)",
+    ]  # fmt: skip
     trees = [ast.parse(text) for text in texts]
     for left in trees:
         for right in trees:

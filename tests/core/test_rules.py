@@ -135,8 +135,11 @@ def test_files_that_run_by_themselves_or_are_no_source_are_rejected(name: str) -
     assert "PR210" in codes(added(name))
 
 
-@pytest.mark.parametrize("name", ["torch.py", "torch/__init__.py", "triton/x.py", "random.py", "json/__init__.py", "os.py",
-                                  "torch/data.txt", "math.so"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    ["torch.py", "torch/__init__.py", "triton/x.py", "random.py", "json/__init__.py", "os.py", "torch/data.txt",
+     "math.so"],
+)  # fmt: skip
 def test_a_new_name_that_scripts_import_is_rejected(name: str) -> None:
     assert "PR209" in codes(added(name))
 
