@@ -114,8 +114,8 @@ _TABLE = (
          "The code is nested too deeply to be checked.",
          "Split the expression or the block."),
     Code("PR303", "broken-code", "error",
-         "The linter sees a new error that ends a run: an undefined name, a misplaced statement, a "
-         "wrong format.",
+         "The linter sees a new error that ends a run: an undefined name, a misplaced statement, a wrong "
+         "format. An undefined name in a branch asks a person.",
          "Correct the line; `ruff check FILE` shows the same."),
     Code("PR304", "lint", "info",
          "The linter sees a new flaw that does not end a run.",

@@ -23,7 +23,14 @@ LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 END = re.compile(r"[.!?:;]+(?:\s|$)|\n\s*\n|\n(?=\s*(?:[-*+>|#]|\d+[.)])\s)|\|")
 WORD = re.compile(r"[^\W_]+(?:['.][^\W_]+)*")
-LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+LAYOUT = {
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENDMARKER,
+}
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,12 @@ def read_change(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Sour
 def added_lines(before: str, after: str) -> set[int]:
     """The numbers (from 1) of the lines of ``after`` that a line diff adds."""
     matcher = difflib.SequenceMatcher(None, before.splitlines(), after.splitlines(), autojunk=False)
-    return {line + 1 for tag, _, _, start, end in matcher.get_opcodes() if tag != "equal" for line in range(start, end)}
+    return {
+        line + 1
+        for tag, _, _, start, end in matcher.get_opcodes()
+        if tag != "equal"
+        for line in range(start, end)
+    }
 
 
 def _read_added(text: str, added: set[int], python: bool) -> tuple[list[tuple[str, ...]], str]:
@@ -67,7 +79,7 @@ def _read_added(text: str, added: set[int], python: bool) -> tuple[list[tuple[st
     for line, words, said in sorted(tokens, key=lambda token: token[0]):
         if line in added:
             runs[-1] += words
-            prose.append(said)
+            prose.append(said or "\n\n")  # code between two comments: they are no one sentence
         elif words and runs[-1]:
             runs.append([])
     return [tuple(run) for run in runs if len(run) >= RUN], "".join(prose)
@@ -84,9 +96,12 @@ def _tokenize(text: str) -> Iterator[tuple[int, list[str], str]]:
         if token.type == tokenize.COMMENT:
             yield line, [], token.string.lstrip("#") + "\n"
         elif token.type == tokenize.STRING:
-            yield from ((line + row, TOKEN.findall(part), part + "\n") for row, part in enumerate(token.string.split("\n")))
+            yield from (
+                (line + row, TOKEN.findall(part), part + "\n")
+                for row, part in enumerate(token.string.split("\n"))
+            )
         elif token.type not in LAYOUT:
-            yield line, TOKEN.findall(token.string) or [token.string], ""
+            yield line, TOKEN.findall(token.string), ""
 
 
 def read_sentences(text: str) -> set[tuple[str, ...]]:

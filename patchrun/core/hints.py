@@ -1,6 +1,6 @@
 """Hints as values: what the head of a hint says, and what its text must and must not hold.
 
-A hint is a Markdown text below a head in TOML between two lines ``+++``. Whether it copies is ``core.copying``'s to say.
+A hint is a Markdown text below a head in TOML between two lines ``+++``. Whether it copies, ``core.copying`` says.
 """
 
 from __future__ import annotations
@@ -140,10 +140,16 @@ def count_words(text: str) -> int:
 def check_result(hint: Hint, path: str, ladder: Ladder, target: float) -> list[Problem]:
     """The record's time, its gain, a loss that was reached, or a contributor's name, in the text."""
     record = ladder.get(hint.head.record)
-    problems = [Problem(path, f"gives away {text!r}", NO_TIME) for text in _durations(hint.body, ladder, record)]
-    problems += [Problem(path, f"gives away {text!r}", NO_LOSS) for text in _losses(hint.body, record, target)]
+    problems = [
+        Problem(path, f"gives away {text!r}", NO_TIME) for text in _durations(hint.body, ladder, record)
+    ]
+    problems += [
+        Problem(path, f"gives away {text!r}", NO_LOSS) for text in _losses(hint.body, record, target)
+    ]
     names = [name.strip().removeprefix("@") for name in record.by.split(",")]
-    named = [name for name in names if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", hint.prose, re.IGNORECASE)]
+    named = [
+        name for name in names if re.search(rf"(?<!\w){re.escape(name)}(?!\w)", hint.prose, re.IGNORECASE)
+    ]
     return problems + [Problem(path, f"names {name}", "name sources, not contributors") for name in named]
 
 
@@ -188,7 +194,9 @@ def _losses(body: str, record: Record, target: float) -> Iterable[str]:
 
 def check_places(found: Sequence[str], expected: set[str]) -> list[Problem]:
     """Which hints are absent, and which files are none."""
-    problems = [Problem(path, "absent", "every record with a human patch has three tiers") for path in expected]
+    problems = [
+        Problem(path, "absent", "every record with a human patch has three tiers") for path in expected
+    ]
     problems = [problem for problem in problems if problem.path not in found]
     surplus = sorted(set(found) - expected)
     advice = "a record with a human patch has tier-1.md, tier-2.md and tier-3.md, and nothing else lies there"

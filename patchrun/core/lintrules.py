@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from patchrun.core.codes import make_finding
 from patchrun.core.filepair import FilePair
 from patchrun.core.findings import Finding
-from patchrun.core.pyfile import PyFile, take_new
+from patchrun.core.pyfile import take_new
 
 SELECTED = ("E9", "F", "PLE")
-UNDEFINED = "F821"
+UNDEFINED = frozenset({"F821", "F823"})
 FATAL = frozenset({
-    "invalid-syntax", UNDEFINED, "F404", "F406", "F407", "F501", "F502", "F503", "F505", "F506", "F507", "F508",
+    "invalid-syntax", "F821", "F404", "F406", "F407", "F501", "F502", "F503", "F505", "F506", "F507", "F508",
     "F509", "F521", "F524", "F525", "F621", "F622", "F633", "F701", "F702", "F704", "F706", "F707", "F823", "PLE0100",
     "PLE0101", "PLE0115", "PLE0117", "PLE0118", "PLE1142", "PLE1700",
 })  # fmt: skip
@@ -33,25 +33,49 @@ class Problem:
 def judge_problems(pair: FilePair, before: Sequence[Problem], after: Sequence[Problem]) -> list[Finding]:
     """PR303 for new problems that end a run, PR304 for other new ones; those of the baseline are not the patch's."""
     fresh = take_new(before, after, lambda problem: (problem.code, problem.message), pair.is_kept)
-    return [
-        make_finding(
-            "PR303" if _ends_a_run(pair, problem) else "PR304",
-            f"{problem.code} {problem.message}",
-            pair.path,
-            problem.line,
-        )
-        for problem in sorted(fresh, key=lambda problem: (problem.line, problem.column))
-    ]
+    names = _names_by_line(pair) if any(problem.code in UNDEFINED for problem in fresh) else {}
+    ordered = sorted(fresh, key=lambda problem: (problem.line, problem.column))
+    return [_judge(pair.path, problem, names.get(problem.line, ())) for problem in ordered]
 
 
-def _ends_a_run(pair: FilePair, problem: Problem) -> bool:
-    """Fatal by rule; an undefined name only where Python would look it up, not in a quoted annotation."""
-    if problem.code != UNDEFINED or pair.after is None:
-        return problem.code in FATAL or problem.code.startswith("E9")
-    names = (node for node in ast.walk(_reparse(pair.after)) if isinstance(node, ast.Name))
-    return any(node.lineno == problem.line and f"`{node.id}`" in problem.message for node in names)
+def _judge(path: str, problem: Problem, names: Collection[tuple[str, bool]]) -> Finding:
+    """An undefined name rejects where it is surely looked up: not in a quoted annotation, not in a branch."""
+    words = f"{problem.code} {problem.message}"
+    reached = {always for name, always in names if f"`{name}`" in problem.message}
+    harmless = problem.code not in FATAL and not problem.code.startswith("E9")
+    if harmless or (problem.code in UNDEFINED and not reached):
+        return make_finding("PR304", words, path, problem.line)
+    if problem.code in UNDEFINED and reached == {False}:
+        words += " (in a branch that may never be taken)"
+        return make_finding("PR303", words, path, problem.line, severity="review")
+    return make_finding("PR303", words, path, problem.line)
 
 
-def _reparse(file: PyFile) -> ast.Module:
-    """The tree with this file's own line numbers, which statements shared with the baseline lack."""
-    return ast.parse("\n".join(file.lines))
+def _names_by_line(pair: FilePair) -> dict[int, list[tuple[str, bool]]]:
+    """The names on each line, each with whether it is reached whenever the code around it runs."""
+    found: dict[int, list[tuple[str, bool]]] = {}
+    stack: list[tuple[ast.AST, bool]] = [(pair.after.tree, True)] if pair.after else []
+    while stack:
+        node, always = stack.pop()
+        if isinstance(node, ast.Name):
+            found.setdefault(node.lineno, []).append((node.id, always))
+        optional = set(map(id, _optional_parts(node)))
+        stack += ((child, always and id(child) not in optional) for child in ast.iter_child_nodes(node))
+    return found
+
+
+def _optional_parts(node: ast.AST) -> list[ast.AST]:
+    """The children of a node that run only under a condition; those of ``if __name__ == ...`` run in a script."""
+    match node:
+        case ast.If(test=test):
+            runs = any(isinstance(inner, ast.Name) and inner.id == "__name__" for inner in ast.walk(test))
+            return [*([] if runs else node.body), *node.orelse]
+        case ast.IfExp():
+            return [node.body, node.orelse]
+        case ast.BoolOp():
+            return node.values[1:]
+        case ast.Try():
+            return list(node.handlers)
+        case ast.Match():
+            return list(node.cases)
+    return []

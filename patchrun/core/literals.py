@@ -56,9 +56,12 @@ def _large(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, int, str]]:
     inside: set[int] = set()
     for node in nodes:
         if isinstance(node, Displays) and id(node) not in inside:
-            numbers = _count_numbers(node)
+            parts = list(ast.walk(node))
+            inside |= set(map(id, parts))
+            numbers = sum(
+                isinstance(one, ast.Constant) and isinstance(one.value, int | float) for one in parts
+            )
             if numbers >= MOST_NUMBERS:
-                inside |= {id(inner) for inner in ast.walk(node)}
                 yield f"numbers {numbers}", node.lineno, f"a literal of {numbers} numbers"
         elif isinstance(node, ast.Constant) and (told := _describe(node.value)):
             yield f"{told} {hash(node.value)}", node.lineno, told
@@ -72,12 +75,6 @@ def _describe(value: object) -> str | None:
     if isinstance(value, int) and value.bit_length() > MOST_INTEGER_BITS:
         return f"an integer literal of {value.bit_length()} bits"
     return None
-
-
-def _count_numbers(node: ast.AST) -> int:
-    return sum(
-        isinstance(inner, ast.Constant) and isinstance(inner.value, int | float) for inner in ast.walk(node)
-    )
 
 
 def _weigh(nodes: Iterable[ast.AST]) -> int:

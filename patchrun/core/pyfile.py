@@ -66,6 +66,11 @@ class PyFile:
         return [statement.node for statement in self.statements]
 
     @cached_property
+    def tree(self) -> ast.Module:
+        """The whole tree, numbered as this file is: statements shared with another file need not be."""
+        return ast.parse("\n".join(self.lines))
+
+    @cached_property
     def aliases(self) -> dict[str, str]:
         """What the file's names stand for (see ``names.read_aliases``)."""
         return read_aliases(self.nodes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from patchrun.core.codes import make_finding
@@ -64,7 +63,7 @@ def _check_definition(pair: FilePair, name: str) -> Iterator[Finding]:
 def _check_rebinding(pair: FilePair, name: str) -> Iterator[Finding]:
     """PR403 for writes to the name as an attribute (error) and for what may hide or replace it (review)."""
     for binding in pair.new_bindings:
-        severity = _rebinds(binding, name, PurePosixPath(pair.path).stem)
+        severity = _rebinds(binding, name, pair.path.rpartition("/")[2].removesuffix(".py"))
         if severity and pair.defined_before(name):
             message = f"{name} is protected, and {binding.qualified} is bound here"
             yield make_finding("PR403", message, pair.path, binding.line, severity=severity)

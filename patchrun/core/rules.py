@@ -8,7 +8,6 @@ import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from patchrun.core.codes import make_finding
@@ -46,6 +45,11 @@ class FileChange:
     @property
     def removed(self) -> bool:
         return self.new_mode == ABSENT
+
+    @property
+    def text(self) -> bytes | None:
+        """The content after the change, None unless it is a plain file."""
+        return self.after if self.new_mode in (PLAIN, EXECUTABLE) else None
 
     @property
     def top(self) -> str:
@@ -156,7 +160,7 @@ def _check_shadow(
     """A new top-level name from which Python would import instead of from where it did."""
     if not change.added or any(path.split("/")[0] == change.top for path in kept):
         return
-    is_module = "/" in change.path or PurePosixPath(change.top).suffix in (".py", ".pyc", ".so", ".pyd")
+    is_module = "/" in change.path or change.top.endswith((".py", ".pyc", ".so", ".pyd"))
     if is_module and (change.module in sys.stdlib_module_names or is_importable(change.module)):
         yield make_finding(
             "PR209", f"{change.path} takes the place of the module {change.module}", change.path
@@ -171,7 +175,8 @@ def _check_collisions(changes: Iterable[FileChange], kept: Collection[str]) -> l
     spelled: dict[str, str] = {}
     findings = []
     for path in [*sorted(set(kept) - removed), *sorted(added)]:
-        for name in (path, *map(str, PurePosixPath(path).parents)):
+        parts = path.split("/")
+        for name in ("/".join(parts[:length]) for length in range(len(parts), 0, -1)):
             first = spelled.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
             if first != name and path in added:
                 findings.append(make_finding("PR208", f"{path} collides with {first}", path))

@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Collection, Iterable, Iterator
 from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 from patchrun.core.codes import make_finding
@@ -80,6 +81,7 @@ FILE_METHODS = frozenset(
     {"read_text", "read_bytes", "write_text", "write_bytes", "tofile", "fromfile", "iterdir", "rglob"}
 )
 NAME_TAKERS = frozenset({"getattr", "setattr", "delattr"})
+MOST_SPELLED = 100
 RESULT_LINE = re.compile(r"val_loss|train_loss|train_time|step_avg|step:")
 
 
@@ -164,7 +166,10 @@ def _is_text(node: ast.AST) -> bool:
 
 
 def _spell(node: ast.AST) -> str:
+    """The source of a small expression, cut; the kind of a large one, so that nesting does not multiply the work."""
+    if next(islice(ast.walk(node), MOST_SPELLED, None), None):
+        return type(node).__name__
     try:
         return ast.unparse(node)[:80]
-    except (RecursionError, ValueError):  # nested too deeply, or a number of more digits than Python prints
+    except ValueError:  # a number of more digits than Python prints
         return type(node).__name__

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +16,8 @@ from patchrun.faces.options import SpanType, TiersType, echo_json, format_option
 if TYPE_CHECKING:
     from patchrun.adapters.store import Arena
     from patchrun.core.results import Study
-    from patchrun.services.tournament import Handed, Scored
+    from patchrun.services.tournament import Scored
+    from patchrun.services.validator import Validation
 
 run_options = (
     click.option("--jobs", type=int, default=1, show_default=True, help="Blocks at once, a CPU each."),
@@ -49,7 +51,7 @@ def validate_command(named: str | None, diff: str, span: Span, form: str) -> int
     return 0 if validation.accepted else 1
 
 
-def _sources(arena: Arena, validation: Any) -> dict[str, str]:
+def _sources(arena: Arena, validation: Validation) -> dict[str, str]:
     """Path -> patched text of the files that findings point at."""
     paths = {finding.path for finding in validation.findings if finding.path}
     if not validation.tree or not paths:
@@ -98,7 +100,11 @@ def submit_command(
         return _show_cost(arena, handins, form)
     handed = [tournament.hand_in(arena, h.diff, h.span, h.agent, tiers) for h in handins]
     for one in handed:
-        _announce(arena, one, form)
+        known = "known already, " if one.known else ""
+        state = "accepted" if one.attempt.accepted else "rejected"
+        click.echo(
+            f"{one.attempt.id} {one.attempt.agent}, record {one.attempt.record}: {known}{state}", err=True
+        )
     if not no_run:
         ids = [one.attempt.id for one in handed]
         try:
@@ -109,21 +115,8 @@ def submit_command(
             click.echo(f"patchrun: stored, but it cannot run here: {error}", err=True)
             click.echo("  It is pending: `patchrun sync REMOTE` brings it to a machine that can, "
                        "`patchrun run --pending` measures it there.", err=True)  # fmt: skip
-    return _show_results(arena, [one.attempt.id for one in handed], form)
-
-
-def _announce(arena: Arena, handed: Handed, form: str) -> None:
-    """Findings of a submission that just came in, on standard error."""
-    from patchrun.faces import findings_view
-
-    attempt, validation = handed.attempt, handed.validation
-    state = "accepted" if attempt.accepted else "rejected"
-    known = "known already, " if handed.known else ""
-    click.echo(f"{attempt.id} {attempt.agent}, record {attempt.record}: {known}{state}", err=True)
-    if validation.findings and form == "text":
-        record = attempt.span.to_json()
-        text = findings_view.render(validation, record, attempt.track, "text", _sources(arena, validation))
-        click.echo(text, err=True)
+    rejected = {one.attempt.id: one.validation for one in handed if not one.attempt.accepted}
+    return _show_results(arena, [one.attempt.id for one in handed], form, rejected)
 
 
 def _measure(arena: Arena, studies: Sequence[Study], jobs: int, sandbox: str) -> None:
@@ -136,9 +129,11 @@ def _measure(arena: Arena, studies: Sequence[Study], jobs: int, sandbox: str) ->
             run_study(arena, study, Options(jobs, sandbox), live.on_progress, live.on_wait)
 
 
-def _show_results(arena: Arena, ids: Sequence[str], form: str) -> int:
-    """Print the outcome of submissions; 1 when one neither is valid nor waits."""
-    from patchrun.faces import tables
+def _show_results(
+    arena: Arena, ids: Sequence[str], form: str, rejected: Mapping[str, Validation] = MappingProxyType({})
+) -> int:
+    """Print the outcome of submissions, of those just ``rejected`` the offending lines; 1 when one did not pass."""
+    from patchrun.faces import findings_view, tables
     from patchrun.services import standings, tournament
 
     everything = tournament.assess(arena)
@@ -148,7 +143,11 @@ def _show_results(arena: Arena, ids: Sequence[str], form: str) -> int:
         echo_json(documents[0] if len(documents) == 1 else documents)
     else:
         for scored in chosen:
-            click.echo(tables.show_text(scored.attempt, scored.score, scored.runs))
+            if found := rejected.get(scored.attempt.id):
+                record, sources = scored.attempt.span.to_json(), _sources(arena, found)
+                click.echo(findings_view.render(found, record, arena.track.name, "text", sources))
+            else:
+                click.echo(tables.show_text(scored.attempt, scored.score, scored.runs))
         click.echo(standings.rank_lines(everything, chosen))
     return 0 if all(_passes(scored) for scored in chosen) else 1
 
@@ -211,7 +210,8 @@ def run_command(
     if not studies:
         click.echo("nothing is missing", err=True)
     _measure(arena, studies, jobs, sandbox)
-    return _show_results(arena, chosen, form)
+    measured = tournament.covered(arena, studies) if pending else chosen
+    return _show_results(arena, measured, form)
 
 
 def _try_seeds(arena: Arena, ids: Sequence[str], seeds: str, jobs: int, sandbox: str, form: str) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from patchrun.core.errors import UsageError
+from patchrun.core.errors import ManifestError, UsageError
+from patchrun.core.hints import MARK, read_hint, show_hint
 from patchrun.core.selection import Span
 
 
@@ -15,7 +16,12 @@ def hint_homes() -> list[Path]:
 
 
 def read(track: str, span: Span, tiers: tuple[int, ...]) -> dict[str, str]:
-    """File name -> text of the hints of every record of ``span`` in ``tiers``; UsageError when one is absent."""
+    """File name -> what an agent sees, for the hints of every record of ``span`` in ``tiers``.
+
+    Raises:
+        UsageError: one of them is absent.
+        ManifestError: the head of one breaks its schema.
+    """
     texts = {}
     for number in range(span.first, span.last + 1):
         for tier in tiers:
@@ -28,5 +34,20 @@ def _read_one(track: str, number: int, tier: int) -> str:
     for home in hint_homes():
         path = home / track / str(number) / f"tier-{tier}.md"
         if path.is_file():
-            return path.read_text(encoding="utf-8")
+            text = read_text(path)
+            return show_hint(read_hint(text, str(path))) if text.startswith(MARK.strip()) else text
     raise UsageError(f"track {track} has no tier {tier} hint for record {number}", "0 is no hint")
+
+
+def read_text(path: Path) -> str:
+    """A hint file's text; ManifestError where it is not UTF-8 or cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path}: cannot be read: {error}") from None
+
+
+def find_home(track: str) -> Path:
+    """The folder that holds the hints of ``track``, there or not yet: the first that is, else the first."""
+    folders = [home / track for home in hint_homes()]
+    return next((folder for folder in folders if folder.is_dir()), folders[0])

@@ -7,6 +7,7 @@ workers. So nothing else of ours computes while a repeat is timed.
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import sys
 import time
@@ -99,13 +100,19 @@ def train_slot(
     except Stopped:
         work.facts.update(exit="interrupted", reason="stopped on request")
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not _tells_of_a_full_disk(error):
             raise
         raise SetupError(
             f"no space left in {request.scratch}", "free some disk space, then run again"
         ) from error
     on_event(Event("done"))
     return work.result(), work.log()
+
+
+def _tells_of_a_full_disk(error: OSError) -> bool:
+    """Also where shutil has packed the error of each file into one of its own."""
+    numbers = (errno.ENOSPC, errno.EDQUOT)
+    return error.errno in numbers or any(os.strerror(number) in str(error) for number in numbers)
 
 
 def _check_machine(request: SlotRequest) -> None:

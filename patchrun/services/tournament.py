@@ -162,6 +162,11 @@ def resume(arena: Arena, ids: Iterable[str]) -> list[Study]:
     ]  # fmt: skip
 
 
+def covered(arena: Arena, studies: Sequence[Study]) -> list[str]:
+    """The ids of the attempts that these studies score."""
+    return [a.id for a in arena.attempts() if a.accepted and any(_covers(study, a) for study in studies)]
+
+
 def plan_trial(arena: Arena, ids: Iterable[str], seeds: str) -> list[Study]:
     """Studies on public seeds (``public`` for all, or some of them as ``1,2``): shown, never counted.
 

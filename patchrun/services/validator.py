@@ -17,6 +17,7 @@ from patchrun.core import findings as verdicts
 from patchrun.core.codes import make_finding
 from patchrun.core.filepair import FilePair
 from patchrun.core.findings import Finding
+from patchrun.core.guards import check_guards
 from patchrun.core.hunks import Stats, count_lines, explain_refusal, judge_offsets
 from patchrun.core.lintrules import Problem, judge_problems
 from patchrun.core.patch import Part, Patch, check_named, check_text, read_patch
@@ -101,7 +102,7 @@ def validate(repo: GitRepo, track: Track, baseline: str, diff: bytes) -> Validat
             found += check_named(patch, (change.path for change in result.changes))
             found += _check_paths(track, base, result)
             told, code = _check_python(track, base, result)
-            found += told
+            found += told + _check_guards(track, base, code)
         return Validation(patch_id, stats, _arrange(found), result.tree, diff, code)
 
 
@@ -121,8 +122,8 @@ def _apply(repo: GitRepo, track: Track, baseline: str, patch: Patch, pool: Threa
     blobs = repo.read_many(oid for change in changes for oid in (change.old_oid, change.new_oid))
     pairs = zip(changes, blobs[::2], blobs[1::2], strict=True)
     files = tuple(FileChange(one.path, one.old_mode, one.new_mode, old, new) for one, old, new in pairs)
-    python = [one for one in files if one.after is not None and _is_python(one.path, track)]
-    linted = {one.path: pool.submit(lint, one.path, one.after) for one in python}
+    python = {one.path: one.text for one in files if one.text is not None and _is_python(one.path, track)}
+    linted = {path: pool.submit(lint, path, text) for path, text in python.items()}
     return _Result(tree, files, {change.path: change.new_oid for change in changes}, linted, tuple(findings))
 
 
@@ -166,13 +167,24 @@ def _check_python(track: Track, base: _Baseline, result: _Result) -> tuple[list[
     findings: list[Finding] = []
     for change in changed:
         known = parsed.pop(change.path, None)
-        after = None if change.after is None else parse(change.path, change.after, known)
+        after = None if change.text is None else parse(change.path, change.text, known)
         if isinstance(after, PyFile):
             parsed[change.path] = after
         findings += _check_file(track, change, base.parsed.get(change.path), after, result.linted)
-    whole = all(change.path in parsed for change in changed if change.after is not None)
+    whole = all(change.path in parsed for change in changed if change.text is not None)
     oids = {path: oid for path, oid in (base.oids | result.oids).items() if oid.strip("0")}
     return findings, TreeCode(oids, parsed) if whole else None
+
+
+def _check_guards(track: Track, base: _Baseline, code: TreeCode | None) -> list[Finding]:
+    """What the track guards wherever it stands, once all of the patched code can be read."""
+    if code is None or not track.edit.guards:
+        return []
+    old = {path: file for path, file in base.parsed.items() if isinstance(file, PyFile)}
+    new = code.parsed
+    before = {path: file.tree for path, file in old.items() if new.get(path) is not file}
+    after = {path: file.tree for path, file in new.items() if old.get(path) is not file}
+    return check_guards(track.edit.guards, before, after)
 
 
 def _check_file(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
+
 from patchrun.core.filepair import FilePair
 from patchrun.core.lintrules import FATAL, SELECTED, Problem, judge_problems
 from patchrun.core.pyfile import PyFile, parse
@@ -46,6 +50,42 @@ def test_an_undefined_name_in_a_quoted_annotation_does_not_end_a_run() -> None:
     both = pair("", 'def f(x: "Tensor"):\n    return Tensor\n')
     found = judge_problems(both, [], [undefined("Tensor", 1), undefined("Tensor", 2)])
     assert [one.code for one in found] == ["PR304", "PR303"]
+
+
+@pytest.mark.parametrize(
+    ("source", "severity"),
+    [
+        ("x\n", "error"),
+        ("def f():\n    return x\n", "error"),
+        ("for i in range(3):\n    x\n", "error"),
+        ("while x:\n    pass\n", "error"),
+        ("if x:\n    pass\n", "error"),
+        ("with x:\n    pass\n", "error"),
+        ("try:\n    x\nexcept NameError:\n    pass\n", "error"),
+        ("if __name__ == '__main__':\n    x\n", "error"),
+        ("if save:\n    x\n", "review"),
+        ("if save:\n    pass\nelse:\n    x\n", "review"),
+        ("for i in y:\n    if i:\n        raise StopIteration(f'{x}')\n", "review"),
+        ("try:\n    pass\nexcept OSError:\n    x\n", "review"),
+        ("y = x if save else 1\n", "review"),
+        ("y = save and x\n", "review"),
+        ("y = x and save\n", "error"),
+        ("match y:\n    case 1:\n        x\n", "review"),
+        ("if save:\n    def f():\n        return x\n", "review"),
+    ],
+)
+@pytest.mark.parametrize("code", ["F821", "F823"])
+def test_an_undefined_name_rejects_unless_a_branch_may_spare_it(
+    source: str, severity: str, code: str
+) -> None:
+    line = next(number for number, text in enumerate(source.split("\n"), 1) if re.search(r"\bx\b", text))
+    (finding,) = judge_problems(pair("", source), [], [Problem(code, "Undefined name `x`", line, 1)])
+    assert (finding.code, finding.severity) == ("PR303", severity)
+
+
+def test_one_sure_use_on_a_line_is_enough() -> None:
+    (finding,) = judge_problems(pair("", "y = x + (x if z else 1)\n"), [], [undefined("x", 1)])
+    assert finding.severity == "error"
 
 
 def test_a_name_that_an_unchanged_line_loses_is_an_error_there() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -115,9 +118,8 @@ def test_jobs_stay_readable_in_scratch(human: tuple[Run, bytes, list[Event], Slo
 
 
 def test_the_same_seed_gives_the_same_model_and_loss_in_another_slot(tmp_path: Path):
-    track = tiny_track(launch={"env": FEW})
-    first = run(tmp_path / "a", track=track)
-    second = run(tmp_path / "b", track=track)
+    first = run(tmp_path / "a", track=quick_track())
+    second = run(tmp_path / "b", track=quick_track())
     assert first.model_sha256 == second.model_sha256
     assert first.loss == second.loss
 
@@ -132,9 +134,13 @@ def test_repeats_that_differ_are_no_run(tmp_path: Path):
     assert seen.reason == "2 trainings with one seed saved 2 different models"
 
 
-def test_a_script_that_prints_and_writes_nothing(tmp_path: Path):
-    seen = run(tmp_path, "pass", track=quick_track())
-    assert seen.exit == "no-model"
+def test_a_script_that_prints_and_writes_nothing_where_a_killed_attempt_left_a_model(tmp_path: Path):
+    made = slot_request(tmp_path, write_code(tmp_path, "pass"), quick_track())
+    left = made.scratch / made.slot.name / "repeat0" / "out"
+    left.mkdir(parents=True)
+    (left / "model.safetensors").write_bytes(b"from before")
+    seen, log = train_slot(made)
+    assert (seen.exit, log) == ("no-model", b"")
     assert seen.reason == "it ended without writing PATCHRUN_OUT/model.safetensors, and it printed nothing"
     assert (seen.loss, seen.curve) == (None, ())
     assert seen.seconds is not None
@@ -145,14 +151,10 @@ def test_a_script_that_prints_and_writes_nothing(tmp_path: Path):
     [
         ("{n: w * float('nan') for n, w in model.state_dict().items()}", "holds NaN or infinity"),
         ("dict(model.state_dict(), table=torch.zeros(9000))", "holds 41,704 numbers, 40,000 are allowed"),
-        ("dict(model.state_dict(), table=torch.zeros(1 << 18))", "MiB, 1 are allowed"),
         ("dict(model.state_dict(), table=torch.zeros(3))", "table"),
-        ("{}", "Missing key|missing"),
     ],
 )
 def test_models_that_are_refused(tmp_path: Path, expression: str, said: str):
-    import re
-
     seen = run(tmp_path, saving(expression), track=quick_track())
     assert seen.exit == "bad-model"
     assert re.search(said, seen.reason), seen.reason
@@ -177,9 +179,9 @@ def test_a_crash_is_a_value_with_its_words_and_its_log(tmp_path: Path):
 
 
 def test_a_script_that_ignores_the_step_limit_shows_as_too_good_a_start(tmp_path: Path):
-    text = base_script().replace('int(os.environ.get("PATCHRUN_STEPS") or STEPS)', "150")
+    text = base_script().replace('int(os.environ.get("PATCHRUN_STEPS") or STEPS)', "60")
     text = text.replace("LEARNING_RATE = 5e-4", "LEARNING_RATE = 4e-3")
-    seen = run(tmp_path, text, check_start=True)
+    seen = run(tmp_path, text, check_start=True, track=tiny_track(seeds={"deterministic": False}))
     assert seen.exit == "disqualified"
     assert "after one optimizer step" in seen.reason
 
@@ -237,11 +239,6 @@ def test_evidence_by_log(tmp_path: Path):
     seen = run(tmp_path / "good", text, track=track, corpus=None)
     assert (seen.exit, seen.loss, seen.clock) == ("ok", 3.2781, "arrival")
     assert seen.seconds == pytest.approx(0.3, abs=0.25)
-    silent = run(tmp_path / "silent", "print('hello')", track=track, corpus=None)
-    assert (silent.exit, silent.reason) == (
-        "failed",
-        "it printed fewer than two step lines, so there is nothing to time",
-    )
     lossless = run(
         tmp_path / "lossless", text.replace("val_loss:3.2781 ", "").replace("val_loss:10.8 ", ""), track=track
     )
@@ -251,8 +248,6 @@ def test_evidence_by_log(tmp_path: Path):
 def test_the_sandbox_is_named_in_the_run(tmp_path: Path):
     text = "import os\nos._exit(0) if os.fork() == 0 else os.wait()\n" + base_script()
     assert run(tmp_path / "open", text, track=quick_track(), sandbox="none").sandbox == "none"
-    seen = run(tmp_path / "closed", text, track=quick_track(), sandbox="default")
-    assert (seen.sandbox, seen.exit) == ("seccomp", "failed")
     with pytest.raises(UsageError, match="no sandbox 'moat'"):
         run(tmp_path / "moat", text, track=quick_track(), sandbox="moat")
 
@@ -267,9 +262,20 @@ def test_a_track_whose_evidence_needs_a_corpus(tmp_path: Path):
         run(tmp_path, corpus=None)
 
 
-def test_leftovers_of_a_killed_attempt_do_not_disturb(tmp_path: Path):
-    made = slot_request(tmp_path, write_code(tmp_path, "pass"), quick_track())
-    left = made.scratch / made.slot.name / "repeat0" / "out"
-    left.mkdir(parents=True)
-    (left / "model.safetensors").write_bytes(b"from before")
-    assert train_slot(made)[0].exit == "no-model"
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 16 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "none", folder], capture_output=True)
+    if mount.returncode:
+        pytest.skip("may not mount a small file system here")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_no_space_left(tmp_path: Path, small_disk: Path):
+    made = slot_request(tmp_path, write_code(tmp_path), quick_track(), scratch=small_disk)
+    with pytest.raises(SetupError, match="no space left in") as caught:
+        train_slot(made)
+    assert "free" in caught.value.hint
