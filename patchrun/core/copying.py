@@ -9,11 +9,14 @@ import difflib
 import io
 import re
 import tokenize
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 RUN = 8  # code tokens
-SENTENCE = 8  # words
+NAMES = 2  # in a run, else it is a list of numbers: facts, which a hint has to give
+SENTENCE = 8  # words; a shorter sentence is no one's
+PASSAGE = 12  # words of a longer sentence that count as much as the whole of it
+BREAK = "\0"  # stands for a string of several words: text, where a run of code ends
 TOKEN = re.compile(
     r"[^\W\d]\w*|(?:\d+(?:_\d+)*(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
     r"|\*\*=?|//=?|->|:=|<<|>>|[=!<>+\-*/%@&|^]=|[^\w\s`'\"\\]"
@@ -35,73 +38,86 @@ LAYOUT = {
 
 @dataclass(frozen=True)
 class Source:
-    """What a text may not repeat: runs of code, each a tuple of tokens, and sentences, each a tuple of words."""
+    """What a text may not repeat: stretches of ``RUN`` code tokens; sentences, long ones in passages of ``PASSAGE``."""
 
-    code: tuple[tuple[str, ...], ...] = ()
-    sentences: frozenset[tuple[str, ...]] = frozenset()
+    code: frozenset[tuple[str, ...]] = frozenset()
+    words: frozenset[tuple[str, ...]] = frozenset()
 
 
 def read_change(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Source:
-    """The lines that a change adds (path -> bytes on both sides), as code, and their comments as sentences."""
-    code: list[tuple[str, ...]] = []
-    sentences: set[tuple[str, ...]] = set()
+    """The lines that a change adds (path -> bytes on both sides), as code, and their comments and strings as words."""
+    code: set[tuple[str, ...]] = set()
+    words: set[tuple[str, ...]] = set()
     for path, data in after.items():
         if data == before.get(path):
             continue
         old, new = (side.get(path, b"").decode("utf-8", "replace") for side in (before, after))
-        pieces, comments = _read_added(new, added_lines(old, new), path.endswith(".py"))
-        code += pieces
-        sentences |= read_sentences(comments)
-    return Source(tuple(code), frozenset(sentences))
+        runs, prose = _read_added(new, added_lines(old, new), path.endswith(".py"))
+        code |= {
+            window for run in runs for window in _windows(run, RUN) if sum(map(_is_name, window)) >= NAMES
+        }
+        words |= _word_windows(prose)
+    return Source(frozenset(code), frozenset(words))
+
+
+def read_pages(texts: Iterable[str]) -> Source:
+    """The sentences of Markdown pages."""
+    return Source(words=frozenset(window for text in texts for window in _word_windows(text)))
+
+
+def _word_windows(text: str) -> set[tuple[str, ...]]:
+    sentences = read_sentences(text)
+    return {window for one in sentences for window in _windows(one, min(len(one), PASSAGE))}
+
+
+def _windows(items: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
+    return (tuple(items[at : at + size]) for at in range(len(items) - size + 1))
+
+
+def _is_name(token: str) -> bool:
+    return token[0].isalpha() or token[0] == "_"
 
 
 def added_lines(before: str, after: str) -> set[int]:
     """The numbers (from 1) of the lines of ``after`` that a line diff adds."""
-    matcher = difflib.SequenceMatcher(None, before.splitlines(), after.splitlines(), autojunk=False)
-    return {
-        line + 1
-        for tag, _, _, start, end in matcher.get_opcodes()
-        if tag != "equal"
-        for line in range(start, end)
-    }
+    matcher = difflib.SequenceMatcher(None, before.split("\n"), after.split("\n"), autojunk=False)
+    blocks = [(start, end) for tag, _, _, start, end in matcher.get_opcodes() if tag != "equal"]
+    return {line + 1 for start, end in blocks for line in range(start, end)}
 
 
-def _read_added(text: str, added: set[int], python: bool) -> tuple[list[tuple[str, ...]], str]:
+def _read_added(text: str, added: set[int], python: bool) -> tuple[list[list[str]], str]:
     """The runs of tokens on ``added`` lines, and the comments and strings there as one text."""
-    if not added:
-        return [], ""
-    tokens = list(_tokenize(text)) if python else []
-    if not tokens:
-        lines = text.splitlines()
-        tokens = [(number, TOKEN.findall(lines[number - 1]), "") for number in added]
+    pieces = list(_read_python(text)) if python else []
+    pieces = pieces or [(number, line, "") for number, line in enumerate(text.split("\n"), 1)]
     runs: list[list[str]] = [[]]
     prose: list[str] = []
-    for line, words, said in sorted(tokens, key=lambda token: token[0]):
-        if line in added:
-            runs[-1] += words
+    for number, code, said in sorted(pieces, key=lambda piece: piece[0]):
+        if number in added:
+            runs[-1] += TOKEN.findall(code)
             prose.append(said or "\n\n")  # code between two comments: they are no one sentence
-        elif words and runs[-1]:
+        elif code and runs[-1]:
             runs.append([])
-    return [tuple(run) for run in runs if len(run) >= RUN], "".join(prose)
+    return runs, "".join(prose)
 
 
-def _tokenize(text: str) -> Iterator[tuple[int, list[str], str]]:
-    """(line, tokens, words for people) of Python code; nothing where Python cannot read it."""
+def _read_python(text: str) -> Iterator[tuple[int, str, str]]:
+    """(line, code, words for people) of each token of Python code; nothing where Python cannot read it."""
     try:
-        found = list(tokenize.generate_tokens(io.StringIO(text).readline))
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
     except (tokenize.TokenError, SyntaxError):
         return
-    for token in found:
-        line = token.start[0]
+    for token in tokens:
+        first = token.start[0]
         if token.type == tokenize.COMMENT:
-            yield line, [], token.string.lstrip("#") + "\n"
+            yield first, "", token.string.lstrip("#") + "\n"
+        elif token.type == tokenize.STRING and "\n" not in token.string:
+            words = TOKEN.findall(token.string.lstrip("bfruBFRU"))
+            yield first, words[0] if len(words) == 1 else BREAK, token.string + "\n"
         elif token.type == tokenize.STRING:
-            yield from (
-                (line + row, TOKEN.findall(part), part + "\n")
-                for row, part in enumerate(token.string.split("\n"))
-            )
+            lines = enumerate(token.string.split("\n"), first)
+            yield from ((number, line, line + "\n") for number, line in lines)
         elif token.type not in LAYOUT:
-            yield line, TOKEN.findall(token.string), ""
+            yield first, token.string, ""
 
 
 def read_sentences(text: str) -> set[tuple[str, ...]]:
@@ -116,33 +132,24 @@ def words_of(text: str) -> list[str]:
     return [word.lower() for word in WORD.findall(text)]
 
 
-def find_code(text: str, runs: Iterable[Sequence[str]]) -> list[str]:
-    """The longest runs of at least ``RUN`` code tokens that ``text`` shares with one of ``runs``."""
-    known = {tuple(run[at : at + RUN]) for run in runs for at in range(len(run) - RUN + 1)}
-    tokens = TOKEN.findall(MARKUP.sub("", text))
-    return [" ".join(tokens[start:end]) for start, end in _stretches(tokens, known, RUN)]
+def find_code(text: str, source: Source) -> list[str]:
+    """The longest runs of at least ``RUN`` code tokens that ``text`` shares with the source."""
+    return list(_stretches(TOKEN.findall(MARKUP.sub("", text)), source.code, RUN))
 
 
-def find_sentences(text: str, sentences: Iterable[tuple[str, ...]]) -> list[str]:
-    """The sentences that stand in ``text`` from first to last word."""
+def find_sentences(text: str, source: Source) -> list[str]:
+    """The sentences of the source, or passages of at least ``PASSAGE`` words of one, that stand in ``text``."""
     words = words_of(LINK.sub(r"\1", text))
-    starts: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
-    for sentence in sentences:
-        starts.setdefault(sentence[:SENTENCE], []).append(sentence)
-    return [
-        " ".join(sentence)
-        for at in range(len(words) - SENTENCE + 1)
-        for sentence in starts.get(tuple(words[at : at + SENTENCE]), ())
-        if tuple(words[at : at + len(sentence)]) == sentence
-    ]
+    sizes = range(SENTENCE, PASSAGE + 1)
+    return [passage for size in sizes for passage in _stretches(words, source.words, size)]
 
 
-def _stretches(tokens: Sequence[str], known: set[tuple[str, ...]], size: int) -> Iterator[tuple[int, int]]:
+def _stretches(tokens: Sequence[str], known: Set[tuple[str, ...]], size: int) -> Iterator[str]:
     """The longest stretches of ``tokens`` every window of which is known."""
     start = None
     for at in range(len(tokens) - size + 2):
         if tuple(tokens[at : at + size]) in known:
             start = at if start is None else start
         elif start is not None:
-            yield start, at + size - 1
+            yield " ".join(tokens[start : at + size - 1])
             start = None

@@ -13,22 +13,22 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, field_validator
 
 from patchrun.core.errors import ManifestError
-from patchrun.core.ladder import Ladder, Record
+from patchrun.core.ladder import Base, Ladder, Record
 from patchrun.core.manifest import Strict, load_manifest
 
 MARK = "+++\n"
 TIERS = (1, 2, 3)
 WORDS = {1: (40, 500), 2: (60, 450), 3: (200, 1000)}
 SECTIONS = ("Idea", "Motivation", "Method", "Expected effect", "References")
-SECONDS = {"ms": 0.001, "mi": 60.0, "s": 1.0}  # by how the unit begins; "milli" is "ms" below
+UNITS = (("mil", 0.001), ("ms", 0.001), ("m", 60.0), ("s", 1.0))  # seconds, by how the unit begins
 DURATION = re.compile(
     r"(?<![\w.])(\d+(?:\.\d+)?)[\s-]*(ms|milliseconds?|s|secs?|seconds?|mins?|minutes?)\b", re.IGNORECASE
 )
 LOSS = re.compile(r"\b(?:val_loss|(?:validation|val|final|mean) loss)\b[^\n\d]{0,40}(\d\.\d+)", re.IGNORECASE)
 DECIMAL = re.compile(r"(?<![\w.])\d+\.\d{3,}(?![\w.])")
 HEADING = re.compile(r"^#{1,6}\s+(.+?)\s*#*$", re.MULTILINE)
-NO_TIME = "a hint gives no result away: say what to change, not how fast it then is"
-NO_LOSS = "a hint gives no result away: the target is the only loss that it may name"
+NO_TIME = "say what to change, not how fast it then is"
+NO_LOSS = "the target is the only loss that a hint may name"
 
 Change = Literal["architecture", "optimizer", "data", "kernel", "communication", "schedule", "systems"]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -103,15 +103,15 @@ def _has_both_sides(record: Record) -> bool:
     return all(place is not None and place.kind != "none" for place in (record.baseline, record.solution))
 
 
-def expected_files(ladder: Ladder) -> set[str]:
-    """The paths, below the track's folder of hints, of every hint that there must be."""
-    return {f"{number}/tier-{tier}.md" for number in hinted_records(ladder) for tier in TIERS}
+def expected_files(ladder: Ladder) -> list[str]:
+    """The paths, below the track's folder of hints, of every hint that there must be, in order."""
+    return [f"{number}/tier-{tier}.md" for number in hinted_records(ladder) for tier in TIERS]
 
 
 def check_place(hint: Hint, path: str) -> list[Problem]:
     """Does the head agree with the path ``<record>/tier-<tier>.md``?"""
     said = f"{hint.head.record}/tier-{hint.head.tier}.md"
-    if path.endswith(f"/{said}") or path == said:
+    if path == said:
         return []
     return [Problem(path, f"its head says {said}", "record and tier in the head are those of the path")]
 
@@ -157,25 +157,22 @@ def _durations(body: str, ladder: Ladder, record: Record) -> Iterable[str]:
     known = result_seconds(ladder, record)
     for found in DURATION.finditer(body):
         unit = found[2].lower()
-        scale = SECONDS["ms" if unit.startswith("milli") else unit[:2] if unit[:2] in SECONDS else "s"]
+        scale = next(scale for start, scale in UNITS if unit.startswith(start))
         if any(_is_rounding(found[1], seconds / scale) for seconds in known):
             yield found[0]
 
 
 def result_seconds(ladder: Ladder, record: Record) -> list[float]:
     """The record's seconds, published and measured, and the seconds that it gained by each."""
-    before = ladder.get(record.number - 1) if record.number > 1 else None
-    pairs = [
-        (record.published_seconds, record.baseline_seconds or (before.published_seconds if before else None)),
-        (_mean(record), _mean(before or ladder.base)),
-    ]
-    times = [after for after, _ in pairs if after is not None]
-    return times + [start - after for after, start in pairs if after is not None and start and start > after]
+    last = ladder.get(record.number - 1) if record.number > 1 else None
+    published = record.baseline_seconds or (last.published_seconds if last else None)
+    pairs = [(published, record.published_seconds), (_mean(last or ladder.base), _mean(record))]
+    times = [after for _, after in pairs if after is not None]
+    return times + [before - after for before, after in pairs if before and after and before > after]
 
 
-def _mean(owner: object) -> float | None:
-    measured = getattr(owner, "measured", None)
-    return measured.seconds_mean if measured else None
+def _mean(owner: Record | Base) -> float | None:
+    return owner.measured.seconds_mean if owner.measured else None
 
 
 def _is_rounding(text: str, value: float) -> bool:
@@ -192,12 +189,11 @@ def _losses(body: str, record: Record, target: float) -> Iterable[str]:
         yield from (found[0] for found in DECIMAL.finditer(body) if _is_rounding(found[0], measured))
 
 
-def check_places(found: Sequence[str], expected: set[str]) -> list[Problem]:
+def check_places(found: Sequence[str], expected: Sequence[str]) -> list[Problem]:
     """Which hints are absent, and which files are none."""
-    problems = [
-        Problem(path, "absent", "every record with a human patch has three tiers") for path in expected
+    absent = [
+        Problem(path, "absent", "write it: three tiers a record") for path in expected if path not in found
     ]
-    problems = [problem for problem in problems if problem.path not in found]
-    surplus = sorted(set(found) - expected)
-    advice = "a record with a human patch has tier-1.md, tier-2.md and tier-3.md, and nothing else lies there"
-    return sorted(problems) + [Problem(path, "surplus", advice) for path in surplus]
+    surplus = [path for path in found if path not in expected]
+    advice = "only tier-1.md to tier-3.md of a record with a human patch"
+    return absent + [Problem(path, "surplus", advice) for path in surplus]

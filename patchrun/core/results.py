@@ -82,7 +82,8 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 0
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
-    seed_source: Literal["scoring", "public", "calibration"] = "scoring"
+    seed_source: Literal["scoring", "public", "calibration", "steps"] = "scoring"
+    steps: int | None = None  # runs are stopped after this step: their step times are compared, they never count
     created: str
 
     @property
@@ -121,14 +122,26 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     torch: str
     python: str
     kernel: str
+    driver: str = ""
     hardware_class: str
+
+
+class GpuState(msgspec.Struct, frozen=True):
+    """One GPU at one moment: clocks in MHz, temperature in C, and why the driver holds its clocks down."""
+
+    sm_mhz: float | None
+    memory_mhz: float | None
+    temperature: float | None
+    reasons: tuple[str, ...] = ()
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One training of one arm with one seed on one machine.
 
     ``seconds`` is the number that counts (the least of ``repeats``, by the track's clock); ``loss`` is the
-    evaluator's, in nats per token; both None when there is none. ``reason`` says what was seen when ``exit`` is not ok.
+    evaluator's, or of the script's own log where that is the evidence, in nats per token; both None when there is
+    none. ``reason`` says what was seen, also of an ok run. By the arrival clock ``claimed_seconds`` are the script's own
+    and ``validation_seconds`` is what was taken off for one validation.
     """
 
     version: int = VERSION
@@ -151,6 +164,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     parameters: int | None = None
     model_sha256: str = ""
     evaluation_seconds: float | None = None
+    claimed_seconds: float | None = None
+    validation_seconds: float | None = None
+    gpus_at_start: tuple[GpuState, ...] = ()
+    gpus_at_end: tuple[GpuState, ...] = ()
     curve: tuple[CurvePoint, ...] = ()
     sandbox: str
     machine: Machine

@@ -56,7 +56,7 @@ def report_text(reports: list[TrackReport]) -> str:
     from tabulate import tabulate
 
     rows = [(one.path, one.problem, one.hint) for report in reports for one in report.problems]
-    lines = [tabulate(rows, ("file", "problem", "hint"), maxcolwidths=[None, 60, 44]), ""] if rows else []
+    lines = [tabulate(rows, ("file", "problem", "hint"), maxcolwidths=[None, 60, 50]), ""] if rows else []
     for report in reports:
         code = f"code: {report.code}" if report.code else "code: not compared (give -C or --upstream)"
         pages = f", {report.pages} upstream pages" if report.pages else ""

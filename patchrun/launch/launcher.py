@@ -5,6 +5,8 @@
 The job is a JSON object: ``script`` and ``code`` (its folder), ``seed``, ``threads``, ``deterministic``, ``warmup``,
 ``memory_bytes`` and ``file_bytes`` (limits), ``seccomp`` (a BPF program in base64, or ""), ``ready`` and ``start``
 (named pipes, or "" to run at once). One line goes to ``ready`` when all is set up; one byte from ``start`` begins.
+It may also say ``arguments`` (words for the script) and ``late_torch``: leave it to the script to import torch, since
+what it puts into the environment before that decides how torch sets itself up; torch is seeded when it is imported.
 
 The script shares this process, so nothing that is measured here is evidence: the clock is the parent's.
 """
@@ -13,6 +15,8 @@ import base64
 import contextlib
 import ctypes
 import gc
+import importlib.metadata
+import importlib.util
 import json
 import os
 import random
@@ -126,6 +130,39 @@ def seed_all(torch, seed):
     torch.manual_seed(seed)
 
 
+class SeedOnImport:
+    """A finder that hands out torch's spec, found before the code's folder is on the path, and seeds torch once it is in."""
+
+    def __init__(self, seed):
+        self.seed, self.spec = seed, importlib.util.find_spec("torch")
+        if self.spec is None:
+            raise ImportError("No module named 'torch'")
+
+    def find_spec(self, name, path=None, target=None):
+        if name != "torch":
+            return None
+        sys.meta_path.remove(self)
+        load = self.spec.loader.exec_module
+
+        def load_and_seed(module):
+            load(module)
+            module.manual_seed(self.seed)
+
+        self.spec.loader.exec_module = load_and_seed
+        return self.spec
+
+
+def seed_late(seed):
+    """Seed python and numpy now, torch when the script imports it; numpy may be absent."""
+    sys.meta_path.insert(0, SeedOnImport(seed))
+    random.seed(seed)
+    with contextlib.suppress(ImportError):
+        import numpy
+
+        numpy.random.seed(seed % 2**32)
+    return {"torch": importlib.metadata.version("torch"), "python": sys.version.split()[0]}
+
+
 def settle_memory():
     """Take all that is loaded out of the garbage collector's rounds: one of them takes 80 ms, at any time."""
     gc.collect()
@@ -134,6 +171,8 @@ def settle_memory():
 
 def prepare(job):
     """All that comes before the clock; returns what the parent wants to know of this environment."""
+    if job.get("late_torch"):
+        return seed_late(job["seed"])
     torch = set_up_torch(job["threads"], job["deterministic"])
     if job["warmup"]:
         warm_up(torch)
@@ -158,11 +197,11 @@ def await_start(path):
                 sys.exit("the parent went away before the start signal")
 
 
-def run_script(code, script):
-    """Run ``code/script`` as ``__main__`` from its folder, first on the module path only now; its exit status."""
+def run_script(code, script, arguments=()):
+    """Run ``code/script ARGUMENTS`` as ``__main__`` from its folder, first on the module path only now; its exit status."""
     os.chdir(code)
     sys.path.insert(0, code)
-    sys.argv = [script]
+    sys.argv = [script, *arguments]
     try:
         runpy.run_path(script, run_name="__main__")
     except SystemExit as end:
@@ -210,7 +249,7 @@ def main():
         raise
     report(job["ready"], facts)
     await_start(job["start"])
-    leave(run_script(job["code"], job["script"]))
+    leave(run_script(job["code"], job["script"], job.get("arguments", ())))
 
 
 if __name__ == "__main__":

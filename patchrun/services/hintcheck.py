@@ -23,6 +23,7 @@ from patchrun.core.hints import (
     hinted_records,
     read_hint,
 )  # fmt: skip
+from patchrun.core.ladder import Ladder
 from patchrun.services import hints, importer
 from patchrun.services.importer import TrackFolder
 from patchrun.services.upstream import BASELINE, HUMAN, read_codes
@@ -37,13 +38,13 @@ SHOWN = 100  # letters of a passage
 class Texts:
     """What hints may not repeat: each record's change, and the pages of the upstream repository.
 
-    ``code`` says where the changes come from, empty where there are none; ``pages`` counts pages read.
+    ``code`` says where the changes come from, empty where there are none.
     """
 
     changes: Mapping[int, Source] = field(default_factory=dict)
-    upstream: Source = Source()
+    pages: Source = Source()
     code: str = ""
-    pages: int = 0
+    page_count: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,12 @@ def check_hints(source: TrackFolder, home: Path, texts: Texts) -> TrackReport:
     found = sorted(path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file())
     expected = expected_files(source.ladder)
     problems = check_places(found, expected)
-    present = [name for name in found if name in expected]
+    present = [name for name in expected if name in found]
     for name in present:
         problems += check_file(home / name, name, source, texts)
     shown = (Problem(f"{source.track.name}/{one.path}", one.problem, one.hint) for one in problems)
     records = len(hinted_records(source.ladder))
-    return TrackReport(source.track.name, records, len(present), texts.code, texts.pages, tuple(shown))
+    return TrackReport(source.track.name, records, len(present), texts.code, texts.page_count, tuple(shown))
 
 
 def check_file(path: Path, name: str, source: TrackFolder, texts: Texts) -> list[Problem]:
@@ -76,8 +77,8 @@ def check_file(path: Path, name: str, source: TrackFolder, texts: Texts) -> list
     try:
         hint = read_hint(hints.read_text(path), name)
     except ManifestError as error:
-        lines = (line.removeprefix(f"{name}: ") for line in error.message.splitlines())
-        return [Problem(name, line, error.hint or "see hint_tiers/README.md") for line in lines]
+        lines = (line.partition(": ")[2] for line in error.message.splitlines())  # the path is said already
+        return [Problem(name, line, error.hint or "hint_tiers/README.md says how") for line in lines]
     if problems := check_place(hint, name):
         return problems
     return [
@@ -90,8 +91,8 @@ def check_file(path: Path, name: str, source: TrackFolder, texts: Texts) -> list
 def check_copies(hint: Hint, name: str, texts: Texts) -> list[Problem]:
     """Runs of code and sentences of the record's change, and sentences of upstream pages, that recur in a hint."""
     change = texts.changes.get(hint.head.record, Source())
-    code = copying.find_code(hint.prose, change.code)
-    said = copying.find_sentences(hint.prose, change.sentences | texts.upstream.sentences)
+    code = copying.find_code(hint.prose, change)
+    said = [text for source in (change, texts.pages) for text in copying.find_sentences(hint.prose, source)]
     problems = [Problem(name, f"code of the change: {_cut(text)}", OWN_CODE) for text in code]
     return problems + [Problem(name, f"a sentence of upstream: {_cut(text)}", OWN_WORDS) for text in said]
 
@@ -110,35 +111,34 @@ def read_texts(source: TrackFolder, arena: Arena | None = None, upstream: str | 
         UsageError, SetupError: ``upstream`` is not a clone of the ladder's repository, or lacks files.
         ManifestError: a patch of the series does not apply.
     """
-    if source.ladder.upstream is None:
-        upstream = None
-    pages = read_pages(source, upstream) if upstream else {}
-    page_source = Source(
-        sentences=frozenset(s for text in pages.values() for s in copying.read_sentences(text))
-    )
+    texts = read_pages(source.ladder, upstream) if upstream else []
+    pages = copying.read_pages(texts)
     if arena is not None and arena.track.name == source.track.name:
-        return Texts(read_arena(arena.repo, arena.code), page_source, "the arena", len(pages))
-    if upstream:
-        return Texts(_read_clone(source, upstream), page_source, "the clone", len(pages))
+        return Texts(read_arena(arena.repo, arena.code), pages, "the arena", len(texts))
     if source.ladder.upstream is None:
         return Texts(_read_series(source), code="the track's patches")
+    if upstream:
+        return Texts(_read_clone(source, upstream), pages, "the clone", len(texts))
     return Texts()
 
 
 def read_arena(repo: GitRepo, refs: Mapping[str, str]) -> dict[int, Source]:
     """Record -> its change, for every human patch among ``refs`` (name -> commit)."""
-    changes = {}
-    for name, human in refs.items():
-        if name.startswith(HUMAN) and (baseline := refs.get(BASELINE + name.removeprefix(HUMAN))):
-            before, after = (_read_files(repo, commit) for commit in (baseline, human))
-            changes[int(name.removeprefix(HUMAN))] = copying.read_change(before, after)
-    return changes
-
-
-def _read_files(repo: GitRepo, commit: str) -> dict[str, bytes]:
-    entries = repo.files(commit)
-    blobs = repo.read_many(entry.oid for entry in entries.values())
-    return {path: data or b"" for path, data in zip(entries, blobs, strict=True)}
+    changes = {
+        int(name.removeprefix(HUMAN)): repo.changes(refs[BASELINE + name.removeprefix(HUMAN)], commit)
+        for name, commit in refs.items()
+        if name.startswith(HUMAN)
+    }
+    files = [file for change in changes.values() for file in change]
+    oids = list({oid for file in files for oid in (file.old_oid, file.new_oid)})
+    blobs = {oid: data or b"" for oid, data in zip(oids, repo.read_many(oids), strict=True)}
+    return {
+        number: copying.read_change(
+            {file.path: blobs[file.old_oid] for file in change},
+            {file.path: blobs[file.new_oid] for file in change},
+        )
+        for number, change in changes.items()
+    }
 
 
 def _read_clone(source: TrackFolder, upstream: str) -> dict[int, Source]:
@@ -155,11 +155,12 @@ def _read_series(source: TrackFolder) -> dict[int, Source]:
         return read_arena(repo, importer.import_series(repo, source.folder, source.ladder))
 
 
-def read_pages(source: TrackFolder, upstream: str) -> dict[str, str]:
-    """Path -> text of every Markdown page of the upstream repository, at the commit that the ladder was made from."""
-    assert source.ladder.upstream is not None
-    commit = source.ladder.upstream.commit
-    with open_clone(source.ladder, upstream) as clone:
+def read_pages(ladder: Ladder, upstream: str) -> list[str]:
+    """Every Markdown page of the upstream repository at the commit that the ladder was made from; none without one."""
+    if ladder.upstream is None:
+        return []
+    commit = ladder.upstream.commit
+    with open_clone(ladder, upstream) as clone:
         names = [name for name in clone.files(commit) if name.lower().endswith(".md")]
         pages = read_all(clone, {f"{commit}:{name}": "page" for name in names})
-    return {spec.split(":", 1)[1]: data.decode("utf-8", "replace") for spec, data in pages.items()}
+    return [data.decode("utf-8", "replace") for data in pages.values()]

@@ -1,4 +1,4 @@
-"""What this machine has for a record of a real ladder, looked up without importing torch."""
+"""What this machine has for a record of a real ladder, looked up without importing torch, and where its arms would run."""
 
 from __future__ import annotations
 
@@ -6,13 +6,26 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from patchrun.adapters import process
+from patchrun.adapters.environments import build_environment, environment_home
+from patchrun.adapters.machine import cpu_model, list_gpus
 from patchrun.adapters.shards import check_shards
-from patchrun.adapters.store import Arena
+from patchrun.adapters.store import Arena, cache_home
 from patchrun.core.errors import SetupError
-from patchrun.core.readiness import Gap, Seen, find_gaps
+from patchrun.core.ladder import Era
+from patchrun.core.launchline import choose_processes
+from patchrun.core.readiness import (
+    Gap,
+    Seen,
+    allowed_processes,
+    blocking,
+    find_environment_gaps,
+    find_gaps,
+    refuse,
+)
 from patchrun.core.selection import Span
 from patchrun.core.track import DataSpec
 
@@ -26,30 +39,99 @@ print(json.dumps([names, modules]))
 """
 
 
-def find_gaps_here(
-    arena: Arena, span: Span, data: Path | None = None, python: str = sys.executable
-) -> list[Gap]:
-    """What this machine and the environment of ``python`` lack for ``span``; empty on tracks that say no needs.
+@dataclass(frozen=True)
+class Site:
+    """Where the arms of a study run: the interpreter, how many processes, the folder above ``data/``."""
 
-    ``data``: the folder above ``data/fineweb10B`` (else ``DATA_PATH``, else the working directory).
+    python: str
+    processes: int
+    data: Path
+
+
+def data_home() -> Path:
+    """The folder above the token shards' own (``DATA_PATH``, else the working directory)."""
+    return Path(os.environ.get("DATA_PATH") or ".").resolve()
+
+
+def find_gaps_here(
+    arena: Arena, span: Span, data: Path | None = None, python: str | None = None
+) -> list[Gap]:
+    """What this machine lacks for ``span``; empty on tracks that say no needs.
+
+    ``data``: as ``data_home``. ``python``: the interpreter to look at; else ours or a built one, whichever fits.
     """
     if not arena.ladder.era:
         return []
-    modules = sorted({name for era in arena.ladder.era for name in era.modules})
-    folder = data or Path(os.environ.get("DATA_PATH") or ".")
-    packages, importable = _probe(python, modules)
-    seen = Seen(list_gpus(), packages, importable, _data_problem(folder, arena.track.data))
-    return find_gaps(arena.ladder, arena.track.hardware, span, seen)
-
-
-def list_gpus() -> tuple[str, ...]:
-    """The model of each GPU, by the driver's own tool; none where there is no driver."""
-    if not shutil.which("nvidia-smi"):
-        return ()
-    done = process.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], timeout=60)
-    return (
-        tuple(line.strip() for line in done.stdout.decode().splitlines() if line.strip()) if done.ok else ()
+    era = arena.ladder.era_of(span.last)
+    return find_gaps(
+        arena.ladder, arena.track.hardware, span, _look(arena, era, span, data or data_home(), python)[1]
     )
+
+
+def prepare_site(arena: Arena, span: Span) -> Site:
+    """Where the arms of ``span`` run on this machine; builds the environment of the human code if it must.
+
+    Raises:
+        SetupError: with everything that is missing, in one message.
+    """
+    hardware, processors = arena.track.hardware, _processors(arena)
+    era = arena.ladder.era_of(span.last)
+    if era is None:
+        return Site(sys.executable, _count_without_eras(arena, span, processors), data_home())
+    python, seen = _look(arena, era, span, data_home(), None)
+    gaps = find_gaps(arena.ladder, hardware, span, seen)
+    if blocking(gaps):
+        raise refuse(gaps, span)
+    if find_environment_gaps(era, span, seen):
+        python, seen = _look(arena, era, span, data_home(), build(era))
+        if lacking := find_environment_gaps(era, span, seen):
+            raise refuse([replace(gap, blocking=True) for gap in lacking], span)
+    processes = choose_processes(len(processors), allowed_processes(arena.ladder, span))
+    assert processes is not None  # else it was a gap
+    return Site(python, processes, data_home())
+
+
+def _count_without_eras(arena: Arena, span: Span, processors: tuple[str, ...]) -> int:
+    """The process count of a track whose ladder says nothing of it: the GPUs that the track names."""
+    wanted = max(1, arena.track.hardware.gpus)
+    if arena.ladder.era:
+        raise refuse(find_gaps_here(arena, span), span)
+    if len(processors) < wanted:
+        raise refuse(
+            [Gap(f"{len(processors)} processors, the track needs {wanted}", "run it where they are")], span
+        )
+    return wanted
+
+
+def build(era: Era) -> str:
+    """The interpreter of an era's environment, built with uv unless it is cached; SetupError when it cannot be."""
+    return str(build_environment(era.packages, cache_home()))
+
+
+def _look(arena: Arena, era: Era | None, span: Span, data: Path, python: str | None) -> tuple[str, Seen]:
+    """The interpreter that fits best and what is there: ours, or the era's own if it is built."""
+    modules = sorted({name for each in arena.ladder.era for name in each.modules})
+    problem, hint = _data_problem(data, arena.track.data)
+    found: list[tuple[str, Seen]] = []
+    for candidate in [python] if python else _candidates(era):
+        packages, importable = _probe(candidate, modules)
+        can_build = shutil.which("uv") is not None
+        seen = Seen(_processors(arena), packages, importable, problem, hint, can_build)
+        found.append((candidate, seen))
+        if era is None or not find_environment_gaps(era, span, seen):
+            return candidate, seen
+    return found[-1]
+
+
+def _candidates(era: Era | None) -> list[str]:
+    built = environment_home(era.packages, cache_home()) / "bin" / "python" if era else None
+    return [sys.executable, *([str(built)] if built and built.is_file() else [])]
+
+
+def _processors(arena: Arena) -> tuple[str, ...]:
+    if arena.track.hardware.device == "cuda":
+        return list_gpus()
+    return (cpu_model(),) * len(os.sched_getaffinity(0))
 
 
 def _probe(python: str, modules: list[str]) -> tuple[dict[str, str], frozenset[str]]:
@@ -60,11 +142,12 @@ def _probe(python: str, modules: list[str]) -> tuple[dict[str, str], frozenset[s
     return packages, frozenset(importable)
 
 
-def _data_problem(folder: Path, spec: DataSpec) -> str:
+def _data_problem(folder: Path, spec: DataSpec) -> tuple[str, str]:
+    """What is wrong with the token shards, and what to do."""
     if spec.source != "shards":
-        return ""
+        return "", ""
     try:
         check_shards(folder, spec.pattern, spec.val_tokens)
     except SetupError as error:
-        return error.message
-    return ""
+        return error.message, error.hint
+    return "", ""

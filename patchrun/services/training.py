@@ -7,8 +7,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -36,7 +36,11 @@ _MEMORY_WORDS = (
 
 @dataclass(frozen=True)
 class Plan:
-    """What one training needs. ``place`` is a folder of its own; ``steps`` stops it early, its schedule unchanged."""
+    """What one training needs. ``place`` is a folder of its own; ``steps`` stops it early, its schedule unchanged.
+
+    ``script`` and ``arguments``: else the track's script without any. ``ranks``: processes that torchrun starts, else a
+    rank for each of the track's GPUs. ``environment`` is added to the listed one.
+    """
 
     track: Track
     code_dir: Path
@@ -48,6 +52,10 @@ class Plan:
     steps: int | None = None
     warmup: bool = True
     python: str = sys.executable
+    script: str = ""
+    arguments: tuple[str, ...] = ()
+    ranks: int | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -157,7 +165,11 @@ class Training:
 
     def _job(self) -> dict[str, Any]:
         track, place = self.plan.track, self.plan.place
+        named = {"script": self.plan.script} if self.plan.script else {}
         return base_job(track, place / "code", self.plan.sandbox) | {
+            **named,
+            "arguments": self.plan.arguments,
+            "late_torch": track.launch.kind == "torchrun",
             "argv": self._argv(),
             "environment": self._environment(),
             "seed": self.plan.seed,
@@ -181,7 +193,9 @@ class Training:
         return sandbox.wrap(words, self.plan.sandbox)
 
     def _ranks(self) -> int:
-        return max(1, self.plan.track.hardware.gpus) if self.plan.track.launch.kind == "torchrun" else 1
+        if self.plan.track.launch.kind != "torchrun":
+            return 1
+        return self.plan.ranks or max(1, self.plan.track.hardware.gpus)
 
     def _environment(self) -> dict[str, str]:
         own = {"PATCHRUN_OUT": str(self.plan.place / "out")}
@@ -191,7 +205,7 @@ class Training:
             own["PATCHRUN_STEPS"] = str(self.plan.steps)
         track = self.plan.track
         return sandbox.listed_environment(
-            self.plan.place / "home", track.seeds.threads, {**track.launch.env, **own}
+            self.plan.place / "home", track.seeds.threads, {**track.launch.env, **self.plan.environment, **own}
         )
 
     def _read_facts(self, said: bytes) -> dict[str, str]:

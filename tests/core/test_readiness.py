@@ -22,7 +22,7 @@ LADDER = Ladder(
 
 def seen(**more: object) -> Seen:
     facts = {
-        "gpus": (H100,) * 8,
+        "processors": (H100,) * 8,
         "packages": {"torch": "2.10.0+cu128", "huggingface-hub": "1.14.0"},
         "modules": frozenset({"flash"}),
     }
@@ -49,14 +49,14 @@ def test_every_gap_is_named_at_once() -> None:
 
 
 def test_fewer_gpus_do_where_both_arms_accept_them() -> None:
-    assert words(Span(4, 4), seen(gpus=(H100,) * 2)) == []
-    assert words(Span(3, 3), seen(gpus=(H100,) * 2)) == [
+    assert words(Span(4, 4), seen(processors=(H100,) * 2)) == []
+    assert words(Span(3, 3), seen(processors=(H100,) * 2)) == [
         "2 GPUs, the code trains on 8"
     ]  # its baseline is record 2's
 
 
 def test_another_model_is_said() -> None:
-    assert words(Span(4, 4), seen(gpus=("NVIDIA A100",) * 8)) == [
+    assert words(Span(4, 4), seen(processors=("NVIDIA A100",) * 8)) == [
         f"NVIDIA A100, the ladder's times are of {H100}"
     ]
 
@@ -71,7 +71,7 @@ def test_a_record_the_ladder_says_nothing_of() -> None:
 
 
 def test_one_message_says_what_is_missing_and_the_way_on() -> None:
-    error = refuse(find_gaps(LADDER, HARDWARE, Span(4, 4), seen(gpus=())), Span(4, 4))
+    error = refuse(find_gaps(LADDER, HARDWARE, Span(4, 4), seen(processors=())), Span(4, 4))
     assert "record 4" in error.message
     assert "0 GPUs" in error.message
     assert "patchrun sync" in error.hint

@@ -100,6 +100,40 @@ def expected_draws(seed: int) -> list[float]:
     ]
 
 
+LATE = """
+import json, os, sys
+before = "torch" in sys.modules
+os.environ["SET_BEFORE_TORCH"] = "1"
+import random, numpy, torch
+print(json.dumps({
+    "before": before, "argv": sys.argv, "torch": torch.__file__, "finders": len(sys.meta_path),
+    "draws": [random.random(), float(numpy.random.rand()), float(torch.rand(()))],
+}))
+import torch.nn.functional
+"""
+
+
+def test_torch_may_be_left_to_the_script_and_is_seeded_all_the_same(tmp_path: Path):
+    job = write_job(tmp_path, LATE, late_torch=True, seed=7, arguments=["--lr", "0.1"])
+    (tmp_path / "code" / "torch.py").write_text("raise SystemExit('the shadow was imported')")
+    done = subprocess.run(argv(job), env={}, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert (seen["before"], seen["argv"]) == (False, ["train_gpt.py", "--lr", "0.1"])
+    assert "site-packages" in seen["torch"]
+    assert seen["draws"] == expected_draws(7)
+
+
+def test_left_to_the_script_a_missing_torch_is_still_said_at_once(tmp_path: Path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
+    job = write_job(tmp_path, "print('not reached')", late_torch=True)
+    words = [str(tmp_path / "venv/bin/python"), *argv(job)[1:]]
+    done = subprocess.run(words, env={}, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert "No module named 'torch'" in done.stderr
+    assert done.stdout == ""
+
+
 @pytest.mark.parametrize(
     ("line", "status", "said"),
     [

@@ -29,7 +29,7 @@ WIDTH = 64  # channels
 HEADS = 2
 INIT_STD = 0.02
 
-STEPS = 2195  # optimizer steps
+STEPS = 2260  # optimizer steps
 BATCH_SIZE = 8  # sequences a step, all processes together
 LEARNING_RATE = 1e-3
 BETAS = (0.9, 0.95)
@@ -178,7 +178,7 @@ def start_processes():
 
 
 def seed_by_hand():
-    """Seed torch from PATCHRUN_SEED (default 0) if python was started on this file; a launcher seeds before it runs it."""
+    """Seed torch from PATCHRUN_SEED (default 0) if python was started on this file; a launcher has seeded it before."""
     if Path(__file__).name in [Path(word).name for word in sys.orig_argv]:
         torch.manual_seed(int(os.environ.get("PATCHRUN_SEED", 0)))
 
@@ -221,8 +221,8 @@ def learning_rate_factor(step):
 
 def settings():
     """All settings above, one a line."""
-    known = {name: value for name, value in globals().items() if name.isupper() and isinstance(value, int | float | tuple)}
-    return "\n".join(f"{name.lower()}: {value}" for name, value in known.items())
+    known = [(name, value) for name, value in globals().items() if name.isupper()]
+    return "\n".join(f"{name.lower()}: {value}" for name, value in known if isinstance(value, int | float | tuple))
 
 
 def main():
