@@ -183,10 +183,11 @@ def _is_rounding(text: str, value: float) -> bool:
 
 def _losses(body: str, record: Record, target: float) -> Iterable[str]:
     """Losses that are named as such and are not the target, and the measured loss wherever it stands."""
-    yield from (found[0] for found in LOSS.finditer(body) if float(found[1]) != target)
+    found = [number for number in LOSS.findall(body) if float(number) != target]
     measured = record.measured.loss_mean if record.measured else None
     if measured is not None:
-        yield from (found[0] for found in DECIMAL.finditer(body) if _is_rounding(found[0], measured))
+        found += [number for number in DECIMAL.findall(body) if _is_rounding(number, measured)]
+    return dict.fromkeys(found)
 
 
 def check_places(found: Sequence[str], expected: Sequence[str]) -> list[Problem]:

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from patchrun.adapters.corpus import Corpus
 from patchrun.adapters.modelfile import BadModel, ModelFile, NoModel, read_model
 from patchrun.adapters.modelworker import ModelWorker, WorkerFault
 from patchrun.core.errors import SetupError
-from patchrun.core.results import Arm, Exit, Run, Slot
+from patchrun.core.results import Arm, Exit, Machine, Run, Slot
 from patchrun.core.steplines import StepLine
 from patchrun.core.track import Track
 from patchrun.services import evaluator
@@ -126,6 +126,27 @@ def _check_machine(request: SlotRequest) -> None:
         raise SetupError(f"track {request.track.name} needs its corpus", "prepare the data first")
 
 
+def make_run(request: SlotRequest, sandbox_name: str, seen: Machine, facts: Mapping[str, Any]) -> Run:
+    """The run of a slot, with the ``facts`` that were found (at least ``exit`` and ``started``)."""
+    return Run(
+        study=request.study,
+        arm=request.arm.name,
+        kind=request.arm.kind,
+        record=request.record,
+        block=request.slot.block,
+        position=request.slot.position,
+        seed=request.slot.seed,
+        clock=request.track.clock.source,
+        sandbox=sandbox_name,
+        machine=seen,
+        commit=request.arm.commit,
+        tree=request.arm.tree,
+        track_digest=request.track.digest,
+        tool_version=patchrun.__version__,
+        **facts,
+    )
+
+
 class _SlotWork:
     """One slot on its way: what is known of the run so far, and its logs."""
 
@@ -168,24 +189,8 @@ class _SlotWork:
 
     def result(self) -> Run:
         """The run as far as it is known."""
-        request = self.request
-        return Run(
-            study=request.study,
-            arm=request.arm.name,
-            kind=request.arm.kind,
-            record=request.record,
-            block=request.slot.block,
-            position=request.slot.position,
-            seed=request.slot.seed,
-            clock=self.track.clock.source,
-            sandbox=self.sandbox,
-            machine=machine.describe(**self.versions),
-            commit=request.arm.commit,
-            tree=request.arm.tree,
-            track_digest=self.track.digest,
-            tool_version=patchrun.__version__,
-            **self.facts,
-        )
+        seen = machine.describe(**self.versions)
+        return make_run(self.request, self.sandbox, seen, self.facts)
 
     def log(self) -> bytes:
         """The output of all trainings; each under its name when there are several."""

@@ -94,7 +94,9 @@ def test_line_ends_of_windows_are_taken() -> None:
     assert read_hint((HEAD + "Text.\n").replace("\n", "\r\n"), "x").body == "Text.\n"
 
 
-@pytest.mark.parametrize("text", ["", "Text.\n", "+++\nrecord = 2\n", "\n" + HEAD, HEAD.replace("+++\n", "---\n")])
+@pytest.mark.parametrize(
+    "text", ["", "Text.\n", "+++\nrecord = 2\n", "\n" + HEAD, HEAD.replace("+++\n", "---\n")]
+)
 def test_a_text_without_a_head_is_refused(text: str) -> None:
     with pytest.raises(ManifestError, match="5/tier-1.md: no head between two lines"):
         read_hint(text, "5/tier-1.md")
@@ -127,7 +129,9 @@ def test_all_problems_of_a_head_come_at_once() -> None:
 
 
 def test_references_may_be_none() -> None:
-    assert read_hint(HEAD.replace('"Somebody 2020, A Paper, arXiv:2001.00001"', ""), "h").head.references == ()
+    assert (
+        read_hint(HEAD.replace('"Somebody 2020, A Paper, arXiv:2001.00001"', ""), "h").head.references == ()
+    )
 
 
 def test_an_agent_sees_a_line_and_the_text() -> None:
@@ -178,7 +182,9 @@ def paper(*titles: str, words: int = 250) -> Hint:
 def test_a_paper_has_five_sections_in_order() -> None:
     whole = ("Idea", "Motivation", "Method", "Expected effect", "References")
     assert check_form(paper(*whole), "p") == []
-    assert check_form(paper("Idea", "Motivation", "Method", "Details", *whole[3:]), "p") == [], "one more is fine"
+    assert check_form(paper("Idea", "Motivation", "Method", "Details", *whole[3:]), "p") == [], (
+        "one more is fine"
+    )
     for titles in (whole[:4], whole[::-1], (*whole, "Idea")):
         (problem,) = check_form(paper(*titles), "p")
         assert problem.problem == "its sections are " + ", ".join(titles)
@@ -189,7 +195,9 @@ def test_a_paper_has_five_sections_in_order() -> None:
 def test_the_times_that_are_a_result() -> None:
     assert result_seconds(LADDER, LADDER.get(2)) == [73.8, 41.5, pytest.approx(26.2), pytest.approx(8.5)]
     assert result_seconds(LADDER, LADDER.get(1)) == [100.0, 50.0, 11.0], "the base has no published time"
-    assert result_seconds(LADDER, LADDER.get(3)) == [60.0, 12.5], "its own baseline's time, not the last record's"
+    assert result_seconds(LADDER, LADDER.get(3)) == [60.0, 12.5], (
+        "its own baseline's time, not the last record's"
+    )
 
 
 @pytest.mark.parametrize(
@@ -219,7 +227,8 @@ def test_a_loss_that_was_reached_is_a_result(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["validation loss of 3.28", "validation loss by 4 points", "loss of 3.2765", "rate of 3.27", "13.2764"]
+    "text",
+    ["validation loss of 3.28", "validation loss by 4 points", "loss of 3.2765", "rate of 3.27", "13.2764"],
 )
 def test_the_target_and_other_numbers_are_not(text: str) -> None:
     assert given_away(f"The {text} is what matters.") == []
