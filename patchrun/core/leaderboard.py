@@ -53,7 +53,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
-    """The ranked view. ``records`` enter the mean, ``unscorable`` do not; ``notes`` say what a reader must know."""
+    """The ranked view. ``records`` enter the mean, ``unscorable`` do not; ``notes`` say what a reader must know.
+
+    ``spent``: agent -> seconds of ``machine`` ("CPU" or "GPU") that measuring its submissions took, where known.
+    ``filters``: the conditions on the attempts, in words.
+    """
 
     pick: Pick
     metric: Metric
@@ -62,6 +66,9 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[Row, ...]
     replicates: int
     notes: tuple[str, ...] = ()
+    spent: dict[str, float] = {}
+    machine: str = ""
+    filters: tuple[str, ...] = ()
 
 
 Picks = Mapping[str, Mapping[str, Picked]]

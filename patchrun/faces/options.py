@@ -12,6 +12,7 @@ from patchrun.core.selection import Span, parse_set, parse_span, parse_tiers
 
 if TYPE_CHECKING:
     from patchrun.adapters.store import Arena
+    from patchrun.core.filters import Filter
 
 
 def open_arena(named: str | None) -> Arena:
@@ -50,6 +51,41 @@ class TiersType(click.ParamType):
         self, value: Any, param: click.Parameter | None, context: click.Context | None
     ) -> tuple[int, ...]:
         return value if isinstance(value, tuple) else parse_tiers(value)
+
+
+class CutoffType(click.ParamType):
+    """``21`` or ``2025-06-30``: kept as text until the ladder is at hand."""
+
+    name = "record|day"
+
+
+day_type = click.DateTime(["%Y-%m-%d"])
+filter_options = (
+    click.option("--hint-tier", "tiers", type=TiersType(), help="Attempts with exactly these hints; 0 is none."),
+    click.option("--since", type=day_type, help="Handed in on this day (UTC) or later."),
+    click.option("--until", type=day_type, help="Handed in on this day (UTC) or earlier."),
+    click.option("--hardware", metavar="CLASS", help="Measured on this hardware class."),
+    click.option("--sandbox", metavar="NAME", help="Measured in this sandbox."),
+    click.option("--cutoff", type=CutoffType(), help="Only records after this one (or after this day): "
+                 "those that a model cannot have learned."),
+)  # fmt: skip
+
+
+def with_filters(command: Any) -> Any:
+    """Add the options that choose attempts; ``make_filter`` takes them."""
+    for option in reversed(filter_options):
+        command = option(command)
+    return command
+
+
+def make_filter(arena: Arena, **chosen: Any) -> Filter:
+    """The filter that the options of ``with_filters`` ask for."""
+    from patchrun.core.filters import Filter, find_cutoff
+
+    days = {name: chosen.pop(name).date() for name in ("since", "until") if chosen.get(name)}
+    if chosen.get("cutoff"):
+        chosen["cutoff"] = find_cutoff(chosen["cutoff"], [record.date for record in arena.ladder.record])
+    return Filter(**(chosen | days))
 
 
 def format_option(*names: str) -> Any:

@@ -24,12 +24,14 @@ def leaderboard_document(board: Leaderboard, track: str) -> dict[str, Any]:
         "pick": board.pick,
         "metric": board.metric,
         "records": list(board.records),
-        "rows": [_row_document(row) for row in board.rows],
+        "filters": list(board.filters),
+        "machine": board.machine or None,
+        "rows": [_row_document(row, board.spent) for row in board.rows],
         "notes": list(board.notes),
     }
 
 
-def _row_document(row: Row) -> dict[str, Any]:
+def _row_document(row: Row, spent: Mapping[str, float]) -> dict[str, Any]:
     return {
         "rank": row.rank,
         "agent": row.agent,
@@ -39,6 +41,7 @@ def _row_document(row: Row) -> dict[str, Any]:
         "rating": row.rating,
         "valid": row.valid,
         "attempted": row.attempted,
+        "machine_seconds": spent.get(row.agent),
         "records": {name: _cell_document(cell) for name, cell in row.records.items()},
     }
 
@@ -142,7 +145,8 @@ def leaderboard_text(board: Leaderboard, style: str = "simple") -> str:
     what = "FSR clipped to [0, 1]" if board.metric == "fsr" else "speedup, at least 1"
     count = f"{len(board.records)} record{'s' if len(board.records) != 1 else ''}"
     parts = [
-        f"Mean {what}, over {count}; pick: {board.pick}; 95% intervals.",
+        f"Mean {what}, over {count}; pick: {board.pick}; 95% intervals."
+        + (f" Only: {'; '.join(board.filters)}." if board.filters else ""),
         _rank_table(board, style),
         _cell_table(board, style),
     ]
@@ -163,7 +167,14 @@ def _rank_table(board: Leaderboard, style: str) -> str:
         for row in board.rows
     ]  # fmt: skip
     headers = ("rank", "agent", "score", "interval", "log speedup", "rating", "valid", "tried")
-    return _table(rows, headers, style, "rlrlrrrr", widths=(4, 24, 6, 16, 11, 6, 5, 5))
+    if not board.spent:
+        return _table(rows, headers, style, "rlrlrrrr", widths=(4, 24, 6, 16, 11, 6, 5, 5))
+    rows = [
+        (*line, _number(board.spent.get(row.agent), ".0f"))
+        for line, row in zip(rows, board.rows, strict=True)
+    ]
+    headers += (f"{board.machine} s",)
+    return _table(rows, headers, style, "rlrlrrrrr", widths=(4, 20, 6, 16, 7, 6, 5, 5, 9))
 
 
 def _cell_table(board: Leaderboard, style: str) -> str:
@@ -215,7 +226,7 @@ def _csv_row(row: Row, names: Sequence[str]) -> list[Any]:
     return line
 
 
-def versus_text(versus: Versus) -> str:
+def versus_text(versus: Versus, style: str = "simple") -> str:
     """Each record's difference with its interval and winner, then the sums."""
     names = {"a": versus.a, "b": versus.b, "tie": "tie", "unknown": "unknown"}
     rows = [
@@ -232,7 +243,7 @@ def versus_text(versus: Versus) -> str:
         + _say_probability(versus)
     )
     title = f"{versus.a} against {versus.b}: difference of FSR ({versus.a} less {versus.b}), 95% intervals."
-    table = _table(rows, headers, "simple", "rrrrlll", widths=(8, 13, 13, 10, 16, 12, 17))
+    table = _table(rows, headers, style, "rrrrlll", widths=(8, 13, 13, 10, 16, 12, 17))
     return "\n\n".join([title, table, sums, *(f"Note: {note}." for note in versus.notes)])
 
 

@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
 from patchrun.core.errors import UsageError
-from patchrun.faces.options import SetType, echo_json, format_option, open_arena
+from patchrun.faces.options import (
+    SetType,
+    echo_json,
+    format_option,
+    make_filter,
+    open_arena,
+    with_filters,
+)
+
+pick_option = click.option(
+    "--pick", type=click.Choice(["last", "first", "best", "mean"]), default="last", show_default=True
+)
+records_option = click.option("--records", type=SetType(), help="Count these records only: 2-6,9.")
 
 
 @click.command("leaderboard")
-@click.option("--records", type=SetType(), help="Count these records only: 2-6,9.")
-@click.option(
-    "--pick", type=click.Choice(["last", "first", "best", "mean"]), default="last", show_default=True
-)
+@records_option
+@pick_option
+@with_filters
 @format_option("text", "json", "csv", "markdown")
 @click.pass_obj
-def leaderboard_command(named: str | None, records: tuple[int, ...] | None, pick: str, form: str) -> int:
-    """Agents ranked, with intervals, coverage and rating."""
+def leaderboard_command(
+    named: str | None, records: tuple[int, ...] | None, pick: str, form: str, **chosen: Any
+) -> int:
+    """Agents ranked, with intervals, coverage, rating and what measuring them took."""
     from patchrun.faces import tables
     from patchrun.services import standings
 
     arena = open_arena(named)
     for number in records or ():
         arena.ladder.get(number)
-    found = standings.board(arena, records, pick)
+    found = standings.board(arena, records, pick, make_filter(arena, **chosen))
     if form == "json":
         echo_json(tables.leaderboard_document(found, arena.track.name))
     else:
@@ -34,26 +48,40 @@ def leaderboard_command(named: str | None, records: tuple[int, ...] | None, pick
 
 
 @click.command("versus")
-@click.argument("a")
-@click.argument("b")
-@click.option("--records", type=SetType(), help="Count these records only: 2-6,9.")
-@click.option(
-    "--pick", type=click.Choice(["last", "first", "best", "mean"]), default="last", show_default=True
-)
-@format_option("text", "json")
+@click.argument("agents", nargs=-1, metavar="A B")
+@click.option("--all", "everyone", is_flag=True, help="Every agent against every other: the win matrix.")
+@records_option
+@pick_option
+@with_filters
+@format_option("text", "json", "markdown")
 @click.pass_obj
 def versus_command(
-    named: str | None, a: str, b: str, records: tuple[int, ...] | None, pick: str, form: str
+    named: str | None,
+    agents: tuple[str, ...],
+    everyone: bool,
+    records: tuple[int, ...] | None,
+    pick: str,
+    form: str,
+    **chosen: Any,
 ) -> int:
     """Two agents head to head: per record difference with interval, who wins, overall probability."""
-    from patchrun.faces import tables
+    from patchrun.faces import match_tables, tables
     from patchrun.services import standings
 
-    found = standings.versus(open_arena(named), a, b, records, pick)
-    if form == "json":
-        echo_json(tables.versus_document(found))
+    if len(agents) != (0 if everyone else 2):
+        raise UsageError("which agents?", "name two, or say --all and name none")
+    arena = open_arena(named)
+    only = make_filter(arena, **chosen)
+    if everyone:
+        found = standings.matrix(arena, records, pick, only)
+        document, text = match_tables.matrix_document, match_tables.matrix_text
     else:
-        click.echo(tables.versus_text(found))
+        found = standings.versus(arena, *agents, records, pick, only)
+        document, text = tables.versus_document, tables.versus_text
+    if form == "json":
+        echo_json(document(found))
+    else:
+        click.echo(text(found, "github" if form == "markdown" else "simple"))
     return 0
 
 

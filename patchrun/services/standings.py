@@ -5,24 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from patchrun.adapters.store import Arena
 from patchrun.core.errors import UsageError
+from patchrun.core.filters import EVERYTHING, Filter, check_known, spent_seconds
 from patchrun.core.leaderboard import Leaderboard, rank
 from patchrun.core.picks import Entry, Pick
 from patchrun.core.versus import Versus, compare_agents
+from patchrun.core.winmatrix import WinMatrix, make_matrix
 from patchrun.services import tournament
-from patchrun.services.tournament import Scored
+from patchrun.services.tournament import Measured, Scored
 
 
-def board(arena: Arena, records: Sequence[int] | None = None, pick: Pick = "last") -> Leaderboard:
-    """The leaderboard under a pick rule."""
-    entries, again = _entries(arena, pick)
-    return rank(entries, pick=pick, records=records, remeasured=again)
+def board(
+    arena: Arena, records: Sequence[int] | None = None, pick: Pick = "last", only: Filter = EVERYTHING
+) -> Leaderboard:
+    """The leaderboard under a pick rule, of the attempts that ``only`` admits."""
+    everything = _assess(arena, "all" if pick != "best" else "first", only)
+    again = _assess(arena, "again", only) if pick == "best" else []
+    found = rank(_pairs(everything), pick=pick, records=records, remeasured=_pairs(again))
+    return msgspec.structs.replace(
+        found, spent=spent_seconds((one.attempt, one.runs) for one in [*everything, *again]),
+        machine="GPU" if arena.track.hardware.device == "cuda" else "CPU", filters=only.describe(),
+    )  # fmt: skip
 
 
-def versus(arena: Arena, a: str, b: str, records: Sequence[int] | None = None, pick: Pick = "last") -> Versus:
+def versus(
+    arena: Arena,
+    a: str,
+    b: str,
+    records: Sequence[int] | None = None,
+    pick: Pick = "last",
+    only: Filter = EVERYTHING,
+) -> Versus:
     """Two agents head to head; UsageError when one of them has handed nothing in."""
-    entries, again = _entries(arena, pick)
+    entries, again = _entries(arena, pick, only)
     agents = sorted({attempt.agent for attempt, _ in entries})
     for name in (a, b):
         if name not in agents:
@@ -30,11 +48,28 @@ def versus(arena: Arena, a: str, b: str, records: Sequence[int] | None = None, p
     return compare_agents(entries, a, b, pick=pick, records=records, remeasured=again)
 
 
-def _entries(arena: Arena, pick: Pick) -> tuple[list[Entry], list[Entry]]:
+def matrix(
+    arena: Arena, records: Sequence[int] | None = None, pick: Pick = "last", only: Filter = EVERYTHING
+) -> WinMatrix:
+    """Every agent against every other."""
+    entries, again = _entries(arena, pick, only)
+    return make_matrix(entries, pick=pick, records=records, remeasured=again)
+
+
+def _entries(arena: Arena, pick: Pick, only: Filter) -> tuple[list[Entry], list[Entry]]:
     """(attempt, score) of each attempt, and of the re-measured ones where the pick asks for them."""
     if pick != "best":
-        return _pairs(tournament.assess(arena)), []
-    return _pairs(tournament.assess(arena, "first")), _pairs(tournament.assess(arena, "again"))
+        return _pairs(_assess(arena, "all", only)), []
+    return _pairs(_assess(arena, "first", only)), _pairs(_assess(arena, "again", only))
+
+
+def _assess(arena: Arena, measured: Measured, only: Filter) -> list[Scored]:
+    everything = tournament.assess(arena, measured)
+    runs = [run for one in everything for run in one.runs]
+    if measured != "again":
+        check_known(only.hardware, (run.machine.hardware_class for run in runs), "hardware class")
+        check_known(only.sandbox, (run.sandbox for run in runs), "sandbox")
+    return [one for one in everything if only.admits(one.attempt, one.runs)]
 
 
 def _pairs(scored: Iterable[Scored]) -> list[Entry]:

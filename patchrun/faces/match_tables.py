@@ -1,0 +1,76 @@
+"""The win matrix and the plan of a tournament, as text and as JSON documents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from patchrun.faces.tables import NOTHING
+
+if TYPE_CHECKING:
+    from patchrun.core.winmatrix import Standing, WinMatrix
+
+SHOWN_OPPONENTS = 6  # as many columns of opponents as fit in 100 characters
+
+
+def matrix_document(matrix: WinMatrix) -> dict[str, Any]:
+    """The win matrix as JSON: each agent's wins and matches against each other one."""
+    names = [row.agent for row in matrix.rows]
+    return {
+        "pick": matrix.pick,
+        "records": list(matrix.records),
+        "groups": [list(group) for group in matrix.groups],
+        "rows": [_row_document(row, names) for row in matrix.rows],
+    }
+
+
+def _row_document(row: Standing, names: list[str]) -> dict[str, Any]:
+    met = [(name, won, games) for name, won, games in zip(names, row.wins, row.games, strict=True) if games]
+    return {
+        "agent": row.agent,
+        "group": row.group,
+        "rating": row.rating,
+        "ci": None if row.ci is None else list(row.ci),
+        "against": {name: {"wins": won, "matches": games} for name, won, games in met},
+    }
+
+
+def matrix_text(matrix: WinMatrix, style: str = "simple") -> str:
+    """Wins of row over column of the matches played, with ratings; then which agents never met."""
+    from tabulate import tabulate
+
+    if not matrix.rows:
+        return "no attempts yet"
+    shown = matrix.rows[:SHOWN_OPPONENTS]
+    table = [
+        (
+            row.agent, NOTHING if row.rating is None else f"{row.rating:.0f}",
+            NOTHING if row.ci is None else f"{row.ci[0]:.0f} to {row.ci[1]:.0f}",
+            *(_cell(row, k) for k in range(len(shown))),
+        )
+        for row in matrix.rows
+    ]  # fmt: skip
+    headers = ("agent", "rating", "interval", *(row.agent for row in shown))
+    widths = [16, 6, 12, *[9] * len(shown)]
+    count = len(matrix.records)
+    parts = [
+        f"Wins of row over column / matches, ties as half, over {count} record{'s' if count != 1 else ''}; "
+        f"pick: {matrix.pick}; 95% intervals of the ratings over records.",
+        tabulate(
+            table, headers, tablefmt=style, disable_numparse=True, maxcolwidths=widths, maxheadercolwidths=widths,
+            colalign=["left", "right", "left", *["right"] * len(shown)],
+        ),
+    ]  # fmt: skip
+    if len(matrix.rows) > SHOWN_OPPONENTS:
+        parts.append(f"The first {SHOWN_OPPONENTS} of {len(matrix.rows)} agents have a column; json has all.")
+    if len(matrix.groups) > 1:
+        named = [", ".join(group[:8]) + (" ..." if len(group) > 8 else "") for group in matrix.groups]
+        parts.append(
+            f"Note: {len(matrix.groups)} groups of agents never met; compare ratings inside a group only:\n"
+            + "\n".join(f"  {number}: {names}" for number, names in enumerate(named, 1))
+        )
+    return "\n\n".join(parts)
+
+
+def _cell(row: Standing, column: int) -> str:
+    won = row.wins[column]
+    return NOTHING if won is None else f"{won:g}/{row.games[column]}"
