@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from patchrun.faces.tables import NOTHING
 
 if TYPE_CHECKING:
     from patchrun.core.winmatrix import Standing, WinMatrix
+    from patchrun.services.schedule import Item, Schedule
 
 SHOWN_OPPONENTS = 6  # as many columns of opponents as fit in 100 characters
 
@@ -74,3 +76,47 @@ def matrix_text(matrix: WinMatrix, style: str = "simple") -> str:
 def _cell(row: Standing, column: int) -> str:
     won = row.wins[column]
     return NOTHING if won is None else f"{won:g}/{row.games[column]}"
+
+
+REASONS = {
+    "unfinished": "runs are missing",
+    "pending": "not measured yet",
+    "again": "narrows the ranking",
+}
+
+
+def schedule_text(schedule: Schedule) -> str:
+    """The studies in the order to run them, what each takes and is worth, then the sums and what does not fit."""
+    if not schedule.items and not schedule.left_out:
+        return "Nothing waits, and no re-measurement would narrow the ranking much."
+    sums = schedule.to_json()
+    total = "unknown" if sums["wall_seconds"] is None else f"{sums['wall_seconds']:.0f} s"
+    hours = "GPU-hours" if sums["gpu_hours"] else "CPU-hours"
+    spent = sums["gpu_hours"] or sums["cpu_hours"]
+    parts = [_schedule_table(schedule.items)] if schedule.items else ["Nothing fits the budget."]
+    parts.append(f"In all about {total}" + (f", {spent:.3g} {hours}." if spent is not None else "."))
+    if any(item.why == "again" for item in schedule.items):
+        parts.append(
+            "Worth: by how much the chance that two neighbours on the board are in the wrong order is expected to fall."
+        )
+    if schedule.left_out:
+        parts.append("Waiting, but beyond the budget:\n\n" + _schedule_table(schedule.left_out))
+    return "\n\n".join(parts)
+
+
+def _schedule_table(items: Iterable[Item]) -> str:
+    from tabulate import tabulate
+
+    rows = [
+        (
+            item.study.record, ", ".join(item.agents), REASONS[item.why], item.cost.runs,
+            "unknown" if item.cost.wall_seconds is None else f"{item.cost.wall_seconds:.0f}",
+            NOTHING if item.worth is None else f"{item.worth:.3f}",
+        )
+        for item in items
+    ]  # fmt: skip
+    headers = ("record", "agents", "because", "runs", "about, wall s", "worth")
+    return tabulate(
+        rows, headers, disable_numparse=True, colalign=("right", "left", "left", "right", "right", "right"),
+        maxcolwidths=[8, 32, 20, 6, 10, 6],
+    )  # fmt: skip

@@ -108,7 +108,7 @@ def submit_command(
     if not no_run:
         ids = [one.attempt.id for one in handed]
         try:
-            _measure(
+            measure(
                 arena, tournament.resume(arena, ids) + tournament.plan_waiting(arena, ids), jobs, sandbox
             )
         except SetupError as error:
@@ -119,7 +119,7 @@ def submit_command(
     return _show_results(arena, [one.attempt.id for one in handed], form, rejected)
 
 
-def _measure(arena: Arena, studies: Sequence[Study], jobs: int, sandbox: str) -> None:
+def measure(arena: Arena, studies: Sequence[Study], jobs: int, sandbox: str) -> None:
     """Run what the studies lack, with live progress on standard error."""
     from patchrun.faces.live import watch
     from patchrun.services.study import Options, run_study
@@ -209,7 +209,7 @@ def run_command(
     studies = tournament.resume(arena, chosen) + tournament.plan_waiting(arena, chosen)
     if not studies:
         click.echo("nothing is missing", err=True)
-    _measure(arena, studies, jobs, sandbox)
+    measure(arena, studies, jobs, sandbox)
     measured = tournament.covered(arena, studies) if pending else chosen
     return _show_results(arena, measured, form)
 
@@ -220,7 +220,7 @@ def _try_seeds(arena: Arena, ids: Sequence[str], seeds: str, jobs: int, sandbox:
     from patchrun.services import tournament
 
     studies = tournament.plan_trial(arena, ids, seeds)
-    _measure(arena, studies, jobs, sandbox)
+    measure(arena, studies, jobs, sandbox)
     names = {study.id for study in studies}
     runs = [run for run in arena.runs() if run.study in names]
     if form == "json":
@@ -242,7 +242,7 @@ def rerun_command(named: str | None, name: str, jobs: int, sandbox: str, form: s
 
     arena = open_arena(named)
     attempt = arena.attempt(name)
-    _measure(arena, [tournament.plan_rerun(arena, attempt)], jobs, sandbox)
+    measure(arena, [tournament.plan_rerun(arena, attempt)], jobs, sandbox)
     return _show_results(arena, [attempt.id], form)
 
 

@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from patchrun.adapters.store import Arena
-from patchrun.core.selection import Span
+from patchrun.core import plan
+from patchrun.core.results import Study
+from patchrun.core.selection import Span, parse_span
 
 START_SECONDS = 8.0  # importing torch, warming it up, and two evaluation workers, per run
 
@@ -23,6 +25,13 @@ class Cost:
     training_seconds: float | None
     wall_seconds: float | None
     gpu_hours: float | None
+
+    @property
+    def cpu_hours(self) -> float | None:
+        """Hours of the machine where the track has no GPUs."""
+        if self.wall_seconds is None or self.gpu_hours:
+            return 0.0 if self.gpu_hours else None
+        return self.wall_seconds / 3600
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -45,6 +54,26 @@ def _estimate(arena: Arena, span: Span, count: int) -> Cost:
     training = block_seconds * track.rule.blocks
     wall = training + START_SECONDS * track.clock.repeats * runs
     return Cost(str(span), count, runs, round(training, 1), round(wall, 1), wall * track.hardware.gpus / 3600)
+
+
+def estimate_study(arena: Arena, study: Study) -> Cost:
+    """What the runs that a study still lacks would take."""
+    track, span = arena.track, parse_span(study.record)
+    stored = arena.slots(study.id)
+    lacking = [
+        arm for block in range(study.blocks) for arm, slot in plan.slots(study, block)
+        if f"{arm.name}/{study.id}-{slot.name}" not in stored
+    ]  # fmt: skip
+    count = sum(arm.kind == "submission" for arm in study.arms)
+    baseline, human = seconds_before(arena, span.first), seconds_of(arena, span.last)
+    each = [human if arm.kind == "human" else baseline for arm in lacking]
+    known = [seconds for seconds in each if seconds is not None]
+    if len(known) < len(each):
+        return Cost(study.record, count, len(lacking), None, None, None)
+    training = sum(known) * track.clock.repeats
+    wall = training + START_SECONDS * track.clock.repeats * len(lacking)
+    hours = wall * track.hardware.gpus / 3600
+    return Cost(study.record, count, len(lacking), round(training, 1), round(wall, 1), hours)
 
 
 def seconds_of(arena: Arena, number: int) -> float | None:

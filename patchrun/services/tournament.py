@@ -237,10 +237,17 @@ def plan_rerun(arena: Arena, attempt: Attempt) -> Study:
         raise UsageError(
             f"{attempt.id} was rejected: there is nothing to measure", "`patchrun show` says why"
         )
-    generations = [study.generation for study in arena.studies() if _covers(study, attempt)]
-    if not generations:
+    if not any(_covers(study, attempt) for study in arena.studies()):
         raise UsageError(f"{attempt.id} has no study yet", f"measure it first: `patchrun run {attempt.id}`")
-    return plan_studies(arena, [attempt], generation=max(generations) + 1)[0]
+    return plan_again(arena, [attempt])
+
+
+def plan_again(arena: Arena, attempts: Sequence[Attempt]) -> Study:
+    """One study of the next generation for measured submissions to one record: they share its reference runs."""
+    generations = [
+        study.generation for study in arena.studies() if any(_covers(study, attempt) for attempt in attempts)
+    ]
+    return plan_studies(arena, attempts, generation=max(generations) + 1)[0]
 
 
 def assess(arena: Arena, measured: Measured = "all") -> list[Scored]:
