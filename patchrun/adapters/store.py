@@ -2,7 +2,8 @@
 
 Refs: ``refs/heads/main`` (the track), ``refs/heads/baseline/N``, ``refs/patchrun/human/N``,
 ``refs/patchrun/{attempts,submissions,studies}/<id>``, ``refs/patchrun/runs/<arm>/<study>-<slot>``,
-``refs/patchrun/extra/...`` (a later run of a taken slot: shown, never counted) and ``refs/patchrun/verdicts/...``.
+``refs/patchrun/extra/...`` (a later run of a taken slot: shown, never counted), ``refs/patchrun/stops/<study>/<arm>``
+and ``refs/patchrun/verdicts/...``.
 """
 
 from __future__ import annotations
@@ -22,18 +23,19 @@ from typing import TYPE_CHECKING, TypeVar
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, RefExists
 from patchrun.core import results
 from patchrun.core.errors import ArenaError, UsageError
-from patchrun.core.results import Attempt, Ruling, Run, Study
+from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study
 
 if TYPE_CHECKING:
     from patchrun.core.track import Ladder, Track
 
-T = TypeVar("T", Attempt, Study, Run, Ruling)
+T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord)
 MAIN = "refs/heads/main"
 ATTEMPTS = "refs/patchrun/attempts/"
 SUBMISSIONS = "refs/patchrun/submissions/"
 STUDIES = "refs/patchrun/studies/"
 RUNS = "refs/patchrun/runs/"
 EXTRA = "refs/patchrun/extra/"
+STOPS = "refs/patchrun/stops/"
 VERDICTS = "refs/patchrun/verdicts/"
 NOT_AN_ARENA = "make one with `patchrun init DIR`, or name one with -C DIR or PATCHRUN_ARENA"
 
@@ -245,6 +247,18 @@ class Arena:
             {f"{VERDICTS}{ruling.submission}/{hashlib.sha256(data).hexdigest()[:12]}": commit}
         )
 
+    def stops(self) -> list[StopRecord]:
+        """The arms that racing ended."""
+        return self._read_all(STOPS, "stop.json", StopRecord)
+
+    def add_stop(self, stop: StopRecord) -> None:
+        """Store that an arm runs no more; the first to say so is kept."""
+        tree = self.repo.store_files({"stop.json": results.encode(stop)})
+        words = f"stop {stop.arm} of study {stop.study}: {stop.reason}\n"
+        commit = self.repo.commit(tree, [], words, PATCHRUN, stop.created)
+        with suppress(RefExists):
+            self.repo.create_refs({STOPS + stop_name(stop): commit})
+
     def _read_all(self, prefix: str, file: str, kind: type[T]) -> list[T]:
         refs = self.repo.refs(prefix)
         blobs = self.repo.read_many(f"{commit}:{file}" for commit in refs.values())
@@ -260,6 +274,11 @@ class Arena:
 def run_name(run: Run) -> str:
     """``<arm>/<study>-<slot>``: two different runs never share it, two runs of one slot do."""
     return f"{run.arm}/{run.study}-{run.slot.name}"
+
+
+def stop_name(stop: StopRecord) -> str:
+    """``<study>/<arm>``: an arm ends once."""
+    return f"{stop.study}/{stop.arm}"
 
 
 def data_home() -> Path:

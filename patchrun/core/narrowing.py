@@ -4,9 +4,9 @@ What is unsure about a ranking, as far as more runs can mend it: for each two ne
 the lower one is really ahead. With independent estimates the difference of their mean scores is normal with the sum of
 their variances; an FSR's variance comes from its interval, cut to [0, 1] as the score is, and falls as 1 / blocks.
 
-The worth of more blocks is the expected fall of that chance before one knows what they will show: preposterior analysis
-(Raiffa and Schlaifer, Applied Statistical Decision Theory, 1961, chapter 5), as in the knowledge gradient (Frazier,
-Powell and Dayanik, SIAM J. Control Optim. 47 (2008) 2410-2439). Shared reference runs make neighbours' errors agree, so the
+The worth of more blocks is the expected fall of that chance before one knows what they will show: preposterior
+analysis (Raiffa and Schlaifer, Applied Statistical Decision Theory, 1961, chapter 5), as in the knowledge gradient
+(Frazier, Powell and Dayanik, SIAM J. Control Optim. 47 (2008) 2410-2439). Shared reference runs make neighbours' errors agree, so the
 chance is overstated rather than understated.
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -35,18 +35,27 @@ def block_order(study: Study, block: int) -> tuple[Arm, ...]:
     return study.arms if block % 2 == 0 else study.arms[::-1]
 
 
-def slots(study: Study, block: int) -> tuple[tuple[Arm, Slot], ...]:
-    """Every arm of a block with its slot, in running order."""
+def slots(study: Study, block: int, ended: Collection[str] = ()) -> tuple[tuple[Arm, Slot], ...]:
+    """Every arm of a block with its slot, in running order; those that ``ended`` names run no more.
+
+    Where no submission is left, the reference arms run no more either.
+    """
     order = block_order(study, block)
-    return tuple((arm, Slot(block, position, study.seeds[block])) for position, arm in enumerate(order))
+    if all(arm.name in ended for arm in order if arm.kind == "submission") and ended:
+        return ()
+    return tuple(
+        (arm, Slot(block, position, study.seeds[block]))
+        for position, arm in enumerate(order)
+        if arm.name not in ended
+    )
 
 
-def missing(study: Study, stored: Iterable[str]) -> list[int]:
-    """The blocks that still lack a run; ``stored`` are ``<arm>/<study>-<slot>`` names."""
+def missing(study: Study, stored: Iterable[str], ended: Collection[str] = ()) -> list[int]:
+    """The blocks that still lack a run; ``stored`` are ``<arm>/<study>-<slot>`` names, ``ended`` arms lack none."""
     have = set(stored)
     lacking = []
     for block in range(study.blocks):
-        names = {f"{arm.name}/{study.id}-{slot.name}" for arm, slot in slots(study, block)}
+        names = {f"{arm.name}/{study.id}-{slot.name}" for arm, slot in slots(study, block, ended)}
         if not names <= have:
             lacking.append(block)
     return lacking

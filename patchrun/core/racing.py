@@ -20,7 +20,7 @@ from patchrun.core.stats import Interval, as_values, summarize, t_quantile
 
 CONFIDENCE = 0.999
 Points = Sequence[tuple[float, float]]
-Quantity = Literal["loss", "time"]
+Quantity = Literal["loss", "time", "exit", "proof"]
 
 
 class Stop(msgspec.Struct, frozen=True):

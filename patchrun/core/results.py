@@ -83,7 +83,9 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
     seed_source: Literal["scoring", "public", "calibration", "steps"] = "scoring"
-    steps: int | None = None  # runs are stopped after this step: their step times are compared, they never count
+    steps: int | None = (
+        None  # runs are stopped after this step: their step times are compared, they never count
+    )
     created: str
 
     @property
@@ -193,11 +195,28 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     created: str
 
 
-T = TypeVar("T", Attempt, Study, Run, Ruling)
+class StopRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A submission arm that racing ended, and on what evidence: the first ``blocks`` blocks of its study.
+
+    ``quantity``: loss or time stop it; exit and proof only spare it the runs that its verdict does not need.
+    """
+
+    version: int = VERSION
+    study: str
+    arm: str
+    quantity: Literal["loss", "time", "exit", "proof"]
+    reason: str
+    confidence: float
+    blocks: int
+    track_digest: str
+    created: str
+
+
+T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord)
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
-def encode(value: Attempt | Study | Run | Ruling) -> bytes:
+def encode(value: Attempt | Study | Run | Ruling | StopRecord) -> bytes:
     """Indented JSON with sorted keys and a final newline."""
     return msgspec.json.format(_encoder.encode(value), indent=1) + b"\n"
 

@@ -58,7 +58,11 @@ class Watch:
     def on_progress(self, progress: Progress) -> None:
         """Take one thing that happened; called from the threads that run blocks."""
         with self.guard:
-            if progress.run:
+            if progress.stop:
+                self.tell(
+                    f"record {self.study.record}: {progress.arm.name[:12]} runs no more, {progress.stop.reason}"
+                )
+            elif progress.run:
                 self.done += 1
                 self.tell(describe(progress.run, self.done, self.total))
             elif progress.event:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from patchrun.core.winmatrix import Standing, WinMatrix
     from patchrun.services.schedule import Item, Schedule
 
-SHOWN_OPPONENTS = 6  # as many columns of opponents as fit in 100 characters
+SHOWN_OPPONENTS = 5  # as many columns of opponents as fit in 100 characters
 
 
 def matrix_document(matrix: WinMatrix) -> dict[str, Any]:
@@ -52,11 +52,12 @@ def matrix_text(matrix: WinMatrix, style: str = "simple") -> str:
         for row in matrix.rows
     ]  # fmt: skip
     headers = ("agent", "rating", "interval", *(row.agent for row in shown))
-    widths = [16, 6, 12, *[9] * len(shown)]
+    widths = [14, 6, 12, *[7] * len(shown)]
     count = len(matrix.records)
     parts = [
         f"Wins of row over column / matches, ties as half, over {count} record{'s' if count != 1 else ''}; "
-        f"pick: {matrix.pick}; 95% intervals of the ratings over records.",
+        f"pick: {matrix.pick}.\n"
+        "Ratings with 95% intervals over records.",
         tabulate(
             table, headers, tablefmt=style, disable_numparse=True, maxcolwidths=widths, maxheadercolwidths=widths,
             colalign=["left", "right", "left", *["right"] * len(shown)],
@@ -97,7 +98,7 @@ def schedule_text(schedule: Schedule) -> str:
     parts.append(f"In all about {total}" + (f", {spent:.3g} {hours}." if spent is not None else "."))
     if any(item.why == "again" for item in schedule.items):
         parts.append(
-            "Worth: by how much the chance that two neighbours on the board are in the wrong order is expected to fall."
+            "Worth: the expected fall of the chance that neighbours on the board are in the wrong order."
         )
     if schedule.left_out:
         parts.append("Waiting, but beyond the budget:\n\n" + _schedule_table(schedule.left_out))

@@ -23,8 +23,8 @@ def _read_text(path: Path) -> str:
 @click.option(
     "--runs",
     type=click.Path(path_type=Path),
-    required=True,
-    help="CSV: record, seconds, [agent], [loss], [valid].",
+    help="CSV: record, seconds, [agent], [loss], [valid]. Without it: which gaps of the times (record, seconds, sd, n) "
+    "can carry an FSR, and what luck alone earns.",
 )
 @click.option("--pick", type=click.Choice(["mean", "top", "best"]), default="mean", show_default=True)
 @click.option(
@@ -33,11 +33,24 @@ def _read_text(path: Path) -> str:
 @click.option("--max-loss", type=float, help="A run above it failed.")
 @click.option("--failed", type=click.Choice(["zero", "drop"]), default="zero", show_default=True)
 @click.option("--clip", type=click.Choice(["runs", "records", "none"]), default="records", show_default=True)
+@click.option(
+    "--tries", type=click.IntRange(min=1), default=10, show_default=True, help="Runs a patch, for luck."
+)
 @format_option("text", "markdown", "json")
 def fsr_command(
-    times: Path, runs: Path, pick: str, top: int, max_loss: float | None, failed: str, clip: str, form: str
+    times: Path,
+    runs: Path | None,
+    pick: str,
+    top: int,
+    max_loss: float | None,
+    failed: str,
+    clip: str,
+    tries: int,
+    form: str,
 ) -> int:
     """FSR tables from outside data under a stated rule."""
+    if runs is None:
+        return _show_gaps(times, tries, top, form)
     from patchrun.core.fsrtable import Rule, make_table, read_runs, read_times
     from patchrun.faces import study_tables
 
@@ -49,6 +62,21 @@ def fsr_command(
         echo_json(study_tables.fsr_table_document(found))
     else:
         click.echo(study_tables.fsr_table_text(found, "github" if form == "markdown" else "simple"))
+    return 0
+
+
+def _show_gaps(times: Path, tries: int, top: int, form: str) -> int:
+    import msgspec
+
+    from patchrun.core.gaps import mean_luck, read_figures, tabulate_gaps
+    from patchrun.faces import study_tables
+
+    rows = tabulate_gaps(read_figures(_read_text(times), str(times)), tries, top)
+    if form == "json":
+        means = {"positive": mean_luck(rows, False), "scorable": mean_luck(rows, True)}
+        echo_json({"rows": msgspec.to_builtins(rows), "mean_luck": means})
+    else:
+        click.echo(study_tables.gaps_text(rows, "github" if form == "markdown" else "simple"))
     return 0
 
 
@@ -67,6 +95,8 @@ def simulate_command(what: str, form: str) -> int:
     rows = list(tabulate_coverage() if what == "coverage" else tabulate_races())
     if form == "json":
         echo_json({"rows": msgspec.json.decode(msgspec.json.encode(rows))})
+    elif (what, form) == ("racing", "markdown"):
+        click.echo(study_tables.race_page(tabulate_races(inside=False), rows))
     else:
         click.echo(
             (study_tables.coverage_text if what == "coverage" else study_tables.race_text)(rows, style)

@@ -10,6 +10,7 @@ from patchrun.faces.tables import NOTHING
 if TYPE_CHECKING:
     from patchrun.core.coverage import Coverage
     from patchrun.core.fsrtable import FsrTable, Rule
+    from patchrun.core.gaps import GapRow
     from patchrun.core.racesim import RaceResult
 
 
@@ -43,6 +44,72 @@ def race_text(rows: Iterable[RaceResult], style: str = "simple") -> str:
         for r in rows
     ]
     return _table(table, headers, style, "llrrrr")
+
+
+RACE_PAGE = """\
+# Racing: what it saves and what it gets wrong
+
+`patchrun submit --race` and `patchrun run --race` judge each submission after every block and end it when its verdict
+cannot change for the better. The tables are made by `patchrun simulate racing --format markdown`, from fixed seeds.
+
+## Between blocks only, as real studies are raced
+
+{between}
+
+## Also inside runs, by clock and loss curve
+
+{inside}
+
+Saved: shares of the seconds that full studies take, by the early looks of the validity test alone, and in all. Wrong:
+the share of submissions that were stopped though the full study scores them above 0. A third of the broken crash, a
+third are slower than the baseline by one gap or more, a third miss the target by five standard deviations or more. The
+populations' figures are those of `World` in `patchrun/core/racesim.py`.
+
+What was stopped in the second table, and where:
+
+{stops}
+
+- A study with a fixed number of blocks has no early looks, so only what the broken take can be saved: a third of the
+  submissions, and more than a third of the seconds, since a third of them are slow. That is less than half. The nanogpt
+  world saves more because a proof at an early look ends a study too.
+- Stops inside a run rest on printed steps and losses, which are no evidence; real studies are ended between blocks,
+  on what patchrun measured itself.
+- The simulation has three blocks of reference runs before the first of the submission. A real study runs its arms side
+  by side and knows the spread from the second block on, so it stops a little later.
+- A stop needs that the chance to still reach the target, or to still be faster than the baseline, is below 0.001 at
+  that look. It is stored with its evidence; `patchrun verify` and `sync` judge it again from the stored runs.
+"""
+
+
+def race_page(between: Sequence[RaceResult], inside: Sequence[RaceResult]) -> str:
+    """The page of the documents: races between runs only and inside them, and what was stopped by which rule."""
+    stops = [
+        (row.world, row.population, what, count) for row in inside for what, count in row.stopped.items()
+    ]
+    table = _table(stops, ("world", "population", "stopped by", "submissions"), "github", "lllr")
+    return RACE_PAGE.format(
+        between=race_text(between, "github"), inside=race_text(inside, "github"), stops=table
+    ).rstrip("\n")
+
+
+def gaps_text(rows: Sequence[GapRow], style: str = "simple") -> str:
+    """Each record's gap with its interval, whether it can carry an FSR, and what a patch that changes nothing earns."""
+    from patchrun.core.gaps import mean_luck
+
+    names = list(rows[0].luck) if rows else []
+    lines = [
+        (
+            row.record, f"{row.gap:.2f}", f"{row.ci[0]:.2f} to {row.ci[1]:.2f}", "yes" if row.scorable else "no",
+            NOTHING if row.noise is None else f"{row.noise:.3f}",
+            *(NOTHING if value is None else f"{value:.3f}" for value in row.luck.values()),
+        )
+        for row in rows
+    ]  # fmt: skip
+    for said, only in (("mean, gap > 0", False), ("mean, scorable", True)):
+        means = mean_luck(rows, only)
+        lines.append((said, "", "", "", "", *(f"{means[name]:.3f}" for name in names if name in means)))
+    headers = ("record", "gap s", "95% interval", "scorable", "noise / gap", *names)
+    return _table(lines, headers, style, "rrlr" + "r" * (1 + len(names)))
 
 
 def fsr_table_text(found: FsrTable, style: str = "simple") -> str:

@@ -23,6 +23,9 @@ run_options = (
     click.option("--jobs", type=int, default=1, show_default=True, help="Blocks at once, a CPU each."),
     click.option("--sandbox", type=click.Choice(["default", "none"]), default="default", show_default=True),
 )
+race_option = click.option(
+    "--race", is_flag=True, help="End a submission that cannot rank any more (or is proven already)."
+)
 
 
 def with_run_options(command: Any) -> Any:
@@ -73,6 +76,7 @@ def _sources(arena: Arena, validation: Validation) -> dict[str, str]:
 @click.option("--no-run", is_flag=True, help="Store it; `patchrun run --pending` measures it later.")
 @click.option("--dry-run", is_flag=True, help="Say what it would take; store and run nothing.")
 @with_run_options
+@race_option
 @format_option("text", "json")
 @click.pass_obj
 def submit_command(
@@ -86,6 +90,7 @@ def submit_command(
     dry_run: bool,
     jobs: int,
     sandbox: str,
+    race: bool,
     form: str,
 ) -> int:
     """Validate, store, run, evaluate, score and rank a patch."""
@@ -109,7 +114,11 @@ def submit_command(
         ids = [one.attempt.id for one in handed]
         try:
             measure(
-                arena, tournament.resume(arena, ids) + tournament.plan_waiting(arena, ids), jobs, sandbox
+                arena,
+                tournament.resume(arena, ids) + tournament.plan_waiting(arena, ids),
+                jobs,
+                sandbox,
+                race,
             )
         except SetupError as error:
             click.echo(f"patchrun: stored, but it cannot run here: {error}", err=True)
@@ -119,14 +128,14 @@ def submit_command(
     return _show_results(arena, [one.attempt.id for one in handed], form, rejected)
 
 
-def measure(arena: Arena, studies: Sequence[Study], jobs: int, sandbox: str) -> None:
+def measure(arena: Arena, studies: Sequence[Study], jobs: int, sandbox: str, race: bool = False) -> None:
     """Run what the studies lack, with live progress on standard error."""
     from patchrun.faces.live import watch
     from patchrun.services.study import Options, run_study
 
     for study in studies:
         with watch(study) as live:
-            run_study(arena, study, Options(jobs, sandbox), live.on_progress, live.on_wait)
+            run_study(arena, study, Options(jobs, sandbox, race), live.on_progress, live.on_wait)
 
 
 def _show_results(
@@ -184,6 +193,7 @@ def _show_cost(arena: Arena, handins: Sequence[Any], form: str) -> int:
     "--seeds", help="`public`, or some of the track's public seeds (1,2): for trying, never counted."
 )
 @with_run_options
+@race_option
 @format_option("text", "json")
 @click.pass_obj
 def run_command(
@@ -193,6 +203,7 @@ def run_command(
     seeds: str | None,
     jobs: int,
     sandbox: str,
+    race: bool,
     form: str,
 ) -> int:
     """Run what is missing of a study: safe to repeat, stop and resume."""
@@ -209,7 +220,7 @@ def run_command(
     studies = tournament.resume(arena, chosen) + tournament.plan_waiting(arena, chosen)
     if not studies:
         click.echo("nothing is missing", err=True)
-    measure(arena, studies, jobs, sandbox)
+    measure(arena, studies, jobs, sandbox, race)
     measured = tournament.covered(arena, studies) if pending else chosen
     return _show_results(arena, measured, form)
 

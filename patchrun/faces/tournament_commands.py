@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from patchrun.faces.options import echo_json, format_option, open_arena
-from patchrun.faces.submission_commands import measure, with_run_options
+from patchrun.faces.submission_commands import measure, race_option, with_run_options
 
 
 @click.command("tournament")
@@ -18,6 +18,7 @@ from patchrun.faces.submission_commands import measure, with_run_options
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show the plan and its cost; store and run nothing.")
 @with_run_options
+@race_option
 @format_option("text", "json")
 @click.pass_obj
 def tournament_command(
@@ -27,6 +28,7 @@ def tournament_command(
     dry_run: bool,
     jobs: int,
     sandbox: str,
+    race: bool,
     form: str,
 ) -> int:
     """Run what waits, then measure again what narrows the ranking most for its cost."""
@@ -40,7 +42,7 @@ def tournament_command(
         if form == "json":
             echo_json(plan.to_json())
         return 0
-    measure(arena, [item.study for item in plan.items], jobs, sandbox)
+    measure(arena, [item.study for item in plan.items], jobs, sandbox, race)
     board = standings.board(arena)
     if form == "json":
         echo_json(plan.to_json() | {"leaderboard": tables.leaderboard_document(board, arena.track.name)})

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from patchrun.adapters.store import Arena
-from patchrun.core import plan
+from patchrun.core import plan, racejudge
 from patchrun.core.results import Study
 from patchrun.core.selection import Span, parse_span
 
@@ -59,9 +59,9 @@ def _estimate(arena: Arena, span: Span, count: int) -> Cost:
 def estimate_study(arena: Arena, study: Study) -> Cost:
     """What the runs that a study still lacks would take."""
     track, span = arena.track, parse_span(study.record)
-    stored = arena.slots(study.id)
+    stored, ended = arena.slots(study.id), racejudge.ended_arms(arena.stops()).get(study.id, ())
     lacking = [
-        arm for block in range(study.blocks) for arm, slot in plan.slots(study, block)
+        arm for block in range(study.blocks) for arm, slot in plan.slots(study, block, ended)
         if f"{arm.name}/{study.id}-{slot.name}" not in stored
     ]  # fmt: skip
     count = sum(arm.kind == "submission" for arm in study.arms)

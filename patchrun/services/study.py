@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from patchrun.adapters import corpus
@@ -15,8 +16,9 @@ from patchrun.adapters.corpus import Corpus
 from patchrun.adapters.store import Arena, cache_home
 from patchrun.core import plan
 from patchrun.core.errors import UsageError
+from patchrun.core.racejudge import ended_arms, judge_arm
 from patchrun.core.readiness import refuse
-from patchrun.core.results import Arm, Run, Slot, Study
+from patchrun.core.results import Arm, Run, Slot, StopRecord, Study
 from patchrun.core.selection import Span, parse_span
 from patchrun.services.readiness import find_gaps_here
 from patchrun.services.runner import Event, SlotRequest, train_slot
@@ -24,21 +26,26 @@ from patchrun.services.runner import Event, SlotRequest, train_slot
 
 @dataclass(frozen=True)
 class Progress:
-    """One thing that happened: ``event`` of a run in training, or ``run`` when it was stored."""
+    """One thing that happened: ``event`` of a run in training, ``run`` when it was stored, ``stop`` of an arm."""
 
     study: Study
     arm: Arm
     slot: Slot
     event: Event | None = None
     run: Run | None = None
+    stop: StopRecord | None = None
 
 
 @dataclass(frozen=True)
 class Options:
-    """How runs are made: ``jobs`` blocks at once, each pinned to a CPU of its own; ``sandbox`` by name."""
+    """How runs are made: ``jobs`` blocks at once, each pinned to a CPU of its own; ``sandbox`` by name.
+
+    ``race``: a submission whose verdict cannot change any more is not run on (see ``core.racejudge``).
+    """
 
     jobs: int = 1
     sandbox: str = "default"
+    race: bool = False
 
 
 def check_machine(arena: Arena, span: Span) -> None:
@@ -80,6 +87,25 @@ def run_study(
         _Work(arena, study, options, data, on_progress, cpus[: options.jobs]).run()
 
 
+def judge_arms(arena: Arena, study: Study, ended: Collection[str] = ()) -> list[StopRecord]:
+    """The submission arms of a study that its stored runs end, those in ``ended`` left out; nothing is stored."""
+    runs = [run for run in arena.runs() if run.study == study.id]
+    names = [arm.name for arm in study.arms if arm.kind == "submission" and arm.name not in ended]
+    found = []
+    for name in names:
+        if judged := judge_arm(arena.track, study, runs, name):
+            stop, blocks = judged
+            if blocks < study.blocks:
+                found.append(
+                    StopRecord(
+                        study=study.id, arm=name, quantity=stop.quantity, reason=stop.reason,
+                        confidence=stop.confidence, blocks=blocks, track_digest=study.track_digest,
+                        created=datetime.now(UTC).isoformat(timespec="seconds"),
+                    )
+                )  # fmt: skip
+    return found
+
+
 class _Work:
     """The blocks of one study, handed to one thread a CPU."""
 
@@ -98,10 +124,12 @@ class _Work:
         for cpu in cpus:
             self.cpus.put(cpu)
         self.stop = threading.Event()
+        self.guard = threading.Lock()
+        self.ended = ended_arms(arena.stops()).get(study.id, set())
         self.evaluation_seconds: float | None = None
 
     def run(self) -> None:
-        blocks = plan.missing(self.study, self.arena.slots(self.study.id))
+        blocks = plan.missing(self.study, self.arena.slots(self.study.id), self.ended)
         with ThreadPoolExecutor(self.options.jobs) as pool:
             futures = [pool.submit(self._run_block, block) for block in blocks]
             try:
@@ -116,12 +144,27 @@ class _Work:
         cpu = self.cpus.get()
         try:
             stored = self.arena.slots(self.study.id)
-            for arm, slot in plan.slots(self.study, block):
+            for arm, slot in plan.slots(self.study, block, frozenset(self.ended)):
                 name = f"{arm.name}/{self.study.id}-{slot.name}"
                 if name not in stored and not self.stop.is_set():
                     self._run_slot(arm, slot, cpu)
+            if self.options.race and not self.stop.is_set():
+                self._race()
         finally:
             self.cpus.put(cpu)
+
+    def _race(self) -> None:
+        """End the submission arms that the runs so far have settled."""
+        with self.guard:
+            for stop in judge_arms(self.arena, self.study, self.ended):
+                self.arena.add_stop(stop)
+                self.ended.add(stop.arm)
+                self.on_progress(
+                    Progress(self.study, self._arm(stop.arm), Slot(stop.blocks - 1, 0, 0), stop=stop)
+                )
+
+    def _arm(self, name: str) -> Arm:
+        return next(arm for arm in self.study.arms if arm.name == name)
 
     def _run_slot(self, arm: Arm, slot: Slot, cpu: int) -> None:
         with self.arena.scratch() as scratch:

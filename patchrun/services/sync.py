@@ -11,7 +11,18 @@ from patchrun.services import verify
 
 RESULTS = "refs/patchrun/"
 INCOMING = "refs/patchrun-incoming/"
-KINDS = ("attempts", "submissions", "studies", "runs", "extra", "verdicts", "transcripts", "labels", "ingest")
+KINDS = (
+    "attempts",
+    "submissions",
+    "studies",
+    "runs",
+    "extra",
+    "stops",
+    "verdicts",
+    "transcripts",
+    "labels",
+    "ingest",
+)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import Literal
 from patchrun.adapters.gitrepo import Author
 from patchrun.adapters.keys import load_key
 from patchrun.adapters.store import Arena, group_by_study
-from patchrun.core import plan, scoring
+from patchrun.core import plan, racejudge, scoring
 from patchrun.core.errors import UsageError
-from patchrun.core.results import Arm, Attempt, Ruling, Run, Study, content_id
+from patchrun.core.results import Arm, Attempt, Ruling, Run, StopRecord, Study, content_id
 from patchrun.core.scoring import Score
 from patchrun.core.selection import Span
 from patchrun.services import validator
@@ -154,11 +154,11 @@ def resume(arena: Arena, ids: Iterable[str]) -> list[Study]:
     """Stored studies of these submissions that still lack runs."""
     chosen = set(ids)
     attempts = [attempt for attempt in arena.attempts() if attempt.accepted and attempt.id in chosen]
-    runs = group_by_study(arena.runs())
+    runs, ended = group_by_study(arena.runs()), racejudge.ended_arms(arena.stops())
     return [
         study for study in arena.studies()
         if any(_covers(study, attempt) for attempt in attempts)
-        and plan.missing(study, _names(runs.get(study.id, [])))
+        and plan.missing(study, _names(runs.get(study.id, [])), ended.get(study.id, ()))
     ]  # fmt: skip
 
 
@@ -239,6 +239,10 @@ def plan_rerun(arena: Arena, attempt: Attempt) -> Study:
         )
     if not any(_covers(study, attempt) for study in arena.studies()):
         raise UsageError(f"{attempt.id} has no study yet", f"measure it first: `patchrun run {attempt.id}`")
+    if any(_stopped(arena.stops(), study, attempt) for study in arena.studies()):
+        raise UsageError(
+            f"racing stopped {attempt.id}", "a stop stays; `patchrun show` says on what evidence"
+        )
     return plan_again(arena, [attempt])
 
 
@@ -261,7 +265,10 @@ def assess(arena: Arena, measured: Measured = "all") -> list[Scored]:
         studies = [study for study in studies if (study.generation > 0) == (measured == "again")]
     runs = group_by_study(arena.runs())
     rulings = {ruling.submission: ruling for ruling in arena.rulings()}
-    return [_assess(arena, attempt, studies, runs, rulings.get(attempt.id)) for attempt in arena.attempts()]
+    stops = arena.stops()
+    return [
+        _assess(arena, attempt, studies, runs, rulings.get(attempt.id), stops) for attempt in arena.attempts()
+    ]
 
 
 def _assess(
@@ -270,6 +277,7 @@ def _assess(
     studies: Sequence[Study],
     runs: dict[str, list[Run]],
     ruling: Ruling | None,
+    stops: Sequence[StopRecord],
 ) -> Scored:
     if not attempt.accepted:
         return Scored(attempt, scoring.score_rejected(arena.track, attempt), None, (), ruling)
@@ -278,11 +286,22 @@ def _assess(
     if not covering:
         score = scoring.score(arena.track, None, (), attempt.id, stale=stale, ruling=ruling)
         return Scored(attempt, score, None, (), ruling)
-    complete = [study for study in covering if not plan.missing(study, _names(runs.get(study.id, [])))]
+    ended = racejudge.ended_arms(stops)
+    complete = [s for s in covering if not plan.missing(s, _names(runs.get(s.id, [])), ended.get(s.id, ()))]
     counted = complete or covering[:1]
     study, pooled = plan.pool(counted, [runs.get(study.id, []) for study in counted], attempt.ast_digest)
-    score = scoring.score(arena.track, study, pooled, study.arms[-1].name, stale=stale, ruling=ruling)
+    words = [_stopped(stops, one, attempt) for one in counted]
+    score = scoring.score(
+        arena.track, study, pooled, study.arms[-1].name, stale=stale, ruling=ruling,
+        stopped=next(filter(None, words), ""),
+    )  # fmt: skip
     return Scored(attempt, score, study, tuple(pooled), ruling)
+
+
+def _stopped(stops: Sequence[StopRecord], study: Study, attempt: Attempt) -> str:
+    """Why racing stopped this submission's arm of a study; empty where it did not."""
+    arm = plan.find_arm(study, attempt.record, attempt.ast_digest)
+    return racejudge.stop_words(stops, study.id, arm.name) if arm else ""
 
 
 def _names(runs: Iterable[Run]) -> set[str]:

@@ -13,15 +13,17 @@ from patchrun.adapters.store import (
     ATTEMPTS,
     EXTRA,
     RUNS,
+    STOPS,
     STUDIES,
     SUBMISSIONS,
     VERDICTS,
     Arena,
     run_name,
+    stop_name,
 )  # fmt: skip
-from patchrun.core import results
+from patchrun.core import racejudge, results
 from patchrun.core.errors import ArenaError, PatchrunError
-from patchrun.core.results import Attempt, Ruling, Run, Study, content_id
+from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study, content_id
 
 STALE_LOCK_SECONDS = 600
 
@@ -142,6 +144,25 @@ def _check_extra(arena: Arena, name: str, commit: str, data: bytes, known: Mappi
     _require(name.startswith(EXTRA + run_name(run)), f"named {run_name(run)} inside")
 
 
+def _check_stop(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
+    stop = results.decode(data, StopRecord, name)
+    _require(name == STOPS + stop_name(stop), f"named {stop_name(stop)} inside")
+    _require(STUDIES + stop.study in known, f"its study {stop.study} is absent")
+    study = results.decode(arena.repo.read(f"{known[STUDIES + stop.study]}:study.json"), Study, stop.study)
+    arms = {arm.name for arm in study.arms if arm.kind == "submission"}
+    _require(stop.arm in arms, "its study has no such submission")
+    if stop.track_digest == study.track_digest == arena.track.digest:
+        again = racejudge.judge_again(arena.track, study, _runs_of(arena, study, known), stop)
+        _require(again, "its study's runs do not end that arm")
+
+
+def _runs_of(arena: Arena, study: Study, known: Mapping[str, str]) -> list[Run]:
+    mark = f"/{study.id}-"
+    own = {name: commit for name, commit in known.items() if name.startswith(RUNS) and mark in name}
+    blobs = arena.repo.read_many(f"{commit}:run.json" for commit in own.values())
+    return [results.decode(data or b"", Run, name) for name, data in zip(own, blobs, strict=True)]
+
+
 def _check_ruling(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
     ruling = results.decode(data, Ruling, name)
     _require(name.startswith(f"{VERDICTS}{ruling.submission}/"), f"about {ruling.submission} inside")
@@ -153,6 +174,7 @@ _CHECKS = {
     STUDIES: _check_study,
     RUNS: _check_run,
     EXTRA: _check_extra,
+    STOPS: _check_stop,
     VERDICTS: _check_ruling,
 }
 _FILES = {
@@ -161,5 +183,6 @@ _FILES = {
     STUDIES: "study.json",
     RUNS: "run.json",
     EXTRA: "run.json",
+    STOPS: "stop.json",
     VERDICTS: "ruling.json",
 }

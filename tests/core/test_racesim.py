@@ -47,6 +47,13 @@ def test_the_table_is_reproducible_and_names_its_rows() -> None:
     assert rows == racesim.tabulate_races(studies=12)
 
 
+def test_between_runs_alone_saves_less_and_still_loses_nothing() -> None:
+    between = simulate_race(POCKET, MIXED, studies=150, seed=1, inside=False)
+    assert 0.1 < between.saved < simulate_race(POCKET, MIXED, studies=150, seed=1).saved
+    assert between.wrong == 0
+    assert all(what.endswith("between runs") for what in between.stopped)
+
+
 def test_an_unknown_population_is_an_error() -> None:
     with pytest.raises(KeyError):
         simulate_race(POCKET, "saints")

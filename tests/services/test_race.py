@@ -1,0 +1,136 @@
+"""Racing in studies of a real arena: what ends is stored, verified, not resumed, and scored as stopped."""
+
+from __future__ import annotations
+
+import difflib
+
+import msgspec
+import pytest
+
+from patchrun.adapters.store import STOPS, Arena
+from patchrun.core import plan
+from patchrun.core.errors import ArenaError, UsageError
+from patchrun.core.results import Study
+from patchrun.services import cost, standings, tournament, verify
+from patchrun.services.study import Options, Progress, judge_arms, run_study
+from tests.conftest import TINY, change
+from tests.services.test_tournament import ONE, hand_in, made_up_run
+
+LOST, GOOD = change("STEPS = 100", "STEPS = 2", 2), change("STEPS = 100", "STEPS = 60", 2)
+
+
+def fill_blocks(arena: Arena, study: Study, blocks: range, loss: dict[str, float]) -> None:
+    """Runs of these blocks; ``loss`` by arm name, else 2.9."""
+    arena.add_study(study)
+    seconds = {"baseline": 10.0, "human": 7.0, "submission": 8.0}
+    for block in blocks:
+        for arm, slot in plan.slots(study, block):
+            jitter = 0.01 * ((block * 7 + slot.position * 3) % 5)
+            about = loss.get(arm.name, 2.9) + 1e-3 * jitter + slot.seed % 9973 * 1e-7
+            arena.add_run(made_up_run(arena, study, arm, slot, seconds[arm.kind] + jitter, about), b"log\n")
+
+
+@pytest.fixture
+def raced(plain: Arena) -> tuple[Study, str, str]:
+    """A study of two, three of five blocks run: one submission far from the target, and it is stopped."""
+    lost, good = hand_in(plain, LOST).attempt.id, hand_in(plain, GOOD, agent="bob").attempt.id
+    [study] = tournament.plan_waiting(plain)
+    fill_blocks(plain, study, range(3), {lost: 4.5})
+    for stop in judge_arms(plain, study):
+        plain.add_stop(stop)
+    return study, lost, good
+
+
+def scores(arena: Arena) -> dict[str, tuple]:
+    return {one.attempt.id: (one.score.state, one.score.verdict) for one in tournament.assess(arena)}
+
+
+def test_the_lost_arm_is_stopped_and_the_other_goes_on(plain: Arena, raced) -> None:
+    study, lost, good = raced
+    [stop] = plain.stops()
+    assert (stop.arm, stop.quantity, stop.blocks) == (lost, "loss", 3)
+    assert scores(plain) == {lost: ("done", "stopped"), good: ("running", None)}
+    assert judge_arms(plain, study, {lost}) == []
+    reason = next(one.score.reason for one in tournament.assess(plain) if one.attempt.id == lost)
+    assert "racing, loss: mean loss 4.5" in reason and "confidence 0.999" in reason
+
+
+def test_a_resumed_study_runs_only_the_arms_that_are_left(plain: Arena, raced) -> None:
+    study, lost, good = raced
+    assert tournament.resume(plain, [lost, good]) == [study]
+    assert cost.estimate_study(plain, study).runs == 2 * 3
+    ended = {lost}
+    names = {arm.name for block in (3, 4) for arm, _ in plan.slots(study, block, ended)}
+    assert names == {"b1", "h1", good}
+    for block in (3, 4):
+        for arm, slot in plan.slots(study, block, ended):
+            seconds = {"baseline": 10.0, "human": 7.0, "submission": 8.0}[arm.kind] + 0.01 * block
+            plain.add_run(made_up_run(plain, study, arm, slot, seconds, 2.9 + slot.seed * 1e-10), b"")
+    assert tournament.resume(plain, [lost, good]) == []
+    assert scores(plain) == {lost: ("done", "stopped"), good: ("done", "valid")}
+    board = standings.board(plain)
+    assert [(row.agent, row.valid, row.score > 0) for row in board.rows] == [
+        ("bob", 1, True),
+        ("ada", 0, False),
+    ]
+
+
+def test_a_study_whose_only_arm_is_stopped_is_over(plain: Arena) -> None:
+    lost = hand_in(plain, LOST).attempt.id
+    [study] = tournament.plan_waiting(plain)
+    fill_blocks(plain, study, range(3), {lost: 4.5})
+    for stop in judge_arms(plain, study):
+        plain.add_stop(stop)
+    assert tournament.resume(plain, [lost]) == []
+    run_study_must_do_nothing(plain, study)
+    with pytest.raises(UsageError, match="racing stopped"):
+        tournament.plan_rerun(plain, plain.attempt(lost))
+
+
+def run_study_must_do_nothing(arena: Arena, study: Study) -> None:
+    assert plan.missing(study, arena.slots(study.id), {study.arms[-1].name}) == []
+
+
+def test_a_good_study_is_left_alone(plain: Arena) -> None:
+    hand_in(plain, GOOD)
+    [study] = tournament.plan_waiting(plain)
+    for n in range(5):
+        fill_blocks(plain, study, range(n, n + 1), {})
+        assert judge_arms(plain, study) == []
+    assert tournament.assess(plain)[0].score.verdict == "valid"
+
+
+def test_stops_are_verified_against_the_runs(plain: Arena, raced) -> None:
+    assert verify.verify(plain).problems == ()
+    study, lost, good = raced
+    [stop] = plain.stops()
+    plain.add_stop(msgspec.structs.replace(stop, arm=good, reason="I do not like it"))
+    [problem] = verify.verify(plain).problems
+    assert good in problem and "do not end that arm" in problem
+    refs = {name: oid for name, oid in plain.repo.refs(STOPS).items() if good in name}
+    with pytest.raises(ArenaError, match="does not verify"):
+        verify.check_refs(plain, refs, plain.repo.refs())
+
+
+def test_the_first_stop_of_an_arm_is_kept(plain: Arena, raced) -> None:
+    [stop] = plain.stops()
+    plain.add_stop(msgspec.structs.replace(stop, reason="another"))
+    assert plain.stops() == [stop]
+
+
+def test_a_real_race_ends_what_cannot_run(tiny: Arena) -> None:
+    """Training for real: the submission crashes in block 1 and is not run again."""
+    base = (TINY / "base" / "train_gpt.py").read_text().splitlines(keepends=True)
+    line = base.index("def main():\n") + 1
+    broken = [*base[:line], "    raise RuntimeError('no')\n", *base[line:]]
+    crash = "".join(difflib.unified_diff(base, broken, "a/train_gpt.py", "b/train_gpt.py"))
+    handed = tournament.hand_in(tiny, crash.encode(), ONE, "ada")
+    assert handed.attempt.accepted, handed.attempt.findings
+    [study] = tournament.plan_waiting(tiny)
+    seen: list[Progress] = []
+    run_study(tiny, study, Options(race=True), on_progress=seen.append)
+    assert len(tiny.runs()) == 3 and [stop.quantity for stop in tiny.stops()] == ["exit"]
+    assert [one.stop.arm for one in seen if one.stop] == [handed.attempt.id]
+    assert scores(tiny) == {handed.attempt.id: ("done", "failed")}
+    assert tournament.resume(tiny, [handed.attempt.id]) == []
+    assert verify.verify(tiny).problems == ()
