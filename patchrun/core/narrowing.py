@@ -6,8 +6,8 @@ their variances; an FSR's variance comes from its interval, cut to [0, 1] as the
 
 The worth of more blocks is the expected fall of that chance before one knows what they will show: preposterior
 analysis (Raiffa and Schlaifer, Applied Statistical Decision Theory, 1961, chapter 5), as in the knowledge gradient
-(Frazier, Powell and Dayanik, SIAM J. Control Optim. 47 (2008) 2410-2439). Shared reference runs make neighbours' errors agree, so the
-chance is overstated rather than understated.
+(Frazier, Powell and Dayanik, SIAM J. Control Optim. 47 (2008) 2410-2439). Shared reference runs make neighbours' errors
+agree, so the chance is overstated rather than understated.
 """
 
 from __future__ import annotations
@@ -103,25 +103,38 @@ class _Board:
     def __init__(self, order: Sequence[str], means: Mapping[str, float], records: int,
                  estimates: Mapping[str, Sequence[Estimate]]) -> None:  # fmt: skip
         self.order, self.means, self.records = list(order), means, records
+        self.place = {agent: place for place, agent in enumerate(order)}
+        self.known: dict[str, float] = {}
         self.left = {agent: {e.submission: e for e in estimates.get(agent, ())} for agent in order}
 
     def variance(self, agent: str) -> float:
         return sum(e.variance for e in self.left[agent].values()) / self.records**2
 
     def worth_of(self, agent: str, estimate: Estimate, blocks: int) -> float:
-        """The expected fall of the chances between this agent and its neighbours."""
-        place, fall = self.order.index(agent), self._fall(estimate, blocks) / self.records**2
-        total = 0.0
-        for other in self.order[max(place - 1, 0) : place] + self.order[place + 1 : place + 2]:
+        """The expected fall of the chances between this agent and its neighbours; kept until one is measured."""
+        if estimate.submission not in self.known:
+            self.known[estimate.submission] = self._find_worth(agent, self._fall(estimate, blocks))
+        return self.known[estimate.submission]
+
+    def _find_worth(self, agent: str, fall: float) -> float:
+        total, fall = 0.0, fall / self.records**2
+        for other in self._neighbours(agent):
             difference = self.means[agent] - self.means[other]
             before = self.variance(agent) + self.variance(other)
             total += chance_of_error(difference, before) - expected_chance(difference, before, before - fall)
         return total
 
+    def _neighbours(self, agent: str) -> list[str]:
+        place = self.place[agent]
+        return self.order[max(place - 1, 0) : place] + self.order[place + 1 : place + 2]
+
     def measure(self, agent: str, estimate: Estimate, blocks: int) -> None:
         """Expect the variance that ``blocks`` more leave, and offer the submission no more."""
         left = estimate.variance - self._fall(estimate, blocks)
         self.left[agent][estimate.submission] = msgspec.structs.replace(estimate, variance=left)
+        for changed in (agent, *self._neighbours(agent)):
+            for name in self.left[changed]:
+                self.known.pop(name, None)
 
     @staticmethod
     def _fall(estimate: Estimate, blocks: int) -> float:

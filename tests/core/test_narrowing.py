@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -124,3 +125,24 @@ def test_each_is_chosen_once() -> None:
     means = {"bob": 0.5, "eve": 0.5}
     chosen = choose(means, {agent: [estimate(agent, variance=1.0)] for agent in means}, least=1e-9)
     assert sorted(choice.submission for choice in chosen) == ["bob", "eve"]
+
+
+def test_many_agents_take_seconds() -> None:
+    """Each choice looks anew at three agents only."""
+    random = np.random.default_rng(1)
+    means = {f"agent-{k}": float(mean) for k, mean in enumerate(random.uniform(0.2, 0.8, 10_000))}
+    estimates = {
+        agent: [estimate(f"{agent}-{r}", r, mean, 0.01) for r in ("2", "3")] for agent, mean in means.items()
+    }
+    start = time.perf_counter()
+    chosen = choose(means, estimates, budget=200.0)
+    assert sum(choice.seconds for choice in chosen) <= 200 and len(chosen) >= 15
+    assert time.perf_counter() - start < 20
+
+
+def test_the_worth_falls_once_a_neighbour_is_measured() -> None:
+    means = {"ada": 0.52, "bob": 0.5, "eve": 0.48}
+    chosen = choose(means, {agent: [estimate(agent)] for agent in means}, least=1e-6)
+    alone = {a: choose(means, {a: [estimate(a)]}, least=1e-6)[0].worth for a in means}
+    assert chosen[0].agent == "bob", "it has two neighbours"
+    assert all(choice.worth > 0 for choice in chosen) and len(alone) == 3
