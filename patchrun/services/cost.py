@@ -10,8 +10,6 @@ from typing import Any
 from patchrun.adapters.store import Arena
 from patchrun.core.selection import Span
 
-START_SECONDS = 8.0  # importing torch, warming it up, and two evaluation workers, per run
-
 
 @dataclass(frozen=True)
 class Cost:
@@ -43,7 +41,7 @@ def _estimate(arena: Arena, span: Span, count: int) -> Cost:
         return Cost(str(span), count, runs, None, None, None)
     block_seconds = (baseline * (1 + count) + (human or 0.0) * has_human) * track.clock.repeats
     training = block_seconds * track.rule.blocks
-    wall = training + START_SECONDS * track.clock.repeats * runs
+    wall = training + track.launch.start_seconds * track.clock.repeats * runs
     return Cost(str(span), count, runs, round(training, 1), round(wall, 1), wall * track.hardware.gpus / 3600)
 
 
