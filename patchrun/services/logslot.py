@@ -19,9 +19,10 @@ from patchrun.adapters import gpus, machine, sandbox
 from patchrun.adapters.child import Stopped
 from patchrun.adapters.logtail import LogTail, find_logs
 from patchrun.adapters.store import cache_home
-from patchrun.core.arrival import Stamp, calibrate, draw_curve, find_restart, settle, time_course
+from patchrun.core.arrival import Stamp, draw_curve
 from patchrun.core.launchline import Launch, LaunchError, read_launch
 from patchrun.core.logfacts import ran_code
+from patchrun.core.logjudge import Reference, judge_reference, judge_submission
 from patchrun.core.results import Exit, Machine, Run
 from patchrun.core.runlog import printable
 from patchrun.core.steplines import StepLine
@@ -29,17 +30,6 @@ from patchrun.core.trainlog import MAX_BYTES, LogError, TrainLog, parse_log
 from patchrun.services.readiness import Site
 from patchrun.services.runner import EVENT_SECONDS, Event, SlotRequest, make_run
 from patchrun.services.training import Plan, Trained, Training
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What the reference runs of a study's first block say.
-
-    ``validation``: seconds of one, the longer of the arms'; ``restart``: the last step at which a clock is set back.
-    """
-
-    validation: float
-    restart: int | None
 
 
 @dataclass(frozen=True)
@@ -56,20 +46,12 @@ class LogRequest:
     steps: int | None = None
 
 
-class _Ended(Exception):
+class Ended(Exception):
     """The run ends here, with this exit and reason."""
 
     def __init__(self, exit: Exit, reason: str) -> None:
         super().__init__(reason)
         self.exit, self.reason = exit, reason
-
-
-def reference_of(runs: list[Run]) -> Reference | None:
-    """What the reference runs of a first block say; None when none of them ended well."""
-    usable = [run for run in runs if run.kind != "submission" and run.block == 0 and run.exit == "ok"]
-    lasting = [run.validation_seconds for run in usable if run.validation_seconds is not None]
-    restarts = [step for run in usable if (step := find_restart(run.curve)) is not None]
-    return Reference(max(lasting), max(restarts, default=None)) if lasting else None
 
 
 def train_log_slot(
@@ -85,7 +67,7 @@ def train_log_slot(
     work = _LogWork(request, on_event, stop)
     try:
         work.do()
-    except _Ended as ended:
+    except Ended as ended:
         work.facts.update(exit=ended.exit, reason=ended.reason)
     except Stopped:
         work.facts.update(exit="interrupted", reason="stopped on request")
@@ -143,9 +125,9 @@ class _LogWork:
         except FileNotFoundError:
             launch = Launch(self.track.launch.script, ())
         except (LaunchError, UnicodeDecodeError) as error:
-            raise _Ended("failed", str(error).splitlines()[0]) from None
+            raise Ended("failed", str(error).splitlines()[0]) from None
         if not (code / launch.script).is_file():
-            raise _Ended("failed", f"run.sh starts {launch.script}, which is not there")
+            raise Ended("failed", f"run.sh starts {launch.script}, which is not there")
         return launch
 
     def _plan(self, launch: Launch) -> Plan:
@@ -174,7 +156,7 @@ class _LogWork:
         try:
             (self.slot.code_dir / name).symlink_to(self.request.site.data / name)
         except FileExistsError:
-            raise _Ended("failed", f"the code has a {name} of its own, where the data belongs") from None
+            raise Ended("failed", f"the code has a {name} of its own, where the data belongs") from None
 
     def _follow(self, training: Training) -> Trained | None:
         """The training, None when it was stopped after the step that was asked for."""
@@ -211,59 +193,27 @@ class _LogWork:
             with path.open("rb") as file:
                 self.parts.append((path.relative_to(code).as_posix(), file.read(MAX_BYTES + 1)))
         if trained.exit != "ok":
-            raise _Ended(trained.exit, _find_cause(trained))
+            raise Ended(trained.exit, _find_cause(trained))
         if len(found) != 1:
-            names = ", ".join(path.name for path in found[:3])
-            raise _Ended(
-                "failed", f"it left {len(found)} logs below logs/, not one" + (f": {names}" if names else "")
-            )
-        name, data = self.parts[-1]
-        try:
-            log = parse_log(data, name)
-        except LogError as error:
-            raise _Ended(
-                "failed", f"its log cannot be read strictly: {printable(error.message, 300)}"
-            ) from None
-        if log.form != "llm.c" and not ran_code(log, _python_files(self.slot.code_dir)):
-            raise _Ended("disqualified", "its log embeds other code than the code that was run")
-        return log
+            raise Ended("failed", f"it left {len(found)} logs below logs/, not one")
+        return read_own_log(*self.parts[-1], _python_files(self.slot.code_dir))
 
     def _judge(self, log: TrainLog, stamps: list[Stamp]) -> None:
-        """Loss and seconds; what is odd about them, in words."""
-        if not log.finished or log.loss is None:
-            raise _Ended("failed", f"no validation at step {log.steps}, the last step is {log.reached}")
-        said = [(stamp.step, stamp.loss) for stamp in stamps if stamp.validates]
-        if said != [(each.step, each.loss) for each in log.validations]:
-            raise _Ended("failed", "the validations that arrived are not those of its log")
-        course = time_course(stamps)
-        if course is None:
-            raise _Ended("failed", "there is nothing to time: no validation after the first timed line")
-        own, reference = self.slot.arm.kind != "submission", self.request.reference
-        if not own:
-            self._check_restart(log, reference)
-        if not own and reference is None:
-            raise _Ended("failed", "the reference runs gave nothing to calibrate the validation on")
-        validation = calibrate(course) if own or reference is None else reference.validation
-        seconds, finding = settle(course, validation)
-        words = [finding, gpus.say_throttled(self.facts["gpus_at_end"])]
+        if self.slot.arm.kind == "submission":
+            judged = judge_submission(log, stamps, self.request.reference)
+        else:
+            judged = judge_reference(log, stamps)
+        if judged.exit != "ok":
+            raise Ended(judged.exit, judged.reason)
+        words = [judged.reason, gpus.say_throttled(self.facts["gpus_at_end"])]
         self.facts.update(
-            loss=log.loss,
-            seconds=seconds,
-            repeats=(seconds,),
-            claimed_seconds=course.claimed,
-            validation_seconds=validation,
+            loss=judged.loss,
+            seconds=judged.seconds,
+            repeats=(judged.seconds,),
+            claimed_seconds=judged.claimed,
+            validation_seconds=judged.validation,
             reason="; ".join(word for word in words if word),
         )
-
-    def _check_restart(self, log: TrainLog, reference: Reference | None) -> None:
-        """A clock that is set back later than the reference arms' hides training."""
-        allowed = reference.restart if reference else None
-        if log.restart is not None and (allowed is None or log.restart > allowed):
-            others = f"at step {allowed}" if allowed is not None else "never"
-            raise _Ended(
-                "disqualified",
-                f"it sets its clock back at step {log.restart}, the reference arms {others}",
-            )
 
     def result(self) -> Run:
         """The run as far as it is known."""
@@ -280,6 +230,18 @@ class _LogWork:
     def log(self) -> bytes:
         """The output, then the script's own log, each under its name."""
         return b"".join(b"[patchrun: %s]\n%s\n" % (name.encode(), text) for name, text in self.parts)
+
+
+def read_own_log(name: str, data: bytes, code: Mapping[str, bytes]) -> TrainLog:
+    """The log of a run of ``code`` (Python files by name), read strictly; ends the run where it is none of that."""
+    try:
+        log = parse_log(data, name)
+    except LogError as error:
+        said = f"its log cannot be read strictly: {printable(error.message, 300)}"
+        raise Ended("failed", said) from None
+    if log.form != "llm.c" and not ran_code(log, code):
+        raise Ended("disqualified", "its log embeds other code than the code that was run")
+    return log
 
 
 def _environment(data: Path, compiled: Path) -> dict[str, str]:

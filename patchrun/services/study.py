@@ -19,9 +19,10 @@ from patchrun.adapters.corpus import Corpus
 from patchrun.adapters.store import Arena, cache_home
 from patchrun.core import plan, progress
 from patchrun.core.errors import UsageError
+from patchrun.core.logjudge import reference_of
 from patchrun.core.results import Arm, Run, Slot, Study
 from patchrun.core.selection import parse_span
-from patchrun.services.logslot import LogRequest, reference_of, train_log_slot
+from patchrun.services.logslot import LogRequest, train_log_slot
 from patchrun.services.readiness import Site, prepare_site
 from patchrun.services.runner import Event, SlotRequest, train_slot
 from patchrun.services.steptrial import train_steps
