@@ -13,9 +13,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from patchrun.core.results import CurvePoint
 from patchrun.core.steplines import parse_step_line
 
 UNTIMED_STEPS = 10
+CURVE_POINTS = 2000
 TOLERANCE = 0.02  # a claim this much below the stamps is worth a word
 _LLMC = re.compile(r"s:(\d{1,9}) (tel|trl):(\d{1,9}\.\d{1,9})(?: .*)?", re.ASCII)
 
@@ -55,6 +57,24 @@ def read_stamp(line: str, at: float) -> Stamp | None:
         return Stamp(found.step, found.val_loss is not None, claimed, found.loss, at)
     match = _LLMC.fullmatch(line.strip())
     return Stamp(int(match[1]), match[2] == "tel", None, float(match[3]), at) if match else None
+
+
+def find_restart(points: Sequence[CurvePoint]) -> int | None:
+    """The step at which the script's clock was first seen set back, None where it never was."""
+    pairs = zip(points, points[1:], strict=False)
+    return next((b.step for a, b in pairs if a.ms is not None and b.ms is not None and b.ms < a.ms), None)
+
+
+def draw_curve(stamps: Sequence[Stamp]) -> tuple[CurvePoint, ...]:
+    """The stamps as a curve of at most ``CURVE_POINTS`` or so, the last one always among them."""
+    stride = 1 + len(stamps) // CURVE_POINTS
+    kept = [*stamps[:-1][::stride], *stamps[-1:]]
+    return tuple(
+        CurvePoint(
+            each.step, each.loss, None if each.claimed is None else each.claimed * 1000, round(each.at, 4)
+        )
+        for each in kept
+    )
 
 
 def time_course(stamps: Sequence[Stamp]) -> Course | None:
@@ -104,4 +124,7 @@ def settle(course: Course, validation: float) -> tuple[float, str]:
     if course.claimed >= (1 - TOLERANCE) * stamped:
         return max(stamped, course.claimed), ""
     share = 100 * (1 - course.claimed / stamped)
-    return stamped, f"it claims {course.claimed:.2f} s, {share:.1f}% less than the {stamped:.2f} s of the arrival stamps"
+    return (
+        stamped,
+        f"it claims {course.claimed:.2f} s, {share:.1f}% less than the {stamped:.2f} s of the arrival stamps",
+    )

@@ -53,9 +53,7 @@ def read_change(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Sour
             continue
         old, new = (side.get(path, b"").decode("utf-8", "replace") for side in (before, after))
         runs, prose = _read_added(new, added_lines(old, new), path.endswith(".py"))
-        code |= {
-            window for run in runs for window in _windows(run, RUN) if sum(map(_is_name, window)) >= NAMES
-        }
+        code |= {window for run in runs for window in _windows(run, RUN)}
         words |= _word_windows(prose)
     return Source(frozenset(code), frozenset(words))
 
@@ -72,10 +70,6 @@ def _word_windows(text: str) -> set[tuple[str, ...]]:
 
 def _windows(items: Sequence[str], size: int) -> Iterator[tuple[str, ...]]:
     return (tuple(items[at : at + size]) for at in range(len(items) - size + 1))
-
-
-def _is_name(token: str) -> bool:
-    return token[0].isalpha() or token[0] == "_"
 
 
 def added_lines(before: str, after: str) -> set[int]:
@@ -133,23 +127,24 @@ def words_of(text: str) -> list[str]:
 
 
 def find_code(text: str, source: Source) -> list[str]:
-    """The longest runs of at least ``RUN`` code tokens that ``text`` shares with the source."""
-    return list(_stretches(TOKEN.findall(MARKUP.sub("", text)), source.code, RUN))
+    """The longest runs of at least ``RUN`` code tokens, ``NAMES`` among them, that ``text`` shares with the source."""
+    runs = _stretches(TOKEN.findall(MARKUP.sub("", text)), source.code, RUN)
+    return [" ".join(run) for run in runs if sum(token.isidentifier() for token in run) >= NAMES]
 
 
 def find_sentences(text: str, source: Source) -> list[str]:
     """The sentences of the source, or passages of at least ``PASSAGE`` words of one, that stand in ``text``."""
-    words = words_of(LINK.sub(r"\1", text))
+    said = words_of(LINK.sub(r"\1", text))
     sizes = range(SENTENCE, PASSAGE + 1)
-    return [passage for size in sizes for passage in _stretches(words, source.words, size)]
+    return [" ".join(words) for size in sizes for words in _stretches(said, source.words, size)]
 
 
-def _stretches(tokens: Sequence[str], known: Set[tuple[str, ...]], size: int) -> Iterator[str]:
+def _stretches(tokens: Sequence[str], known: Set[tuple[str, ...]], size: int) -> Iterator[Sequence[str]]:
     """The longest stretches of ``tokens`` every window of which is known."""
     start = None
     for at in range(len(tokens) - size + 2):
         if tuple(tokens[at : at + size]) in known:
             start = at if start is None else start
         elif start is not None:
-            yield " ".join(tokens[start : at + size - 1])
+            yield tokens[start : at + size - 1]
             start = None

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Protocol
 
 from patchrun.core.names import Binding, Use, find_bindings, find_uses, imported_modules, read_aliases
-from patchrun.core.pyfile import PyFile, changed_statements, take_new
+from patchrun.core.pyfile import PyFile, changed_statements, first_line, take_new
 
 
 class Placed(Protocol):
@@ -37,6 +37,12 @@ class FilePair:
     def is_kept(self, item: Placed) -> bool:
         """Whether the line of something in ``after`` stands in ``before`` too."""
         return self.after is not None and self.after.lines[item.line - 1] in self.kept_lines
+
+    def first_new_line(self, node: ast.AST) -> int:
+        """The first line of a node of ``after`` that stands nowhere in ``before``, else where the node begins."""
+        lines = self.after.lines if self.after else ()
+        within = range(first_line(node), (node.end_lineno or node.lineno) + 1)
+        return next((line for line in within if lines[line - 1] not in self.kept_lines), node.lineno)
 
     @cached_property
     def sides(self) -> tuple[list[ast.stmt], list[ast.stmt]]:

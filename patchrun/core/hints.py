@@ -39,14 +39,14 @@ class Head(Strict):
 
     record: int = Field(ge=1)
     tier: Literal[1, 2, 3]
-    changes: tuple[Change, ...] = Field(min_length=1)
+    changes: tuple[Change, ...]
     references: tuple[Text, ...]
 
     @field_validator("changes")
     @classmethod
     def _once(cls, changes: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(changes)) < len(changes):
-            raise ValueError("each kind of change is named once")
+        if not changes or len(set(changes)) < len(changes):
+            raise ValueError("expected one or more kinds of change, each once")
         return changes
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from patchrun.core.codes import make_finding
@@ -33,32 +34,33 @@ class Problem:
 def judge_problems(pair: FilePair, before: Sequence[Problem], after: Sequence[Problem]) -> list[Finding]:
     """PR303 for new problems that end a run, PR304 for other new ones; those of the baseline are not the patch's."""
     fresh = take_new(before, after, lambda problem: (problem.code, problem.message), pair.is_kept)
-    names = _names_by_line(pair) if any(problem.code in UNDEFINED for problem in fresh) else {}
+    names = _read_names(pair) if any(problem.code in UNDEFINED for problem in fresh) else {}
     ordered = sorted(fresh, key=lambda problem: (problem.line, problem.column))
-    return [_judge(pair.path, problem, names.get(problem.line, ())) for problem in ordered]
+    return [_judge(pair.path, problem, names) for problem in ordered]
 
 
-def _judge(path: str, problem: Problem, names: Collection[tuple[str, bool]]) -> Finding:
+def _judge(path: str, problem: Problem, names: Mapping[tuple[int, str], bool]) -> Finding:
     """An undefined name rejects where it is surely looked up: not in a quoted annotation, not in a branch."""
     words = f"{problem.code} {problem.message}"
-    reached = {always for name, always in names if f"`{name}`" in problem.message}
+    quoted = re.search(r"`(.+?)`", problem.message)
+    reached = names.get((problem.line, quoted[1] if quoted else ""))
     harmless = problem.code not in FATAL and not problem.code.startswith("E9")
-    if harmless or (problem.code in UNDEFINED and not reached):
+    if harmless or (problem.code in UNDEFINED and reached is None):
         return make_finding("PR304", words, path, problem.line)
-    if problem.code in UNDEFINED and reached == {False}:
+    if problem.code in UNDEFINED and not reached:
         words += " (in a branch that may never be taken)"
         return make_finding("PR303", words, path, problem.line, severity="review")
     return make_finding("PR303", words, path, problem.line)
 
 
-def _names_by_line(pair: FilePair) -> dict[int, list[tuple[str, bool]]]:
-    """The names on each line, each with whether it is reached whenever the code around it runs."""
-    found: dict[int, list[tuple[str, bool]]] = {}
+def _read_names(pair: FilePair) -> dict[tuple[int, str], bool]:
+    """(line, name) of every name, and whether one there is reached whenever the code around it runs."""
+    found: dict[tuple[int, str], bool] = {}
     stack: list[tuple[ast.AST, bool]] = [(pair.after.tree, True)] if pair.after else []
     while stack:
         node, always = stack.pop()
         if isinstance(node, ast.Name):
-            found.setdefault(node.lineno, []).append((node.id, always))
+            found[node.lineno, node.id] = always or found.get((node.lineno, node.id), False)
         optional = set(map(id, _optional_parts(node)))
         stack += ((child, always and id(child) not in optional) for child in ast.iter_child_nodes(node))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -173,6 +173,12 @@ def _arm_of(log: TrainLog, record: Record | None) -> Side:
     if log.code_digest in record.logs.code or (log.form == "llm.c" and not record.logs.code):
         return "human"
     return "baseline" if log.code_digest in record.logs.baseline_code else "other"
+
+
+def ran_code(log: TrainLog, code: Mapping[str, bytes]) -> bool:
+    """The log embeds a script of ``code`` (file by path), and of the further files those that it embeds."""
+    modules_agree = all(code.get(name) == data for name, data in log.modules.items())
+    return modules_agree and log.script in code.values()
 
 
 def counted(facts: Iterable[LogFact], number: int, arm: str) -> list[LogFact]:

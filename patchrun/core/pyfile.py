@@ -171,6 +171,11 @@ def take_new(
     return _beyond(before, sorted(after, key=is_kept, reverse=True), key)
 
 
+def first_line(node: ast.AST) -> int:
+    """Where a node begins, its decorators included."""
+    return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))])
+
+
 def _surplus(ours: Sequence[Statement], theirs: Sequence[Statement]) -> list[ast.stmt]:
     shared = set(ours) & set(theirs)
     ours, theirs = ([one for one in side if one not in shared] for side in (ours, theirs))
@@ -234,22 +239,18 @@ def _parse_blocks(lines: Sequence[str], start: int, end: int) -> Iterator[Block]
         body = ast.parse("\n" * start + "\n".join(lines[start:end])).body
     groups: list[list[ast.stmt]] = []
     for node in body:
-        if groups and _first_line(node) <= groups[-1][-1].end_lineno:
+        if groups and first_line(node) <= groups[-1][-1].end_lineno:
             groups[-1].append(node)
         else:
             groups.append([node])
-    starts = [start, *(_first_line(group[0]) - 1 for group in groups[1:]), end]
+    starts = [start, *(first_line(group[0]) - 1 for group in groups[1:]), end]
     for group, first, after in zip(groups, starts, starts[1:], strict=False):
         yield Block(tuple(lines[first:after]), tuple(_read_statement(lines, node) for node in group))
 
 
 def _read_statement(lines: Sequence[str], node: ast.stmt) -> Statement:
-    source = "\n".join(lines[_first_line(node) - 1 : node.end_lineno])
+    source = "\n".join(lines[first_line(node) - 1 : node.end_lineno])
     return Statement(source, node)
-
-
-def _first_line(node: ast.stmt) -> int:
-    return min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))])
 
 
 _fields: dict[type[ast.AST], tuple[str, ...]] = {}

@@ -54,9 +54,8 @@ def _check_definition(pair: FilePair, name: str) -> Iterator[Finding]:
             "PR403", f"{name} is protected, and was changed and bound once more", pair.path, after[-1].line
         )
     else:
-        line = next(
-            (one.line for one, text in zip(after, new, strict=True) if text not in old), after[0].line
-        )
+        changed = next((one for one, text in zip(after, new, strict=True) if text not in old), after[0])
+        line = pair.first_new_line(changed.node)
         yield make_finding("PR401", f"{name} is protected and was changed", pair.path, line)
 
 

@@ -142,8 +142,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     ``seconds`` is the number that counts (the least of ``repeats``, by the track's clock); ``loss`` is the
     evaluator's, or of the script's own log where that is the evidence, in nats per token; both None when there is
-    none. ``reason`` says what was seen, also of an ok run. By the arrival clock ``claimed_seconds`` are the script's own
-    and ``validation_seconds`` is what was taken off for one validation.
+    none. ``reason`` says what was seen, also of an ok run. By the arrival clock ``claimed_seconds`` are the script's
+    own and ``validation_seconds`` is what was taken off for one validation.
     """
 
     version: int = VERSION

@@ -125,6 +125,11 @@ def score_rejected(track: Track, attempt: Attempt) -> Score:
     )  # fmt: skip
 
 
+def score_unscorable(pending: Score, reason: str) -> Score:
+    """``pending`` decided before any run: the record itself cannot be scored."""
+    return msgspec.structs.replace(_done(pending, "unscorable", reason), scorable=False)
+
+
 def score(
     track: Track,
     study: Study | None,

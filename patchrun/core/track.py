@@ -27,13 +27,15 @@ class Rule(Strict):
     """When the runs of an arm reach the target.
 
     ``mean``: the mean loss over the blocks is at most the target. ``t-test``: one-sided one-sample t-test
-    of mean loss <= target with p < ``alpha``, at the numbers of runs in ``looks``.
+    of mean loss <= target with p < ``alpha``, at the numbers of runs in ``looks``. ``loss_sd``: standard
+    deviation of the loss over seeds, by which the number of runs is planned (see ``core.progress``).
     """
 
     kind: Literal["mean", "t-test"]
     blocks: int = Field(ge=1)
     alpha: float | None = Field(default=None, gt=0, lt=1)
     looks: tuple[int, ...] = ()
+    loss_sd: float | None = Field(default=None, gt=0)
 
     @model_validator(mode="after")
     def _complete(self) -> Rule:
@@ -130,13 +132,15 @@ class Edit(Strict):
 class Launch(Strict):
     """How the launcher starts the script; ``env`` is added to the listed environment.
 
-    ``earlier``: names the script had before a record (name -> that record's number).
+    ``earlier``: names the script had before a record (name -> that record's number). ``start_seconds``: what a run
+    takes before its clock starts (imports, compilation), for estimates.
     """
 
     script: str
     earlier: dict[str, int] = {}
     kind: Literal["python", "torchrun"] = "python"
     env: dict[str, str] = {}
+    start_seconds: float = Field(default=8.0, gt=0)
 
 
 class Evidence(Strict):
@@ -216,8 +220,9 @@ class Track(Strict):
 
     @property
     def digest(self) -> str:
-        """SHA-256 over all that decides a result: every key but the words for people."""
-        rules = self.model_dump(mode="json", exclude={"title", "about"})
+        """SHA-256 over all that decides a result: every key but the words for people and what only plans."""
+        aside = {"title": True, "about": True, "rule": {"loss_sd"}, "launch": {"start_seconds"}}
+        rules = self.model_dump(mode="json", exclude=aside)
         return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
 
 

@@ -136,15 +136,16 @@ def verify_command(named: str | None, upstream: str | None, form: str) -> int:
 @click.command("doctor")
 @click.option("--record", "span", type=SpanType(), help="Also what this record needs.")
 @click.option("--mend", is_flag=True, help="Remove stale locks and leftovers of dead processes.")
+@click.option("--build", is_flag=True, help="Make the environment of the record's own packages, with uv.")
 @format_option("text", "json")
 @click.pass_obj
-def doctor_command(named: str | None, span: Span | None, mend: bool, form: str) -> int:
+def doctor_command(named: str | None, span: Span | None, mend: bool, build: bool, form: str) -> int:
     """Is this machine fit: git, torch, clock, sandbox, data, disk, locks."""
     from tabulate import tabulate
 
     from patchrun.services import doctor
 
-    checks = doctor.examine(open_arena(named), span, mend=mend)
+    checks = doctor.examine(open_arena(named), span, mend=mend, build=build)
     if form == "json":
         echo_json({"checks": [check.to_json() for check in checks]})
     else:

@@ -12,10 +12,10 @@ import click
 from patchrun.core.errors import SetupError, UsageError
 from patchrun.core.selection import Span
 from patchrun.faces.options import SpanType, TiersType, echo_json, format_option, open_arena
+from patchrun.faces.trials import measure, try_seeds, try_steps
 
 if TYPE_CHECKING:
     from patchrun.adapters.store import Arena
-    from patchrun.core.results import Study
     from patchrun.services.tournament import Scored
     from patchrun.services.validator import Validation
 
@@ -25,6 +25,13 @@ run_options = (
 )
 race_option = click.option(
     "--race", is_flag=True, help="End a submission that cannot rank any more (or is proven already)."
+)
+
+
+steps_option = click.option(
+    "--steps",
+    type=click.IntRange(min=2),
+    help="Stop each run after this step and compare step times: for trying, never counted.",
 )
 
 
@@ -75,6 +82,7 @@ def _sources(arena: Arena, validation: Validation) -> dict[str, str]:
 @click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
 @click.option("--no-run", is_flag=True, help="Store it; `patchrun run --pending` measures it later.")
 @click.option("--dry-run", is_flag=True, help="Say what it would take; store and run nothing.")
+@steps_option
 @with_run_options
 @race_option
 @format_option("text", "json")
@@ -88,6 +96,7 @@ def submit_command(
     executor: str,
     no_run: bool,
     dry_run: bool,
+    steps: int | None,
     jobs: int,
     sandbox: str,
     race: bool,
@@ -110,32 +119,23 @@ def submit_command(
         click.echo(
             f"{one.attempt.id} {one.attempt.agent}, record {one.attempt.record}: {known}{state}", err=True
         )
-    if not no_run:
+    rejected = {one.attempt.id: one.validation for one in handed if not one.attempt.accepted}
+    if not no_run and not (steps and rejected):
         ids = [one.attempt.id for one in handed]
         try:
-            measure(
-                arena,
-                tournament.resume(arena, ids) + tournament.plan_waiting(arena, ids),
-                jobs,
-                sandbox,
-                race,
-            )
+            if steps:
+                return try_steps(arena, ids, steps, jobs, sandbox, form)
+            studies = tournament.resume(arena, ids) + tournament.plan_waiting(arena, ids)
+            measure(arena, studies, jobs, sandbox, race)
         except SetupError as error:
-            click.echo(f"patchrun: stored, but it cannot run here: {error}", err=True)
-            click.echo("  It is pending: `patchrun sync REMOTE` brings it to a machine that can, "
-                       "`patchrun run --pending` measures it there.", err=True)  # fmt: skip
-    rejected = {one.attempt.id: one.validation for one in handed if not one.attempt.accepted}
+            click.echo(f"patchrun: stored as pending: {_say_pending(error)}", err=True)
     return _show_results(arena, [one.attempt.id for one in handed], form, rejected)
 
 
-def measure(arena: Arena, studies: Sequence[Study], jobs: int, sandbox: str, race: bool = False) -> None:
-    """Run what the studies lack, with live progress on standard error."""
-    from patchrun.faces.live import watch
-    from patchrun.services.study import Options, run_study
-
-    for study in studies:
-        with watch(study) as live:
-            run_study(arena, study, Options(jobs, sandbox, race), live.on_progress, live.on_wait)
+def _say_pending(error: SetupError) -> str:
+    """What is missing, and how to bring a stored submission to a machine that has it."""
+    way = "`patchrun sync REMOTE` brings it to a machine that can, `patchrun run --pending` measures it there"
+    return str(error) if "patchrun sync" in error.hint else f"{error}\n  {way}"
 
 
 def _show_results(
@@ -173,6 +173,7 @@ def _show_cost(arena: Arena, handins: Sequence[Any], form: str) -> int:
     validations = [tournament.validate(arena, handin.diff, handin.span) for handin in handins]
     spans = [h.span for h, v in zip(handins, validations, strict=True) if v.accepted]
     rows = cost.estimate(arena, spans)
+    hopeless = [row for row in rows if row.obstacle]
     if form == "json":
         rejected = len(handins) - len(spans)
         echo_json({"accepted": len(spans), "rejected": rejected, "studies": [row.to_json() for row in rows]})
@@ -183,7 +184,9 @@ def _show_cost(arena: Arena, handins: Sequence[Any], form: str) -> int:
         ]
         click.echo(f"{len(spans)} of {len(handins)} would be accepted; nothing was stored.")
         click.echo(tabulate(table, headers, floatfmt=".4g", missingval="unknown"))
-    return 0 if len(spans) == len(handins) else 1
+        for row in hopeless:
+            click.echo(f"record {row.record} is unscorable: {row.obstacle}")
+    return 0 if len(spans) == len(handins) and not hopeless else 1
 
 
 @click.command("run")
@@ -192,6 +195,7 @@ def _show_cost(arena: Arena, handins: Sequence[Any], form: str) -> int:
 @click.option(
     "--seeds", help="`public`, or some of the track's public seeds (1,2): for trying, never counted."
 )
+@steps_option
 @with_run_options
 @race_option
 @format_option("text", "json")
@@ -201,6 +205,7 @@ def run_command(
     ids: tuple[str, ...],
     pending: bool,
     seeds: str | None,
+    steps: int | None,
     jobs: int,
     sandbox: str,
     race: bool,
@@ -215,31 +220,18 @@ def run_command(
     chosen = (
         [arena.attempt(name).id for name in ids] if ids else [a.id for a in arena.attempts() if a.accepted]
     )
+    if seeds and steps:
+        raise UsageError("--seeds and --steps are two kinds of trial", "choose one")
+    if steps:
+        return try_steps(arena, chosen, steps, jobs, sandbox, form)
     if seeds:
-        return _try_seeds(arena, chosen, seeds, jobs, sandbox, form)
+        return try_seeds(arena, chosen, seeds, jobs, sandbox, form)
     studies = tournament.resume(arena, chosen) + tournament.plan_waiting(arena, chosen)
     if not studies:
         click.echo("nothing is missing", err=True)
     measure(arena, studies, jobs, sandbox, race)
     measured = tournament.covered(arena, studies) if pending else chosen
     return _show_results(arena, measured, form)
-
-
-def _try_seeds(arena: Arena, ids: Sequence[str], seeds: str, jobs: int, sandbox: str, form: str) -> int:
-    """Run submissions on public seeds; the runs are shown and never counted."""
-    from patchrun.faces import tables
-    from patchrun.services import tournament
-
-    studies = tournament.plan_trial(arena, ids, seeds)
-    measure(arena, studies, jobs, sandbox)
-    names = {study.id for study in studies}
-    runs = [run for run in arena.runs() if run.study in names]
-    if form == "json":
-        echo_json({"counted": False, "runs": [tables.run_document(run) for run in runs]})
-    else:
-        click.echo("On public seeds: for trying, these never count.")
-        click.echo(tables.runs_text(runs))
-    return 0 if all(run.exit == "ok" for run in runs) else 1
 
 
 @click.command("rerun")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from patchrun.faces.options import echo_json, format_option, open_arena
-from patchrun.faces.submission_commands import measure, race_option, with_run_options
+from patchrun.faces.submission_commands import race_option, with_run_options
+from patchrun.faces.trials import measure
 
 
 @click.command("tournament")

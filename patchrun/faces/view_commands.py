@@ -91,16 +91,21 @@ def versus_command(
 @click.pass_obj
 def show_command(named: str | None, name: str, form: str) -> int:
     """One submission: verdict, runs, curves."""
-    from patchrun.faces import tables
-    from patchrun.services import tournament
+    from patchrun.faces import logs_view, tables
+    from patchrun.services import logbook, tournament
 
     arena = open_arena(named)
     wanted = arena.attempt(name).id
     one = next(scored for scored in tournament.assess(arena) if scored.attempt.id == wanted)
+    logs = logbook.score_from_logs(arena, one.attempt)
     if form == "json":
-        echo_json(tables.show_document(one.attempt, one.score, one.runs))
+        document = tables.show_document(one.attempt, one.score, one.runs)
+        document["time_source"] = "local" if one.runs else "logs" if logs else None
+        echo_json(document | {"logs": logs_view.logs_document(logs) if logs else None})
     else:
         click.echo(tables.show_text(one.attempt, one.score, one.runs))
+        if logs:
+            click.echo("\n" + logs_view.logs_text(logs))
     return 0 if one.score.verdict in (None, "valid") else 1
 
 

@@ -131,7 +131,7 @@ def seed_all(torch, seed):
 
 
 class SeedOnImport:
-    """A finder that hands out torch's spec, found before the code's folder is on the path, and seeds torch once it is in."""
+    """Hands out torch's spec, found before the code's folder is on the path, and seeds torch once it is imported."""
 
     def __init__(self, seed):
         self.seed, self.spec = seed, importlib.util.find_spec("torch")
@@ -198,7 +198,7 @@ def await_start(path):
 
 
 def run_script(code, script, arguments=()):
-    """Run ``code/script ARGUMENTS`` as ``__main__`` from its folder, first on the module path only now; its exit status."""
+    """Run ``code/script`` as ``__main__`` from its folder, first on the module path only now; its exit status."""
     os.chdir(code)
     sys.path.insert(0, code)
     sys.argv = [script, *arguments]

@@ -11,13 +11,15 @@ from patchrun.adapters.store import Arena
 from patchrun.core import plan, racejudge
 from patchrun.core.results import Study
 from patchrun.core.selection import Span, parse_span
-
-START_SECONDS = 8.0  # importing torch, warming it up, and two evaluation workers, per run
+from patchrun.services.outlook import Outlook
 
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of one study; seconds are None where the ladder has no figures for the record."""
+    """The cost of one study at most: a rule with looks may end it sooner.
+
+    Seconds are None where the ladder has no figures for the record; ``obstacle`` says why it would not be run.
+    """
 
     record: str
     submissions: int
@@ -25,6 +27,7 @@ class Cost:
     training_seconds: float | None
     wall_seconds: float | None
     gpu_hours: float | None
+    obstacle: str = ""
 
     @property
     def cpu_hours(self) -> float | None:
@@ -39,20 +42,23 @@ class Cost:
 
 def estimate(arena: Arena, spans: Iterable[Span]) -> list[Cost]:
     """One row a record; a submission is assumed to take as long as the baseline."""
-    return [_estimate(arena, span, count) for span, count in sorted(Counter(spans).items())]
+    outlook = Outlook(arena)
+    return [_estimate(arena, outlook, span, count) for span, count in sorted(Counter(spans).items())]
 
 
-def _estimate(arena: Arena, span: Span, count: int) -> Cost:
+def _estimate(arena: Arena, outlook: Outlook, span: Span, count: int) -> Cost:
     track = arena.track
     baseline, human = seconds_before(arena, span.first), seconds_of(arena, span.last)
     has_human = arena.human(span.last) is not None
-    per_block = 1 + count + has_human
-    runs = per_block * track.rule.blocks
+    if obstacle := outlook.obstacle(span):
+        return Cost(str(span), count, 0, 0.0, 0.0, 0.0, obstacle)
+    blocks = outlook.blocks(span)
+    runs = (1 + count + has_human) * blocks
     if baseline is None or (has_human and human is None):
         return Cost(str(span), count, runs, None, None, None)
     block_seconds = (baseline * (1 + count) + (human or 0.0) * has_human) * track.clock.repeats
-    training = block_seconds * track.rule.blocks
-    wall = training + START_SECONDS * track.clock.repeats * runs
+    training = block_seconds * blocks
+    wall = training + track.launch.start_seconds * track.clock.repeats * runs
     return Cost(str(span), count, runs, round(training, 1), round(wall, 1), wall * track.hardware.gpus / 3600)
 
 
@@ -71,7 +77,7 @@ def estimate_study(arena: Arena, study: Study) -> Cost:
     if len(known) < len(each):
         return Cost(study.record, count, len(lacking), None, None, None)
     training = sum(known) * track.clock.repeats
-    wall = training + START_SECONDS * track.clock.repeats * len(lacking)
+    wall = training + track.launch.start_seconds * track.clock.repeats * len(lacking)
     hours = wall * track.hardware.gpus / 3600
     return Cost(study.record, count, len(lacking), round(training, 1), round(wall, 1), hours)
 
@@ -84,6 +90,8 @@ def seconds_of(arena: Arena, number: int) -> float | None:
 
 def seconds_before(arena: Arena, number: int) -> float | None:
     """The time of the code before a record."""
+    if (published := arena.ladder.get(number).baseline_seconds) is not None:
+        return published
     if number > 1:
         return seconds_of(arena, number - 1)
     return arena.ladder.base.measured.seconds_mean if arena.ladder.base.measured else None

@@ -17,8 +17,10 @@ from patchrun.adapters.gitrepo import clean_environment
 from patchrun.adapters.keys import load_key
 from patchrun.adapters.store import Arena
 from patchrun.core.errors import PatchrunError
+from patchrun.core.readiness import blocking
 from patchrun.core.selection import Span
 from patchrun.services import verify
+from patchrun.services.readiness import build as build_era
 from patchrun.services.readiness import find_gaps_here, list_gpus
 from patchrun.services.study import prepare_data
 
@@ -40,8 +42,13 @@ class Check:
         return asdict(self)
 
 
-def examine(arena: Arena, span: Span | None = None, *, mend: bool = False) -> list[Check]:
-    """Look at everything the track needs here; a failing look is an answer."""
+def examine(
+    arena: Arena, span: Span | None = None, *, mend: bool = False, build: bool = False
+) -> list[Check]:
+    """Look at everything the track needs here; a failing look is an answer.
+
+    ``mend``: remove stale locks and leftovers. ``build``: make the environment of the record first.
+    """
     looks: dict[str, Callable[[], Check]] = {
         "git": _look_at_git, "torch": _look_at_torch, "cpus": _look_at_cpus, "ruff": _look_at_ruff,
         "sandbox": _look_at_sandbox, "data": lambda: _look_at_data(arena), "key": lambda: _look_at_key(arena),
@@ -49,7 +56,7 @@ def examine(arena: Arena, span: Span | None = None, *, mend: bool = False) -> li
         "gpus": lambda: _look_at_gpus(arena),
     }  # fmt: skip
     if span:
-        looks[f"record {span}"] = lambda: _look_at_record(arena, span)
+        looks[f"record {span}"] = lambda: _look_at_record(arena, span, build)
     return [_guard(name, look) for name, look in looks.items()]
 
 
@@ -140,15 +147,15 @@ def _look_at_gpus(arena: Arena) -> Check:
     )
 
 
-def _look_at_record(arena: Arena, span: Span) -> Check:
-    human = arena.human(span.last)
-    gaps = find_gaps_here(arena, span)
-    if gaps:
-        return Check(
-            f"record {span}", "bad", "; ".join(gap.what for gap in gaps), "; ".join(gap.hint for gap in gaps)
-        )
+def _look_at_record(arena: Arena, span: Span, build: bool) -> Check:
+    human, era = arena.human(span.last), arena.ladder.era_of(span.last)
     seen = f"baseline {arena.baseline(span.first)[:12]}, human {human[:12] if human else 'none'}"
-    return Check(f"record {span}", "ok" if human else "note", seen)
+    if build and era:
+        seen += f", environment {build_era(era)}"
+    gaps = find_gaps_here(arena, span)
+    state = "bad" if blocking(gaps) else "ok" if human and not gaps else "note"
+    lacking = [f"lacks: {gap.what}\n  ({gap.hint})" for gap in gaps]
+    return Check(f"record {span}", state, "\n".join([seen, *lacking]))
 
 
 def leftovers(arena: Arena) -> Iterator[Path]:
@@ -163,6 +170,7 @@ def pack(arena: Arena) -> tuple[int, int]:
     before = _size(arena.repo.path)
     arena.repo.git("pack-refs", "--all")
     arena.repo.git("gc", "--quiet", "--prune=1.day.ago")
+    shutil.rmtree(arena.folder / "compiled", ignore_errors=True)  # compile caches: made again by the next run
     for path in leftovers(arena):
         shutil.rmtree(path, ignore_errors=True)
     return before, _size(arena.repo.path)

@@ -1,4 +1,4 @@
-"""What this machine has for a record of a real ladder, looked up without importing torch, and where its arms would run."""
+"""What this machine has for a record of a real ladder, without importing torch, and where its arms would run."""
 
 from __future__ import annotations
 

@@ -42,7 +42,8 @@ class SlotRequest:
 
     ``code_dir``: the arm's exported tree. ``corpus`` may be None on tracks whose evidence is the log. ``scratch``: a
     folder for jobs, copies and outputs, kept. ``cpu``: the one to pin timed work to. ``check_start``: also train a
-    single step and score that model. ``sandbox``: a name that ``adapters.sandbox.resolve`` knows.
+    single step and score that model. ``sandbox``: a name that ``adapters.sandbox.resolve`` knows. ``scored``: an ok run
+    of the same tree and seed; weights that are the same bit for bit are not scored again.
     """
 
     track: Track
@@ -58,6 +59,7 @@ class SlotRequest:
     baseline_evaluation_seconds: float | None
     sandbox: str = "default"
     python: str = sys.executable
+    scored: Run | None = None
 
 
 @dataclass(frozen=True)
@@ -170,22 +172,19 @@ class _SlotWork:
         self.on_event(Event("starting"))
         shutil.rmtree(self.place, ignore_errors=True)
         by_model = self.track.evidence.kind == "model"
+        unseen = by_model and self.request.scored is None
         with ExitStack() as stack:
-            first = self._start(stack, "start", steps=1) if by_model and self.request.check_start else None
+            first = self._start(stack, "start", steps=1) if unseen and self.request.check_start else None
             names = [f"repeat{number}" for number in range(self.track.clock.repeats)]
             trainings = [self._start(stack, name) for name in names]
-            workers = (
-                [stack.enter_context(self._worker(name)) for name in ("scorer", "prober")] if by_model else []
-            )
+            workers = self._start_workers(stack) if unseen else []
             for training in [*([first] if first else []), *trainings]:
                 self.versions = training.await_ready()
-            for worker in workers:
-                worker.await_ready()
             step1 = self._train_one_step(first) if first else None
             trained = [self._train(training, name) for training, name in zip(trainings, names, strict=True)]
             self._take_best(trained)
             if by_model:
-                self._evaluate(trained, step1, workers)
+                self._score(self._read_repeats(trained), step1, workers, stack)
 
     def result(self) -> Run:
         """The run as far as it is known."""
@@ -254,10 +253,28 @@ class _SlotWork:
                 raise _Ended("failed", "it printed no validation loss")
             self.facts.update(loss=best.val_loss)
 
-    def _evaluate(self, trained: list[Trained], step1: ModelFile | None, workers: list[ModelWorker]) -> None:
-        self.on_event(Event("evaluating"))
-        model = self._read_repeats(trained)
+    def _score(
+        self, model: ModelFile, step1: ModelFile | None, workers: list[ModelWorker], stack: ExitStack
+    ) -> None:
+        """Evaluate the model, unless the very same weights of the same code have been scored already."""
+        known = self.request.scored
         self.facts.update(model_sha256=model.sha256, parameters=model.parameters)
+        if known is None:
+            self._evaluate(model, step1, workers)
+        elif known.tree == self.request.arm.tree and known.model_sha256 == model.sha256:
+            names = ("loss", "loss_step0", "loss_step1", "evaluation_seconds")
+            self.facts.update({name: getattr(known, name) for name in names})
+        else:
+            self._evaluate(model, step1, self._start_workers(stack))
+
+    def _start_workers(self, stack: ExitStack) -> list[ModelWorker]:
+        workers = [stack.enter_context(self._worker(name)) for name in ("scorer", "prober")]
+        for worker in workers:
+            worker.await_ready()
+        return workers
+
+    def _evaluate(self, model: ModelFile, step1: ModelFile | None, workers: list[ModelWorker]) -> None:
+        self.on_event(Event("evaluating"))
         models = evaluator.Models(self._put("final", model), self._put("step1", step1) if step1 else None)
         request = self.request
         assert request.corpus

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import os
 import queue
+import sys
 import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from patchrun.adapters import corpus
 from patchrun.adapters.corpus import Corpus
 from patchrun.adapters.store import Arena, cache_home
-from patchrun.core import plan
+from patchrun.core import plan, progress
 from patchrun.core.errors import UsageError
+from patchrun.core.logjudge import reference_of
 from patchrun.core.racejudge import ended_arms, judge_arm
-from patchrun.core.readiness import refuse
 from patchrun.core.results import Arm, Run, Slot, StopRecord, Study
-from patchrun.core.selection import Span, parse_span
-from patchrun.services.readiness import find_gaps_here
+from patchrun.core.selection import parse_span
+from patchrun.services.logslot import LogRequest, train_log_slot
+from patchrun.services.readiness import Site, prepare_site
 from patchrun.services.runner import Event, SlotRequest, train_slot
+from patchrun.services.steptrial import train_steps
 
 
 @dataclass(frozen=True)
@@ -48,13 +54,6 @@ class Options:
     race: bool = False
 
 
-def check_machine(arena: Arena, span: Span) -> None:
-    """SetupError with everything that this machine lacks for a record, in one message."""
-    gaps = find_gaps_here(arena, span)
-    if gaps:
-        raise refuse(gaps, span)
-
-
 def prepare_data(arena: Arena) -> Corpus | None:
     """The corpus of the arena's track, verified, downloaded when it is not cached; None where users bring shards."""
     spec = arena.track.data
@@ -73,18 +72,22 @@ def run_study(
 ) -> None:
     """Store the plan, then train every slot that has no run yet; safe to repeat, stop and resume.
 
+    A study whose rule looks more than once ends at the look that decides it.
+
     Raises:
         SetupError: this machine lacks what the track needs.
-        UsageError: more jobs than CPUs.
+        UsageError: more jobs than CPUs, or than one where a run takes the whole machine.
     """
     cpus = sorted(os.sched_getaffinity(0))
-    if not 1 <= options.jobs <= len(cpus):
-        raise UsageError(f"{options.jobs} jobs on {len(cpus)} CPUs", f"choose --jobs 1..{len(cpus)}")
-    check_machine(arena, parse_span(study.record))
+    most = len(cpus) if arena.track.launch.kind == "python" else 1
+    if not 1 <= options.jobs <= most:
+        raise UsageError(f"{options.jobs} jobs on {len(cpus)} CPUs", f"choose --jobs 1..{most}")
+    is_log = arena.track.launch.kind == "torchrun"
+    site = prepare_site(arena, parse_span(study.record)) if is_log else None
     data = prepare_data(arena)
     arena.add_study(study)
     with arena.lock(study.id, on_wait):
-        _Work(arena, study, options, data, on_progress, cpus[: options.jobs]).run()
+        _Work(arena, study, options, data, site, on_progress, cpus[: options.jobs]).run()
 
 
 def judge_arms(arena: Arena, study: Study, ended: Collection[str] = ()) -> list[StopRecord]:
@@ -115,10 +118,11 @@ class _Work:
         study: Study,
         options: Options,
         data: Corpus | None,
+        site: Site | None,
         on_progress: Callable[[Progress], None],
         cpus: list[int],
     ) -> None:
-        self.arena, self.study, self.options, self.data = arena, study, options, data
+        self.arena, self.study, self.options, self.data, self.site = arena, study, options, data, site
         self.on_progress = on_progress
         self.cpus: queue.Queue[int] = queue.Queue()
         for cpu in cpus:
@@ -127,6 +131,7 @@ class _Work:
         self.guard = threading.Lock()
         self.ended = ended_arms(arena.stops()).get(study.id, set())
         self.evaluation_seconds: float | None = None
+        self.scored: dict[tuple[str, int], Run] = {}
 
     def run(self) -> None:
         blocks = plan.missing(self.study, self.arena.slots(self.study.id), self.ended)
@@ -146,7 +151,7 @@ class _Work:
             stored = self.arena.slots(self.study.id)
             for arm, slot in plan.slots(self.study, block, frozenset(self.ended)):
                 name = f"{arm.name}/{self.study.id}-{slot.name}"
-                if name not in stored and not self.stop.is_set():
+                if name not in stored and not self.stop.is_set() and self._is_wanted(arm):
                     self._run_slot(arm, slot, cpu)
             if self.options.race and not self.stop.is_set():
                 self._race()
@@ -166,18 +171,39 @@ class _Work:
     def _arm(self, name: str) -> Arm:
         return next(arm for arm in self.study.arms if arm.name == name)
 
+    def _is_wanted(self, arm: Arm) -> bool:
+        return not self.arena.track.rule.looks or arm.name in progress.wanted(
+            self.arena.track, self.study, self._own_runs()
+        )
+
+    def _own_runs(self) -> list[Run]:
+        return [run for run in self.arena.runs() if run.study == self.study.id]
+
     def _run_slot(self, arm: Arm, slot: Slot, cpu: int) -> None:
         with self.arena.scratch() as scratch:
             code = scratch / "code"
             self.arena.repo.export(arm.tree, code)
             request = self._request(arm, slot, cpu, code, scratch)
-            run, log = train_slot(request, lambda event: self._tell(arm, slot, event=event), self.stop.is_set)
+            run, log = self._train(request, lambda event: self._tell(arm, slot, event=event))
         if run.exit == "interrupted":
             return
         if arm.kind == "baseline" and run.evaluation_seconds:
             self.evaluation_seconds = run.evaluation_seconds
+        if run.exit == "ok":
+            self.scored.setdefault((arm.tree, slot.seed), run)
+        run = msgspec.structs.replace(run, track_digest=self.study.track_digest)
         self.arena.add_run(run, log)
         self._tell(arm, slot, run=run)
+
+    def _train(self, request: SlotRequest, on_event: Callable[[Event], None]) -> tuple[Run, bytes]:
+        """The run of a slot, by the way of the track's evidence; of a study of steps, stopped after them."""
+        if self.site is None:
+            train = train_slot if self.study.steps is None else partial(train_steps, limit=self.study.steps)
+            return train(request, on_event=on_event, stop=self.stop.is_set)
+        compiled = self.arena.folder / "compiled" / request.arm.tree
+        reference = reference_of(self._own_runs())
+        made = LogRequest(request, self.site, compiled, reference, self.study.steps)
+        return train_log_slot(made, on_event, self.stop.is_set)
 
     def _request(self, arm: Arm, slot: Slot, cpu: int, code: Path, scratch: Path) -> SlotRequest:
         return SlotRequest(
@@ -189,10 +215,12 @@ class _Work:
             code_dir=code,
             corpus=self.data,
             scratch=scratch,
-            cpu=cpu,
+            cpu=cpu if self.site is None else None,
             check_start=slot.block == 0,
             baseline_evaluation_seconds=self.evaluation_seconds,
             sandbox=self.options.sandbox,
+            python=self.site.python if self.site else sys.executable,
+            scored=self.scored.get((arm.tree, slot.seed)),
         )
 
     def _tell(self, arm: Arm, slot: Slot, event: Event | None = None, run: Run | None = None) -> None:

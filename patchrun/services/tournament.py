@@ -11,12 +11,13 @@ from typing import Literal
 from patchrun.adapters.gitrepo import Author
 from patchrun.adapters.keys import load_key
 from patchrun.adapters.store import Arena, group_by_study
-from patchrun.core import plan, racejudge, scoring
+from patchrun.core import plan, progress, racejudge, scoring
 from patchrun.core.errors import UsageError
 from patchrun.core.results import Arm, Attempt, Ruling, Run, StopRecord, Study, content_id
 from patchrun.core.scoring import Score
 from patchrun.core.selection import Span
 from patchrun.services import validator
+from patchrun.services.outlook import Outlook
 from patchrun.services.validator import Validation
 
 Measured = Literal["all", "first", "again"]
@@ -107,15 +108,16 @@ def _commit(arena: Arena, attempt: Attempt, validation: Validation, author: Auth
 
 
 def waiting(arena: Arena, ids: Iterable[str] | None = None) -> list[Attempt]:
-    """Accepted attempts under the present track that no study covers, oldest first."""
+    """Accepted attempts under the present track that no study covers and that can be scored, oldest first."""
     withdrawn = {ruling.submission for ruling in arena.rulings()}
-    studies = arena.studies()
+    studies, outlook = arena.studies(), Outlook(arena)
     chosen = None if ids is None else set(ids)
     return [
         attempt for attempt in arena.attempts()
         if attempt.accepted and attempt.track_digest == arena.track.digest and attempt.id not in withdrawn
         and (chosen is None or attempt.id in chosen)
         and not any(_covers(study, attempt) for study in studies)
+        and not outlook.obstacle(attempt.span)
     ]  # fmt: skip
 
 
@@ -128,11 +130,16 @@ def _covers(study: Study, attempt: Attempt) -> bool:
 
 
 def plan_studies(
-    arena: Arena, attempts: Sequence[Attempt], *, generation: int = 0, public_seeds: Sequence[int] = ()
+    arena: Arena,
+    attempts: Sequence[Attempt],
+    *,
+    generation: int = 0,
+    public_seeds: Sequence[int] = (),
+    steps: int | None = None,
 ) -> list[Study]:
     """One study a record for the attempts, which share its baseline and human runs; nothing is stored.
 
-    ``public_seeds`` makes studies for trying: shown, never counted.
+    ``public_seeds`` makes studies for trying: shown, never counted; with ``steps`` their runs stop after that step.
 
     Raises:
         SetupError: scoring seeds are asked for and the owner's key is not here.
@@ -141,7 +148,8 @@ def plan_studies(
     for attempt in attempts:
         records.setdefault(attempt.record, {}).setdefault(attempt.ast_digest, attempt)
     return [
-        _plan(arena, list(by_code.values()), generation, tuple(public_seeds)) for by_code in records.values()
+        _plan(arena, list(by_code.values()), generation, tuple(public_seeds), steps)
+        for by_code in records.values()
     ]
 
 
@@ -158,7 +166,9 @@ def resume(arena: Arena, ids: Iterable[str]) -> list[Study]:
     return [
         study for study in arena.studies()
         if any(_covers(study, attempt) for attempt in attempts)
-        and plan.missing(study, _names(runs.get(study.id, [])), ended.get(study.id, ()))
+        and not progress.is_settled(
+            arena.track, study, runs.get(study.id, []), ended.get(study.id, ())
+        )
     ]  # fmt: skip
 
 
@@ -187,12 +197,22 @@ def plan_trial(arena: Arena, ids: Iterable[str], seeds: str) -> list[Study]:
     )
 
 
-def _plan(arena: Arena, attempts: list[Attempt], generation: int, public: tuple[int, ...]) -> Study:
+def plan_steps(arena: Arena, ids: Iterable[str], steps: int) -> list[Study]:
+    """Studies whose runs stop after ``steps`` steps, two blocks in mirrored order: step times, never a score."""
+    wanted = set(ids)
+    chosen = [a for a in arena.attempts() if a.id in wanted and a.accepted]
+    return plan_studies(arena, chosen, public_seeds=arena.track.seeds.public[:2], steps=steps)
+
+
+def _plan(
+    arena: Arena, attempts: list[Attempt], generation: int, public: tuple[int, ...], steps: int | None
+) -> Study:
     span = attempts[0].span
     arms = (*reference_arms(arena, span), *(_submission_arm(arena, attempt) for attempt in attempts))
-    source = "public" if public else "scoring"
-    name = plan.study_id(arena.track.digest, str(span), arms, generation, source + str(public or ""))
-    seeds = public or plan.derive_seeds(load_key(arena.identity), name, arena.track.rule.blocks)
+    source = "steps" if steps else "public" if public else "scoring"
+    words = f"{source}{steps or ''}{public or ''}"
+    name = plan.study_id(arena.track.digest, str(span), arms, generation, words)
+    seeds = public or plan.derive_seeds(load_key(arena.identity), name, Outlook(arena).blocks(span))
     return Study(
         id=name,
         track=arena.track.name,
@@ -202,6 +222,7 @@ def _plan(arena: Arena, attempts: list[Attempt], generation: int, public: tuple[
         arms=arms,
         seeds=seeds,
         seed_source=source,
+        steps=steps,
         created=now(),
     )
 
@@ -265,9 +286,10 @@ def assess(arena: Arena, measured: Measured = "all") -> list[Scored]:
         studies = [study for study in studies if (study.generation > 0) == (measured == "again")]
     runs = group_by_study(arena.runs())
     rulings = {ruling.submission: ruling for ruling in arena.rulings()}
-    stops = arena.stops()
+    outlook, stops = Outlook(arena), arena.stops()
     return [
-        _assess(arena, attempt, studies, runs, rulings.get(attempt.id), stops) for attempt in arena.attempts()
+        _assess(arena, attempt, studies, runs, rulings.get(attempt.id), outlook, stops)
+        for attempt in arena.attempts()
     ]
 
 
@@ -277,6 +299,7 @@ def _assess(
     studies: Sequence[Study],
     runs: dict[str, list[Run]],
     ruling: Ruling | None,
+    outlook: Outlook,
     stops: Sequence[StopRecord],
 ) -> Scored:
     if not attempt.accepted:
@@ -285,10 +308,17 @@ def _assess(
     covering = sorted((s for s in studies if _covers(s, attempt)), key=lambda s: (s.generation, s.created))
     if not covering:
         score = scoring.score(arena.track, None, (), attempt.id, stale=stale, ruling=ruling)
+        if score.state == "pending" and (obstacle := outlook.obstacle(attempt.span)):
+            score = scoring.score_unscorable(score, obstacle)
         return Scored(attempt, score, None, (), ruling)
     ended = racejudge.ended_arms(stops)
-    complete = [s for s in covering if not plan.missing(s, _names(runs.get(s.id, [])), ended.get(s.id, ()))]
-    counted = complete or covering[:1]
+    settled = [
+        s for s in covering
+        if progress.is_settled(arena.track, s, runs.get(s.id, []), ended.get(s.id, ()))
+    ]  # fmt: skip
+    # a study that racing ended keeps its plan: its references are judged as the unfinished ones that they are
+    trimmed = [s if s.id in ended else progress.trim(s, runs.get(s.id, [])) for s in settled]
+    counted = trimmed or covering[:1]
     study, pooled = plan.pool(counted, [runs.get(study.id, []) for study in counted], attempt.ast_digest)
     words = [_stopped(stops, one, attempt) for one in counted]
     score = scoring.score(
@@ -302,10 +332,6 @@ def _stopped(stops: Sequence[StopRecord], study: Study, attempt: Attempt) -> str
     """Why racing stopped this submission's arm of a study; empty where it did not."""
     arm = plan.find_arm(study, attempt.record, attempt.ast_digest)
     return racejudge.stop_words(stops, study.id, arm.name) if arm else ""
-
-
-def _names(runs: Iterable[Run]) -> set[str]:
-    return {f"{run.arm}/{run.study}-{run.slot.name}" for run in runs}
 
 
 def rule(arena: Arena, attempt: Attempt, ruling: str, reason: str, by: str) -> Ruling:

@@ -22,6 +22,7 @@ from patchrun.core.steplines import StepLine
 from patchrun.core.track import Track
 
 LAUNCHER = Path(__file__).parents[1] / "launch" / "launcher.py"
+AGENT = LAUNCHER.with_name("agent.py")
 MODEL = "model.safetensors"
 SETUP_SECONDS = 300.0  # for importing torch on a busy machine
 MIB = 1 << 20
@@ -182,7 +183,7 @@ class Training:
 
     def _argv(self) -> tuple[str, ...]:
         python = [self.plan.python, "-s", "-P", "-B"]
-        torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={self._ranks()}"]
+        torchrun = [str(AGENT), "--standalone", f"--nproc-per-node={self._ranks()}"]
         kind = self.plan.track.launch.kind
         words = [
             *python,

@@ -19,9 +19,10 @@ from patchrun.core.logfacts import (
     Unread,
     decode_ingest,
     encode_ingest,
+    ran_code,
     state_fact,
 )
-from patchrun.core.trainlog import MAX_BYTES, LogError, TrainLog, parse_log
+from patchrun.core.trainlog import MAX_BYTES, LogError, parse_log
 from patchrun.services.upstream_clone import open_clone, read_some
 
 INGESTS = "refs/patchrun/ingest/"
@@ -89,7 +90,7 @@ def ingest_logs(arena: Arena, paths: Sequence[Path], number: int, arm: str) -> I
         digest = hashlib.sha256(data).hexdigest()
         log = parse_log(data, str(path))
         fact = state_fact(log, path.name, digest, record=number, arm=arm, hardware=arena.track.hardware)
-        if not fact.set_aside and not _ran(log, code):
+        if not fact.set_aside and not ran_code(log, code):
             fact = msgspec.structs.replace(fact, set_aside="ran other code")
         facts.append(fact)
         texts[f"logs/{digest[:20]}.gz"] = gzip.compress(data, mtime=0)
@@ -117,12 +118,6 @@ def _code_of(arena: Arena, number: int, arm: str) -> dict[str, bytes]:
     entries = {path: entry for path, entry in arena.repo.files(commit).items() if path.endswith(".py")}
     blobs = arena.repo.read_many(entry.oid for entry in entries.values())
     return {path: data or b"" for path, data in zip(entries, blobs, strict=True)}
-
-
-def _ran(log: TrainLog, code: Mapping[str, bytes]) -> bool:
-    """The log embeds the arm's script, and its modules where it embeds them."""
-    modules_agree = all(code.get(name) == data for name, data in log.modules.items())
-    return modules_agree and log.script in code.values()
 
 
 def _read_own(path: Path) -> bytes:

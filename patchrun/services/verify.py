@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import io
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,7 +26,10 @@ from patchrun.adapters.store import (
 )  # fmt: skip
 from patchrun.core import racejudge, results
 from patchrun.core.errors import ArenaError, PatchrunError
+from patchrun.core.logfacts import decode_ingest
 from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study, content_id
+from patchrun.core.trainlog import MAX_BYTES
+from patchrun.services.upstream_logs import INGESTS
 
 STALE_LOCK_SECONDS = 600
 
@@ -84,7 +90,7 @@ def problems_of(arena: Arena, refs: Mapping[str, str], known: Mapping[str, str])
                 if data is None:
                     raise ArenaError(f"holds no {file}")
                 check(arena, name, commit, data, known)
-            except (PatchrunError, msgspec.MsgspecError, ValueError) as error:
+            except (PatchrunError, msgspec.MsgspecError, ValueError, OSError, EOFError) as error:
                 problems.append(f"{name}: {error}")
     return problems
 
@@ -163,6 +169,20 @@ def _runs_of(arena: Arena, study: Study, known: Mapping[str, str]) -> list[Run]:
     return [results.decode(data or b"", Run, name) for name, data in zip(own, blobs, strict=True)]
 
 
+def _check_ingest(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
+    """Named by its content; of a user's own logs each text is there, with the digest that its fact states."""
+    ingest = decode_ingest(data, name)
+    _require(
+        name == INGESTS + hashlib.sha256(data).hexdigest()[:20], "its name does not follow from its content"
+    )
+    if ingest.source != "own":
+        return
+    for fact in ingest.logs:
+        packed = arena.repo.read(f"{commit}:logs/{fact.digest[:20]}.gz")
+        text = gzip.GzipFile(fileobj=io.BytesIO(packed)).read(MAX_BYTES + 1)
+        _require(hashlib.sha256(text).hexdigest() == fact.digest, f"the text of {fact.path} is another one")
+
+
 def _check_ruling(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
     ruling = results.decode(data, Ruling, name)
     _require(name.startswith(f"{VERDICTS}{ruling.submission}/"), f"about {ruling.submission} inside")
@@ -176,6 +196,7 @@ _CHECKS = {
     EXTRA: _check_extra,
     STOPS: _check_stop,
     VERDICTS: _check_ruling,
+    INGESTS: _check_ingest,
 }
 _FILES = {
     ATTEMPTS: "attempt.json",
@@ -185,4 +206,5 @@ _FILES = {
     EXTRA: "run.json",
     STOPS: "stop.json",
     VERDICTS: "ruling.json",
+    INGESTS: "ingest.json",
 }

@@ -71,7 +71,7 @@ def test_the_longest_run_is_said_once() -> None:
         "gate.sigmoid() * torch",
         "out <- x + sigmoid(g) * (x one position earlier)",
         "def forward(x):\n    return x",
-        "mixed = x - gate.tanh() * torch.flip(x, 1, dims=0)",
+        "mixed = x - gate.tanh() * torch.flip(y, 2, dims=1)",
         "",
         "mixed",
     ],

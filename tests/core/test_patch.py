@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from patchrun.core.errors import UnreadableDiff
+from patchrun.core.hunks import count_lines, judge_offsets
 from patchrun.core.patch import check_named, check_text, read_patch
 
 PLAIN = b"""\
@@ -319,3 +322,28 @@ def test_many_sections_are_read_in_linear_time() -> None:
     start = time.perf_counter()
     assert codes(data, limit_kb=2048) == []
     assert time.perf_counter() - start < 20
+
+
+PIECES = [
+    "diff --git a/x b/x", "diff --git a/x", "--- a/x", "+++ b/x", "--- /dev/null", "@@ -1,2 +1,2 @@", "@@ -0,0 +1 @@",
+    "@@ -1 +1", "@@", "@@@ -1 -1 +1 @@@", "rename from x", "rename to y", "rename to", "old mode 1", "GIT binary patch",
+    "Binary files a and b differ", " a", "-a", "+b", "", "\\ No newline at end of file", "From " + "0" * 40 +
+    " Mon Sep 17 00:00:00 2001", '--- "a/\\303', '+++ "b/\\9"', "-- ", "\r", "+\r", "+\u202e", "+\udcff", "prose",
+]  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=20), max_size=30))
+def test_any_lines_are_read_or_refused(lines: list[str]) -> None:
+    data = "\n".join(lines).encode("utf-8", "surrogatepass")
+    try:
+        patch = read_patch(data, 64)
+    except UnreadableDiff:
+        return
+    findings = check_text(patch)
+    assert b"".join(part.data for part in patch.parts) in data or len(patch.parts) > 1
+    assert all(finding.line is None or 1 <= finding.line <= data.count(b"\n") + 1 for finding in findings)
+    stats = count_lines(patch.sections)
+    assert stats.added <= data.count(b"+") and stats.removed <= data.count(b"-")
+    for section in patch.sections:
+        judge_offsets(section, ["a", "b", "a"])

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tiny import base_script, slot_request, tiny_corpus, tiny_track, write_code
 
@@ -279,3 +280,14 @@ def test_no_space_left(tmp_path: Path, small_disk: Path):
     with pytest.raises(SetupError, match="no space left in") as caught:
         train_slot(made)
     assert "free" in caught.value.hint
+
+
+def test_weights_scored_before_are_not_scored_again(tmp_path: Path):
+    code = write_code(tmp_path, record=1)
+    first, _ = train_slot(slot_request(tmp_path, code))
+    again, _ = train_slot(slot_request(tmp_path, code, scored=first))
+    assert again.exit == "ok" and again.model_sha256 == first.model_sha256
+    assert (again.loss, again.evaluation_seconds) == (first.loss, first.evaluation_seconds)
+    other = msgspec.structs.replace(first, model_sha256="0" * 64, loss=99.0)
+    scored, _ = train_slot(slot_request(tmp_path, code, scored=other))
+    assert scored.loss == first.loss, "other weights, or another tree: scored anew"

@@ -1,0 +1,89 @@
+"""Running studies with live progress, and the trials that never count: on public seeds, or of a few steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from patchrun.faces.options import echo_json
+
+if TYPE_CHECKING:
+    from patchrun.adapters.store import Arena
+    from patchrun.core.results import Run, Study
+    from patchrun.core.steptimes import StepTimes
+
+
+def measure(arena: Arena, studies: Sequence[Study], jobs: int, sandbox: str, race: bool = False) -> None:
+    """Run what the studies lack, with live progress on standard error."""
+    from patchrun.faces.live import watch
+    from patchrun.services.study import Options, run_study
+
+    for study in studies:
+        with watch(study) as live:
+            run_study(arena, study, Options(jobs, sandbox, race), live.on_progress, live.on_wait)
+
+
+def _runs_of(arena: Arena, studies: Sequence[Study]) -> list[Run]:
+    names = {study.id for study in studies}
+    return [run for run in arena.runs() if run.study in names]
+
+
+def try_seeds(arena: Arena, ids: Sequence[str], seeds: str, jobs: int, sandbox: str, form: str) -> int:
+    """Run submissions on public seeds; the runs are shown and never counted."""
+    from patchrun.faces import tables
+    from patchrun.services import tournament
+
+    studies = tournament.plan_trial(arena, ids, seeds)
+    measure(arena, studies, jobs, sandbox)
+    runs = _runs_of(arena, studies)
+    if form == "json":
+        echo_json({"counted": False, "runs": [tables.run_document(run) for run in runs]})
+    else:
+        click.echo("On public seeds: for trying, these never count.")
+        click.echo(tables.runs_text(runs))
+    return 0 if all(run.exit == "ok" for run in runs) else 1
+
+
+def try_steps(arena: Arena, ids: Sequence[str], steps: int, jobs: int, sandbox: str, form: str) -> int:
+    """Stop every run after ``steps`` steps and compare step times; never counted."""
+    from patchrun.core.steptimes import compare_steps
+    from patchrun.services import tournament
+
+    studies = tournament.plan_steps(arena, ids, steps)
+    measure(arena, studies, jobs, sandbox)
+    found = {study.record: compare_steps(_runs_of(arena, [study]), steps) for study in studies}
+    if form == "json":
+        documents = {record: [steps_document(row) for row in rows] for record, rows in found.items()}
+        echo_json({"counted": False, "steps": steps, "records": documents})
+    else:
+        click.echo(f"Stopped after {steps} steps: step times only, for trying; these never count.")
+        for record, rows in found.items():
+            click.echo(steps_text(record, rows))
+    return 1 if any(row.trouble for rows in found.values() for row in rows) else 0
+
+
+def steps_document(row: StepTimes) -> dict[str, Any]:
+    """One arm's step times as JSON, milliseconds a step."""
+    return {
+        "arm": row.arm, "kind": row.kind, "runs": row.runs, "steps": row.steps, "median_ms": _ms(row.median),
+        "mean_ms": _ms(row.mean), "sd_ms": _ms(row.sd), "ratio": row.ratio, "trouble": row.trouble or None,
+    }  # fmt: skip
+
+
+def steps_text(record: str, rows: Sequence[StepTimes]) -> str:
+    """A line an arm: milliseconds a step, and their ratio to the baseline's."""
+    from tabulate import tabulate
+
+    headers = (f"record {record}", "runs", "steps timed", "median ms", "mean ms", "sd", "of baseline", "")
+    table = [
+        (f"{row.kind} {row.arm[:12]}", row.runs, row.steps, _ms(row.median), _ms(row.mean), _ms(row.sd),
+         None if row.ratio is None else f"{100 * row.ratio:.1f}%", row.trouble)
+        for row in rows
+    ]  # fmt: skip
+    return tabulate(table, headers, floatfmt=".2f", missingval="-")
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else 1000 * seconds

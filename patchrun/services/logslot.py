@@ -1,0 +1,274 @@
+"""Train one slot of a track whose evidence is the script's own log: torchrun, the strict parser, the clock by arrival.
+
+Each arm is started as its own ``run.sh`` says, on as many processes as both arms' code allows here, in the environment
+of the record's human code. The loss comes from the log, read strictly; the seconds from the arrival of its lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from patchrun.adapters import gpus, machine, sandbox
+from patchrun.adapters.child import Stopped
+from patchrun.adapters.logtail import LogTail, find_logs
+from patchrun.adapters.store import cache_home
+from patchrun.core.arrival import Stamp, draw_curve
+from patchrun.core.launchline import Launch, LaunchError, read_launch
+from patchrun.core.logfacts import ran_code
+from patchrun.core.logjudge import Reference, judge_reference, judge_submission
+from patchrun.core.results import Exit, Machine, Run
+from patchrun.core.runlog import printable
+from patchrun.core.steplines import StepLine
+from patchrun.core.trainlog import MAX_BYTES, LogError, TrainLog, parse_log
+from patchrun.services.readiness import Site
+from patchrun.services.runner import EVENT_SECONDS, Event, SlotRequest, make_run
+from patchrun.services.training import Plan, Trained, Training
+
+
+@dataclass(frozen=True)
+class LogRequest:
+    """What one run needs besides its slot: where it runs, and what the reference runs said (None: not run yet).
+
+    ``steps``: stop after this step; nothing is read from the log then. ``compiled``: the code's own compile caches.
+    """
+
+    slot: SlotRequest
+    site: Site
+    compiled: Path
+    reference: Reference | None = None
+    steps: int | None = None
+
+
+class Ended(Exception):
+    """The run ends here, with this exit and reason."""
+
+    def __init__(self, exit: Exit, reason: str) -> None:
+        super().__init__(reason)
+        self.exit, self.reason = exit, reason
+
+
+def train_log_slot(
+    request: LogRequest,
+    on_event: Callable[[Event], None] = lambda event: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> tuple[Run, bytes]:
+    """Train and judge; the run, and its output with the script's log. A failed run is a value too.
+
+    Raises:
+        SetupError: this machine lacks what the run needs.
+    """
+    work = _LogWork(request, on_event, stop)
+    try:
+        work.do()
+    except Ended as ended:
+        work.facts.update(exit=ended.exit, reason=ended.reason)
+    except Stopped:
+        work.facts.update(exit="interrupted", reason="stopped on request")
+    on_event(Event("done"))
+    return work.result(), work.log()
+
+
+class _LogWork:
+    """One slot on its way."""
+
+    def __init__(
+        self, request: LogRequest, on_event: Callable[[Event], None], stop: Callable[[], bool]
+    ) -> None:
+        self.request, self.slot, self.track = request, request.slot, request.slot.track
+        self.on_event, self.stop = on_event, stop
+        self.sandbox = sandbox.resolve(request.slot.sandbox)
+        self.place = request.slot.scratch / request.slot.slot.name
+        self.versions = {"torch": "", "python": ""}
+        self.facts: dict[str, Any] = {
+            "exit": "ok",
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        self.printed: list[Stamp] = []
+        self.parts: list[tuple[str, bytes]] = []
+        self.reached = False
+        self.last_event = 0.0
+
+    def do(self) -> None:
+        """Start it, follow it to its end, read its log."""
+        self.on_event(Event("starting"))
+        plan = self._plan(self._read_launch())
+        with Training(plan, lambda: self.reached or self.stop()) as training:
+            self.versions = training.await_ready()
+            self.facts["gpus_at_start"] = gpus.read_states()
+            with LogTail(plan.place / "code", self._see_logged) as tail:
+                trained = self._follow(training)
+        self.facts.setdefault("gpus_at_end", gpus.read_states())
+        stamps = self.printed if any(stamp.validates for stamp in self.printed) else tail.stamps
+        self.facts["curve"] = draw_curve(stamps)
+        if trained is None:
+            self.parts.append(("output", training.log.text()))
+            self.facts["reason"] = f"stopped after step {self.request.steps}"
+            return
+        self.parts.append(("output", trained.log))
+        self.facts["wall_seconds"] = trained.wall_seconds
+        log = self._read_log(plan.place / "code", trained)
+        self._judge(log, stamps)
+
+    def _read_launch(self) -> Launch:
+        """What the arm's own ``run.sh`` starts; the track's script where it has none."""
+        code = self.slot.code_dir
+        try:
+            text = (code / "run.sh").read_text(encoding="utf-8")
+            launch = read_launch(text)
+        except FileNotFoundError:
+            launch = Launch(self.track.launch.script, ())
+        except (LaunchError, UnicodeDecodeError) as error:
+            raise Ended("failed", str(error).splitlines()[0]) from None
+        if not (code / launch.script).is_file():
+            raise Ended("failed", f"run.sh starts {launch.script}, which is not there")
+        return launch
+
+    def _plan(self, launch: Launch) -> Plan:
+        self._link_data()
+        site, request = self.request.site, self.slot
+        return Plan(
+            track=self.track,
+            code_dir=request.code_dir,
+            data_dir=None,
+            place=self.place,
+            seed=request.slot.seed,
+            sandbox=self.sandbox,
+            warmup=False,
+            python=site.python,
+            script=launch.script,
+            arguments=launch.arguments,
+            ranks=site.processes,
+            environment=_environment(site.data, self.request.compiled),
+        )
+
+    def _link_data(self) -> None:
+        """Scripts up to record 26 look for their shards beside themselves, later ones below ``DATA_PATH``."""
+        name = self.track.data.pattern.split("/")[0]
+        if self.track.data.source != "shards" or "*" in name:
+            return
+        try:
+            (self.slot.code_dir / name).symlink_to(self.request.site.data / name)
+        except FileExistsError:
+            raise Ended("failed", f"the code has a {name} of its own, where the data belongs") from None
+
+    def _follow(self, training: Training) -> Trained | None:
+        """The training, None when it was stopped after the step that was asked for."""
+        try:
+            return training.train(self._see_printed)
+        except Stopped:
+            if self.reached:
+                return None
+            raise
+
+    def _see_printed(self, line: StepLine, at: float) -> None:
+        claimed = None if line.train_time_ms is None else line.train_time_ms / 1000
+        validates = line.val_loss is not None
+        self.printed.append(Stamp(line.step, validates, claimed, line.loss, at))
+        if validates and line.step == line.steps:
+            self.facts["gpus_at_end"] = gpus.read_states()
+        self._count(line.step, validates)
+        if at - self.last_event >= EVENT_SECONDS:
+            self.last_event = at
+            self.on_event(Event("training", line.step, line.steps, line.loss, at))
+
+    def _see_logged(self, stamp: Stamp) -> None:
+        if not self.printed:
+            self._count(stamp.step, stamp.validates)
+
+    def _count(self, step: int, validates: bool) -> None:
+        limit = self.request.steps
+        self.reached = self.reached or (limit is not None and not validates and step >= limit)
+
+    def _read_log(self, code: Path, trained: Trained) -> TrainLog:
+        """The one log that the script wrote, read strictly; kept with the run whatever it says."""
+        found = find_logs(code)
+        for path in found[:1]:
+            with path.open("rb") as file:
+                self.parts.append((path.relative_to(code).as_posix(), file.read(MAX_BYTES + 1)))
+        if trained.exit != "ok":
+            raise Ended(trained.exit, _find_cause(trained))
+        if len(found) != 1:
+            raise Ended("failed", f"it left {len(found)} logs below logs/, not one")
+        return read_own_log(*self.parts[-1], _python_files(self.slot.code_dir))
+
+    def _judge(self, log: TrainLog, stamps: list[Stamp]) -> None:
+        if self.slot.arm.kind == "submission":
+            judged = judge_submission(log, stamps, self.request.reference)
+        else:
+            judged = judge_reference(log, stamps)
+        if judged.exit != "ok":
+            raise Ended(judged.exit, judged.reason)
+        words = [judged.reason, gpus.say_throttled(self.facts["gpus_at_end"])]
+        self.facts.update(
+            loss=judged.loss,
+            seconds=judged.seconds,
+            repeats=(judged.seconds,),
+            claimed_seconds=judged.claimed,
+            validation_seconds=judged.validation,
+            reason="; ".join(word for word in words if word),
+        )
+
+    def result(self) -> Run:
+        """The run as far as it is known."""
+        return make_run(self.slot, self.sandbox, self._machine(), self.facts)
+
+    def _machine(self) -> Machine:
+        seen = machine.describe(**self.versions)
+        if self.track.hardware.device != "cuda":
+            return seen
+        used, driver = seen.gpus[: self.request.site.processes], gpus.driver_version()
+        name = gpus.gpu_class(used, seen.torch, driver)
+        return msgspec.structs.replace(seen, gpus=used, driver=driver, hardware_class=name)
+
+    def log(self) -> bytes:
+        """The output, then the script's own log, each under its name."""
+        return b"".join(b"[patchrun: %s]\n%s\n" % (name.encode(), text) for name, text in self.parts)
+
+
+def read_own_log(name: str, data: bytes, code: Mapping[str, bytes]) -> TrainLog:
+    """The log of a run of ``code`` (Python files by name), read strictly; ends the run where it is none of that."""
+    try:
+        log = parse_log(data, name)
+    except LogError as error:
+        said = f"its log cannot be read strictly: {printable(error.message, 300)}"
+        raise Ended("failed", said) from None
+    if log.form != "llm.c" and not ran_code(log, code):
+        raise Ended("disqualified", "its log embeds other code than the code that was run")
+    return log
+
+
+def _environment(data: Path, compiled: Path) -> dict[str, str]:
+    """What the scripts look for in their environment: the data, caches of their own, caches of what they fetch."""
+    fetched = cache_home() / "fetched"
+    places = {
+        "TORCHINDUCTOR_CACHE_DIR": compiled / "inductor",
+        "TRITON_CACHE_DIR": compiled / "triton",
+        "HF_HOME": fetched / "hub",
+        "TIKTOKEN_CACHE_DIR": fetched / "tiktoken",
+    }
+    for place in places.values():
+        place.mkdir(parents=True, exist_ok=True)
+    return {"DATA_PATH": str(data), **{name: str(place) for name, place in places.items()}}
+
+
+def _python_files(folder: Path) -> Mapping[str, bytes]:
+    found = {}
+    for path in folder.glob("*.py"):
+        with suppress(OSError):
+            found[path.name] = path.read_bytes()
+    return found
+
+
+def _find_cause(trained: Trained) -> str:
+    """The last error that the script itself printed: torchrun's own report stands below it and says less."""
+    lines = trained.log.decode("utf-8", "replace").splitlines()
+    errors = [line for line in lines if line.partition(":")[0].endswith(("Error", "Exception", "Interrupt"))]
+    own = [line for line in errors if not line.startswith("torch.distributed.elastic")]
+    return printable(own[-1], 300) if own and trained.exit == "failed" else trained.reason

