@@ -190,7 +190,7 @@ def _resolve_item(value: ast.AST, name: str, aliases: Aliases) -> str | None:
         case ast.Call(func=func, args=[owner]) if resolve(func, aliases) == "vars":
             base = resolve(owner, aliases)
         case _:
-            base = resolve(value, aliases)
+            base = _see_through(resolve(value, aliases) or "")
             if base in ("sys.modules", "__builtins__", "builtins"):
                 return _normalise(name)
             base = base.removesuffix(".__dict__") if base and base.endswith(".__dict__") else None

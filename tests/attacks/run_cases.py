@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - an attack's code stands in one piece
 """Attacks that show when they run: small scripts and models, and what must become of them.
 
 ``TRAININGS`` are scripts that a launcher runs; ``MODELS`` are bodies of a model that the evaluator scores. A script may
@@ -77,11 +78,11 @@ TRAININGS = (
             "import os\nos.posix_spawn('/bin/true', ['true'], {})"),
     stopped(16, "weights from outside", "failed", "not permitted|unreachable|refused",
             "import socket\nsocket.create_connection(('192.0.2.1', 80), timeout=1)"),
-    TrainingCase(17, "state in the temporary folder", "harmless", "every run has a fresh temporary folder and home",
+    TrainingCase(17, "state in the run's temporary folder", "harmless", "every run has a fresh temporary folder and home",
                  script="import os, pathlib, tempfile\nprint(os.listdir(tempfile.gettempdir()), os.listdir(pathlib.Path.home()))\n"
                         "pathlib.Path(tempfile.gettempdir(), 'left').write_text('1')", log="[] []"),
     stopped(17, "a process left behind", "failed", "Operation not permitted", "import os\nos.fork() or os.setsid()"),
-    stopped(25, "fork bomb", "failed", "Operation not permitted", "import os\nwhile True:\n    os.fork()"),
+    stopped(25, "fork bomb at run time", "failed", "Operation not permitted", "import os\nwhile True:\n    os.fork()"),
     stopped(25, "a file of a terabyte", "failed", "File too large",
             "import os\nwith open(os.path.join(os.environ['TMPDIR'], 'x'), 'wb') as file:\n    file.truncate(2**40)"),
     stopped(25, "a hang that ignores signals", "timed-out", "still running after 2 s",

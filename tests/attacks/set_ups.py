@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
+import pickle
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
+from patchrun.adapters.modelfile import BadModel, NoModel, read_model
 from patchrun.adapters.store import Arena
 from patchrun.core.arrival import Stamp, calibrate, settle, time_course
 from patchrun.core.findings import accepted
@@ -32,6 +37,17 @@ from tests.builders import (
 )
 from tests.conftest import SCRIPT, change
 from tests.core.test_trainlog import STEPS, plain
+
+
+class Opened:
+    """A pickle that leaves a mark when it is loaded."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.mark,)
+
 
 Check = Callable[[Arena, Path], None]
 FAST = (8.4, 8.5, 8.2, 8.6, 8.7)
@@ -123,6 +139,39 @@ def _(arena: Arena, folder: Path) -> None:
     assert len(found.missing) == 3
 
 
+@attack(4, "an early end with status 0", "run", "without a saved model there is nothing to score")
+def _(arena: Arena, folder: Path) -> None:
+    with pytest.raises(NoModel):
+        read_model(folder / "model.safetensors", 1, None)
+
+
+@attack(18, "a pickle under the model's name", "run", "is not a safetensors file")
+def _(arena: Arena, folder: Path) -> None:
+    path, mark = folder / "model.safetensors", folder / "ran"
+    path.write_bytes(pickle.dumps(Opened(mark)))
+    with pytest.raises(BadModel, match="is not a safetensors file"):
+        read_model(path, 1, None)
+    assert not mark.exists()
+    pickle.loads(path.read_bytes())
+    assert mark.exists(), "the pickle works: nobody opened it"
+
+
+@attack(16, "weights hidden in buffers", "run", "numbers are allowed, buffers count")
+def _(arena: Arena, folder: Path) -> None:
+    save_file({"w": np.zeros(10, np.float32), "buffer": np.zeros(91, np.int8)}, folder / "m.safetensors")
+    with pytest.raises(BadModel, match="101 numbers, 100 are allowed"):
+        read_model(folder / "m.safetensors", 1, 100)
+
+
+@attack(28, "the grader led to another file", "run", "a link or a pipe is refused unopened")
+def _(arena: Arena, folder: Path) -> None:
+    (folder / "link").symlink_to("/etc/passwd")
+    os.mkfifo(folder / "pipe")
+    for name in ("link", "pipe"):
+        with pytest.raises(BadModel):
+            read_model(folder / name, 1, None)
+
+
 @attack(5, "one lucky run", "run", "unproven: the rule needs five")
 def _(arena: Arena, folder: Path) -> None:
     found = judge(*(run for run in [*make_reference(), *submit()] if run.block == 0), blocks=1)
@@ -185,6 +234,16 @@ def _(arena: Arena, folder: Path) -> None:
     seconds, words = counted(course(2.0, 80.0), calibrate(HONEST))
     assert seconds == pytest.approx(100.0, abs=1e-6)
     assert "it claims 80.00 s, 20.0% less" in words
+
+
+@attack(
+    6, "events that claim half of the time, by the stamps", "run", "it claims less than the arrival stamps"
+)
+def _(arena: Arena, folder: Path) -> None:
+    assert HONEST is not None
+    seconds, words = counted(course(2.0, 50.0), calibrate(HONEST))
+    assert seconds == pytest.approx(100.0, abs=1e-6)
+    assert "50.0% less" in words
 
 
 @attack(7, "work behind the stop", "run", "it claims less than the arrival stamps")

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - an attack's code stands in one piece
 """Honest patches that look like attacks: each must pass, and nobody may be bothered but where ``asks`` says so."""
 
 from __future__ import annotations
