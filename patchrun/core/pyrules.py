@@ -88,12 +88,14 @@ def _rebinds(binding: Binding, name: str, module: str) -> Severity | None:
 
 def _check_parts(pair: FilePair, protected: Collection[str]) -> Iterator[Finding]:
     """PR403 where something else takes the place of an import or builtin that a protected definition reads."""
-    if not protected or pair.before is None or not pair.new_bindings:
+    if not protected or pair.before is None:
         return
-    readers = _find_readers(pair.before.nodes, pair.before.aliases, protected)
-    for binding in pair.new_bindings:
-        reader = None if binding.scope else readers.get(binding.name)
-        known = pair.before.aliases.get(binding.name)
+    aliases = pair.before.aliases
+    roots = {*aliases, *(dotted.partition(".")[0] for dotted in aliases.values()), *BUILTINS}
+    shared = [one for one in pair.new_bindings if not one.scope and one.name.partition(".")[0] in roots]
+    readers = _find_readers(pair.before.nodes, aliases, protected) if shared else {}
+    for binding in shared:
+        reader, known = readers.get(binding.name), aliases.get(binding.name)
         if reader and (known is None or read_aliases([binding.node]).get(binding.name) != known):
             message = f"{reader} is protected and reads {binding.name}, which is bound anew"
             yield make_finding("PR403", message, pair.path, binding.line)
