@@ -95,22 +95,27 @@ def _check_parts(pair: FilePair, protected: Collection[str]) -> Iterator[Finding
     shared = [one for one in pair.new_bindings if not one.scope and one.name.partition(".")[0] in roots]
     readers = _find_readers(pair.before.nodes, aliases, protected) if shared else {}
     for binding in shared:
-        reader, known = readers.get(binding.name), aliases.get(binding.name)
+        owner, _, leaf = binding.name.rpartition(".")
+        of_class = owner.rpartition(".")[2][:1].isupper()  # a method of torch.Tensor, of Path
+        reader = readers.get(binding.name) or (readers.get(f".{leaf}") if of_class else None)
+        known = aliases.get(binding.name)
         if reader and (known is None or read_aliases([binding.node]).get(binding.name) != known):
             message = f"{reader} is protected and reads {binding.name}, which is bound anew"
             yield make_finding("PR403", message, pair.path, binding.line)
 
 
 def _find_readers(
-    nodes: Sequence[ast.stmt], aliases: Mapping[str, str], protected: Collection[str]
+    statements: Sequence[ast.stmt], aliases: Mapping[str, str], protected: Collection[str]
 ) -> dict[str, str]:
-    """For each import, part of one, or builtin that protected definitions read: one of those that do."""
+    """For each import, part of one, builtin and ``.method`` that protected definitions read: one that does."""
     readers: dict[str, str] = {}
-    for definition in find_bindings(nodes, aliases):
+    for definition in find_bindings(statements, aliases):
         if definition.qualified in protected:
-            names = {one.id for one in ast.walk(definition.node) if isinstance(one, ast.Name)}
+            nodes = list(ast.walk(definition.node))
+            names = {one.id for one in nodes if isinstance(one, ast.Name)}
+            methods = {f".{one.attr}" for one in nodes if isinstance(one, ast.Attribute)}
             dotted = {use.name for use in find_uses([definition.node], aliases)}
-            for name in dotted | {name for name in names if name in aliases or name in BUILTINS}:
+            for name in dotted | methods | {name for name in names if name in aliases or name in BUILTINS}:
                 readers.setdefault(name, definition.qualified)
     return readers
 

@@ -37,22 +37,28 @@ READ_RULES = {
         "aiohttp", "websockets", "huggingface_hub", "torch.hub", "torch.utils.model_zoo",
     ),
     "PR506": (
-        "ctypes", "cffi", "_cffi_backend", "mmap", "torch.utils.cpp_extension", "torch.ops.load_library",
-        "torch.classes.load_library", "torch.cuda._compile_kernel", "numba", "cython", "pyximport",
+        "ctypes", "cffi", "_cffi_backend", "mmap", "numpy.ctypeslib", "torch.utils.cpp_extension",
+        "torch.ops.load_library", "torch.classes.load_library", "torch.cuda._compile_kernel", "numba", "cython",
+        "pyximport",
     ),
     "PR507": (
         "exec", "eval", "compile", "__import__", "importlib", "runpy", "code", "codeop", "builtins", "__builtins__",
         "globals", "locals", "imp", "zipimport", "pkgutil", "pickle", "marshal", "shelve", "dill", "cloudpickle",
         "joblib", "torch.load", "torch.jit.load", "torch.package", "types.FunctionType", "types.CodeType",
         "operator.attrgetter", "operator.methodcaller", "ast.literal_eval", "torch.jit.CompilationUnit",
+        "torch.serialization",
     ),
-    "PR508": ("os.putenv", "os.unsetenv", "os.environ.update", "os.environ.setdefault", "os.environ.pop",
-              "os.environ.clear", "os.environ.popitem", "os.environb", "os.chdir", "os.umask"),
+    "PR508": (
+        "os.putenv", "os.unsetenv", "os.environ.update", "os.environ.setdefault", "os.environ.pop", "os.environ.clear",
+        "os.environ.popitem", "os.environ.__setitem__", "os.environ.__delitem__", "os.environ.__ior__", "os.environb",
+        "os.chdir", "os.umask",
+    ),
     "PR510": (
         "torch.set_float32_matmul_precision", "torch.use_deterministic_algorithms", "torch.set_num_threads",
         "torch.set_num_interop_threads", "torch.set_default_dtype", "torch.set_default_device", "torch.set_rng_state",
         "torch.set_deterministic_debug_mode", "torch.set_flush_denormal", "torch.manual_seed", "torch.seed",
         "torch.random", "torch.cuda.manual_seed", "torch.cuda.manual_seed_all", "random.seed", "numpy.random.seed",
+        "torch.default_generator",
     ),
     "PR511": (
         "open", "os.open", "os.listdir", "os.scandir", "os.walk", "os.fdopen", "os.pread", "os.read", "os.readlink",
@@ -70,6 +76,7 @@ READ_RULES = {
         "os.nice", "os.sched_setaffinity", "os.setpriority", "torch.overrides", "torch.utils._python_dispatch",
         "torch._C",
     ),
+    "PR513": ("unittest", "mock", "pytest", "torch.library.Library", "torch.library.impl"),
     "PR515": ("base64", "binascii", "codecs", "zlib", "gzip", "bz2", "lzma", "zipfile", "tarfile", "struct.unpack",
               "bytes.fromhex", "int.from_bytes", "numpy.frombuffer", "numpy.fromstring", "torch.frombuffer", "array"),
     "PR516": (

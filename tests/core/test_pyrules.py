@@ -310,7 +310,7 @@ def on_reader(extra: str, source: str = READER) -> list[tuple[str, str]]:
     "extra",
     [
         "np = torch", "from x import Path", "import pathlib as os", "def len(x): ...", "class max: ...",
-        "np.fromfile = f",
+        "np.fromfile = f", "torch.Tensor.fromfile = f",
         "setattr(np, 'fromfile', f)", "np.__dict__['fromfile'] = f", "import builtins\nbuiltins.len = f",
         "for np in []: ...", "with f as Path: ...", "def g():\n    global os\n    os = 1", "del np", "os.environ = {}",
         "try: ...\nexcept E as os: ...", "np: object = f", "(np := f)", "import numpy\nnumpy.fromfile = f",
@@ -325,7 +325,7 @@ def test_what_a_protected_definition_reads_may_not_be_replaced(extra: str) -> No
     [
         "import numpy as np", "import os.path", "from pathlib import Path, PurePath", "F = torch", "torch.randint = f",
         "def g(len):\n    np = len\n    return np", "class A:\n    max = 1", "os.environ['Y'] = '1'", "x = np.fromfile",
-        "np.random.seed(1)", "np.savetxt = f", "min = f",
+        "np.random.seed(1)", "np.savetxt = f", "min = f", "torch.Tensor.tolist = f", "torch.config.fromfile = f",
     ],
 )  # fmt: skip
 def test_what_it_does_not_read_and_the_same_import_are_free(extra: str) -> None:
