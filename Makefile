@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo-arena
 STAMP := $(VENV)/.patchrun-set-up
 
-.PHONY: setup demo test check bench coverage clean
+.PHONY: setup demo test check bench fuzz coverage clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -28,6 +28,9 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m tests.bench
+
+fuzz: setup
+	PATCHRUN_FUZZ_EXAMPLES=3000 $(BIN)/python -m pytest tests/fuzz
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info
