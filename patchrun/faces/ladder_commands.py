@@ -72,23 +72,12 @@ def ingest_command(
     return 0
 
 
-CONTROL_HEAD = """\
-# The control group: every human patch through the validator
-
-Made by `patchrun control --format markdown`. Each human patch of the ladder is handed to the validator as an agent's
-would be. A patch that is flagged for review is accepted: a person is asked to look at what the code names. `exact`: the
-patch, applied as a diff to its baseline, gives the stored human code byte for byte.
-"""
-
-
 @click.command("control")
 @format_option("text", "markdown", "json")
 @click.pass_obj
 def control_command(named: str | None, form: str) -> int:
     """The control group: every human patch through the validator, as an agent's would go."""
-    from tabulate import tabulate
-
-    from patchrun.core.codes import CODES
+    from patchrun.faces import control_view
     from patchrun.services import control
 
     rows = control.run_control(open_arena(named))
@@ -96,26 +85,5 @@ def control_command(named: str | None, form: str) -> int:
         echo_json([{"record": row.record, "files": row.files, "added": row.added, "removed": row.removed,
                     "exact": row.exact, "accepted": row.accepted, "findings": row.codes} for row in rows])  # fmt: skip
         return 0
-    if form == "markdown":
-        click.echo(CONTROL_HEAD)
-    headers = ("record", "files", "+", "-", "exact", "outcome", "findings")
-    table = [
-        (row.record, row.files, row.added, row.removed, "yes" if row.exact else "NO",
-         ("accepted" if row.accepted else "rejected") if row.files else "no file changes",
-         ", ".join(f"{count} {code}" for code, count in row.codes.items()))
-        for row in rows
-    ]  # fmt: skip
-    click.echo(tabulate(table, headers, tablefmt="github" if form == "markdown" else "simple"))
-    judged = [row for row in rows if row.files]
-    flagged = [row for row in judged if row.accepted and any(f.severity == "review" for f in row.findings)]
-    click.echo(f"\n{sum(row.accepted for row in judged)} of {len(judged)} accepted, {len(flagged)} of these flagged "
-               f"for review; {sum(row.exact for row in rows)} of {len(rows)} exact\n")  # fmt: skip
-    for row in judged:
-        for finding in row.findings:
-            if finding.severity == "error":
-                said = finding.message.partition(": ")[0]  # the rest quotes the code
-                click.echo(f"- record {row.record} is rejected: {finding.code}, {said}")
-    seen = {finding.code for row in rows for finding in row.findings}
-    for code in sorted(seen):
-        click.echo(f"- {code} {CODES[code].name}: {CODES[code].meaning}")
+    click.echo(control_view.control_text(rows, form))
     return 0

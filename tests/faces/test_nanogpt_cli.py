@@ -269,3 +269,15 @@ def test_a_record_without_a_baseline_says_why(shell: Shell, diff: str) -> None:
     for words in (["submit", diff], ["validate", diff], ["doctor"]):
         out = shell(*words, "--record", "1", code=2)
         assert "record 1 has no baseline: no code before it" in shell.err + out
+
+
+def test_the_control_group_is_tabled_with_the_meaning_of_its_codes(shell: Shell) -> None:
+    rows = {row["record"]: row for row in shell.json("control")}
+    assert all(row["exact"] for row in rows.values())
+    assert (rows[6]["files"], rows[7]["accepted"]) == (0, True)
+    page = shell("control", "--format", "markdown")
+    assert page.startswith("# The control group")
+    assert "| no file changes |" in page
+    assert "5 of 5 exact" in page
+    for code in {code.split()[1] for row in rows.values() for code in row["findings"]}:
+        assert f"- {code} " in page
