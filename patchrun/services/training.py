@@ -80,7 +80,8 @@ def base_job(track: Track, code: Path, sandbox_name: str) -> dict[str, Any]:
         "threads": track.seeds.threads,
         "memory_bytes": track.limits.memory_mb * MIB,
         "file_bytes": track.limits.file_mb * MIB,
-        "seccomp": sandbox.job_filter(sandbox_name, children=track.limits.processes > 0),
+        "cuda": track.hardware.device == "cuda",
+        **sandbox.confine(sandbox_name, track.limits.processes),
     }
 
 
@@ -95,14 +96,16 @@ class Training:
         shutil.copytree(plan.code_dir, place / "code", symlinks=True)
         for name in ("ready", "start"):
             os.mkfifo(place / name)
-        (place / "job.json").write_text(json.dumps(self._job(), indent=1))
+        job = self._job()
+        (place / "job.json").write_text(json.dumps(job, indent=1))
+        self.wrapped = sandbox.wrap(self._argv(), plan.sandbox, self._room(job))
         self.ready = os.open(place / "ready", os.O_RDWR | os.O_NONBLOCK)
         self.start = os.open(place / "start", os.O_RDWR | os.O_NONBLOCK)
         self.log = RunLog(int(plan.track.limits.log_mb * MIB))
         try:
-            self.child = Child(self._argv(), self._environment(), place, stop)
+            self.child = Child(self.wrapped.argv, self._environment(), place, stop)
         except BaseException:
-            self._close_pipes()
+            self._let_go()
             raise
 
     def await_ready(self) -> dict[str, str]:
@@ -157,11 +160,22 @@ class Training:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.child.kill()
-        self._close_pipes()
+        self._let_go()
 
-    def _close_pipes(self) -> None:
+    def _let_go(self) -> None:
+        self.wrapped.release()
         os.close(self.ready)
         os.close(self.start)
+
+    def _room(self, job: Mapping[str, Any]) -> sandbox.Room:
+        return sandbox.Room(
+            place=self.plan.place,
+            python=self.plan.python,
+            readable=(self.plan.data_dir,) if self.plan.data_dir else (),
+            memory_bytes=job["memory_bytes"],
+            tasks=job["tasks"],
+            cuda=job["cuda"],
+        )
 
     def _job(self) -> dict[str, Any]:
         track, place = self.plan.track, self.plan.place
@@ -184,13 +198,8 @@ class Training:
         python = [self.plan.python, "-s", "-P", "-B"]
         torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={self._ranks()}"]
         kind = self.plan.track.launch.kind
-        words = [
-            *python,
-            *(torchrun if kind == "torchrun" else []),
-            str(LAUNCHER),
-            str(self.plan.place / "job.json"),
-        ]
-        return sandbox.wrap(words, self.plan.sandbox)
+        launch = [str(LAUNCHER), str(self.plan.place / "job.json")]
+        return (*python, *(torchrun if kind == "torchrun" else []), *launch)
 
     def _ranks(self) -> int:
         if self.plan.track.launch.kind != "torchrun":
@@ -205,7 +214,9 @@ class Training:
             own["PATCHRUN_STEPS"] = str(self.plan.steps)
         track = self.plan.track
         return sandbox.listed_environment(
-            self.plan.place / "home", track.seeds.threads, {**track.launch.env, **self.plan.environment, **own}
+            self.plan.place / "home",
+            track.seeds.threads,
+            {**track.launch.env, **self.plan.environment, **own},
         )
 
     def _read_facts(self, said: bytes) -> dict[str, str]:
@@ -226,7 +237,7 @@ class Training:
 
     def _judge(self) -> tuple[Exit, str]:
         """The exit and a reason that says what was seen."""
-        status, words = self.child.status, self.log.last_words()
+        status, words = self._status(), self.log.last_words()
         if status == 0:
             return "ok", ""
         if status is None:
@@ -242,8 +253,11 @@ class Training:
             )
         return "failed", self._how_it_ended()
 
+    def _status(self) -> int | None:
+        return None if self.child.status is None else self.wrapped.read_status(self.child.status)
+
     def _how_it_ended(self) -> str:
-        status, words = self.child.status, self.log.last_words() or "it printed nothing"
+        status, words = self._status(), self.log.last_words() or "it printed nothing"
         if status is None:
             return f"still running: {words}"
         return (f"ended by signal {-status}: " if status < 0 else f"exit status {status}: ") + words
