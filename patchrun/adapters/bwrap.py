@@ -2,8 +2,8 @@
 
 The words of one start, from outside to inside:
 
-1. As root only: ``unshare`` makes a mount namespace, in which what lies behind a folder that the run's uid may not
-   enter (an interpreter under root's home, say) is bound to where it may.
+1. As root, where need be: ``unshare`` makes a mount namespace, in which what lies behind a folder that the run's uid
+   may not enter (an interpreter under root's home, say) is bound to where it may.
 2. ``sh`` makes these mounts, joins the run's control group and opens the seccomp program.
 3. As root only: ``setpriv`` drops to that uid for good. Started as root, bubblewrap would leave ``/proc/sys`` writable.
 4. ``bwrap`` makes the sandbox. The run is process 1 in it: no other process is there to be tampered with, the
@@ -103,7 +103,7 @@ def wrap(argv: Sequence[str], room: Room, program: bytes, group: Cgroup | None) 
     folders = [str(folder) for folder in group.folders] if group else []
     words = [str(_exposed(Path(argv[0]))) if argv[0] == room.python else argv[0], *argv[1:]]
     return (
-        *((_find("unshare"), "--mount", "--propagation", "slave") if root else ()),
+        *((_find("unshare"), "--mount", "--propagation", "slave") if stage else ()),
         *(_find("sh"), "-c", SHELL, str(room.place), *folders, "--"),
         *((_find("setpriv"), *DROP) if root else ()),
         *(_find("bwrap"), *NAMESPACES, *_system(room), *_own(room, stage)),

@@ -289,6 +289,21 @@ except OSError as error:
         assert TASKS // 2 < int(made) <= TASKS + sandbox.WRAPPER_TASKS
         assert error == "BlockingIOError"
 
+    def test_the_launchers_own_limit_counts_this_run_only(self, tmp_path: Path):
+        text = """
+import os, resource, time
+resource.setrlimit(resource.RLIMIT_NPROC, (12, 12))
+made = 0
+try:
+    while made < 100:
+        if os.fork() == 0:
+            time.sleep(60)
+        made += 1
+except BlockingIOError:
+    print(made)
+"""
+        assert run_inside(tmp_path, text)[1] == "11\n"
+
     def test_processes_share_one_bound_on_memory(self, tmp_path: Path):
         text = """
 import os, time
