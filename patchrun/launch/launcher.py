@@ -5,8 +5,8 @@
 The job is a JSON object: ``script`` and ``code`` (its folder), ``seed``, ``threads``, ``deterministic``, ``warmup``,
 ``memory_bytes``, ``file_bytes`` and ``tasks`` (limits), ``seccomp`` (a BPF program in base64, or ""), ``ready`` and
 ``start`` (named pipes, or "" to run at once). One line goes to ``ready`` when all is set up; one byte from ``start``
-begins. It may also say ``arguments`` (words for the script) and ``late_torch``: leave it to the script to import torch, since
-what it puts into the environment before that decides how torch sets itself up; torch is seeded when it is imported.
+begins. It may also say ``arguments`` (words for the script) and ``late_torch``: leave it to the script to import torch,
+since what it puts into the environment before that decides how torch sets itself up; torch is seeded when imported.
 
 The script shares this process, so nothing that is measured here is evidence: the clock is the parent's.
 """

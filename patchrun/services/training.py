@@ -8,13 +8,14 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from patchrun.adapters import cputime, sandbox
-from patchrun.adapters.child import Child
+from patchrun.adapters.child import Child, Stopped
 from patchrun.core.errors import SetupError
 from patchrun.core.results import CurvePoint, Exit
 from patchrun.core.runlog import RunLog, printable
@@ -25,6 +26,10 @@ LAUNCHER = Path(__file__).parents[1] / "launch" / "launcher.py"
 MODEL = "model.safetensors"
 SETUP_SECONDS = 300.0  # for importing torch on a busy machine
 MIB = 1 << 20
+OUT_FILES = (
+    8  # a run may leave so many files of the largest allowed size: each file is capped, not their number
+)
+OUT_ENTRIES = 10_000
 _MEMORY_WORDS = (
     "MemoryError",
     "can't allocate memory",
@@ -85,6 +90,19 @@ def base_job(track: Track, code: Path, sandbox_name: str) -> dict[str, Any]:
     }
 
 
+def is_overfull(folder: Path, most: int) -> bool:
+    """Whether more than ``most`` bytes of disk or ``OUT_ENTRIES`` entries lie in ``folder``; links are not followed."""
+    size = count = 0
+    for parent, folders, names in os.walk(folder):
+        count += len(folders) + len(names)
+        for name in names:
+            with suppress(OSError):
+                size += 512 * Path(parent, name).lstat().st_blocks
+        if size > most or count > OUT_ENTRIES:
+            return True
+    return False
+
+
 class Training:
     """A child that imports torch and then waits for the start signal; a context manager that leaves none behind."""
 
@@ -102,8 +120,9 @@ class Training:
         self.ready = os.open(place / "ready", os.O_RDWR | os.O_NONBLOCK)
         self.start = os.open(place / "start", os.O_RDWR | os.O_NONBLOCK)
         self.log = RunLog(int(plan.track.limits.log_mb * MIB))
+        self.overfull, self.next_look = False, 0.0
         try:
-            self.child = Child(self.wrapped.argv, self._environment(), place, stop)
+            self.child = Child(self.wrapped.argv, self._environment(), place, self._must_stop)
         except BaseException:
             self._let_go()
             raise
@@ -136,8 +155,12 @@ class Training:
         used = cputime.cpu_seconds(self.child.pid)
         began = time.monotonic()
         os.write(self.start, b"s" * self._ranks())
-        for _, data in self.child.watch(began + self.plan.track.limits.wall_seconds):
-            self.log.feed(data, time.monotonic() - began)
+        try:
+            for _, data in self.child.watch(began + self.plan.track.limits.wall_seconds):
+                self.log.feed(data, time.monotonic() - began)
+        except Stopped:
+            if not self.overfull:
+                raise
         wall = time.monotonic() - began
         self.log.close(wall)
         how, reason = self._judge()
@@ -161,6 +184,14 @@ class Training:
     ) -> None:
         self.child.kill()
         self._let_go()
+
+    def _must_stop(self) -> bool:
+        """Someone says so, or the output folder grows without end; looked at once a second."""
+        if (now := time.monotonic()) >= self.next_look:
+            self.next_look = now + 1
+            most = OUT_FILES * self.plan.track.limits.file_mb * MIB
+            self.overfull = is_overfull(self.plan.place / "out", most)
+        return self.overfull or self.stop()
 
     def _let_go(self) -> None:
         self.wrapped.release()
@@ -240,6 +271,12 @@ class Training:
         status, words = self._status(), self.log.last_words()
         if status == 0:
             return "ok", ""
+        if self.overfull:
+            most = OUT_FILES * self.plan.track.limits.file_mb
+            return (
+                "failed",
+                f"PATCHRUN_OUT holds more than {most} MiB or {OUT_ENTRIES} files; {self._last_seen()}",
+            )
         if status is None:
             limit = self.plan.track.limits.wall_seconds
             return "timed-out", f"still running after {limit:g} s; {self._last_seen()}"

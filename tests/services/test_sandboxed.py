@@ -116,6 +116,18 @@ raise SystemExit(7)
         assert "exit status 7" in trained.reason
         assert (tmp_path / "place" / "out" / "big").stat().st_size <= tiny_track().limits.file_mb << 20
 
+    def test_many_files_that_are_each_small_enough(self, tmp_path: Path):
+        text = """
+import os, time
+for number in range(200):
+    with open(os.environ["PATCHRUN_OUT"] + f"/{number}", "wb") as file:
+        file.write(bytes(900_000))
+time.sleep(60)
+"""
+        trained = train(tmp_path, text, tables={"limits": {"file_mb": 1}}, warmup=False)
+        assert trained.exit == "failed"
+        assert "PATCHRUN_OUT holds more than 8 MiB" in trained.reason
+
     def test_a_hog_of_memory(self, tmp_path: Path):
         text = "held = []\nwhile True: held.append(bytearray(64 << 20))\n"
         trained = train(tmp_path, text, tables={"limits": {"memory_mb": 700}}, warmup=False)
