@@ -13,6 +13,11 @@ setup: $(STAMP)
 $(STAMP): setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@if command -v bwrap >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		{ apt-get update -qq && apt-get install -y -qq bubblewrap; } >/dev/null 2>&1 \
+			|| echo "bubblewrap could not be installed: runs need --sandbox seccomp or none"; \
+	else echo "please install bubblewrap (apt-get install bubblewrap): without it runs need --sandbox seccomp or none"; fi
 	touch $@
 
 demo: setup
