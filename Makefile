@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo-arena
 STAMP := $(VENV)/.patchrun-set-up
 
-.PHONY: setup demo test check bench coverage clean
+.PHONY: setup demo test check bench fuzz coverage clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -13,6 +13,11 @@ setup: $(STAMP)
 $(STAMP): setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@if command -v bwrap >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		{ apt-get update -qq && apt-get install -y -qq bubblewrap; } >/dev/null 2>&1 \
+			|| echo "bubblewrap could not be installed: runs need --sandbox seccomp or none"; \
+	else echo "please install bubblewrap (apt-get install bubblewrap): without it runs need --sandbox seccomp or none"; fi
 	touch $@
 
 demo: setup
@@ -28,6 +33,9 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m tests.bench
+
+fuzz: setup
+	PATCHRUN_FUZZ_EXAMPLES=3000 $(BIN)/python -m pytest tests/fuzz
 
 clean:
 	rm -rf $(VENV) $(DEMO) build dist *.egg-info

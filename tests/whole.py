@@ -55,7 +55,12 @@ def make_whole(folder: Path, monkeypatch: pytest.MonkeyPatch, torch: str = "") -
 
 
 def log_request(
-    folder: Path, python: str, text: str = SCRIPT, run_sh: str = "", track: Track | None = None, **changes: Any
+    folder: Path,
+    python: str,
+    text: str = SCRIPT,
+    run_sh: str = "",
+    track: Track | None = None,
+    **changes: Any,
 ) -> LogRequest:
     """A slot of record 1's baseline with ``text`` as its script, on one process."""
     code = folder / "code"

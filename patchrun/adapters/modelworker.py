@@ -51,7 +51,10 @@ class Cap:
 
 
 class ModelWorker:
-    """One fresh worker process; a context manager that kills it at the end."""
+    """One fresh worker process; a context manager that kills it at the end.
+
+    ``job`` names the code; ``readable``: folders that weights will lie in.
+    """
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class ModelWorker:
         job: Mapping[str, Any],
         *,
         wrapper: str,
+        readable: tuple[Path, ...] = (),
         python: str = sys.executable,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -66,11 +70,12 @@ class ModelWorker:
         self.stop = stop
         (place / "home").mkdir(parents=True)
         (place / "job.json").write_text(json.dumps(job, indent=1))
-        argv = sandbox.wrap([python, "-s", "-P", "-B", str(WORKER), str(place / "job.json")], wrapper)
+        argv = [python, "-s", "-P", "-B", str(WORKER), str(place / "job.json")]
         env = sandbox.listed_environment(place / "home", job["threads"], {})
+        self.wrapped = sandbox.wrap(argv, wrapper, _room(place, job, readable, python))
         with (place / "worker.log").open("wb") as log:
             self.process = process.spawn(
-                argv, cwd=place, env=env, stdin=PIPE, stdout=PIPE, stderr=log.fileno()
+                self.wrapped.argv, cwd=place, env=env, stdin=PIPE, stdout=PIPE, stderr=log.fileno()
             )
         assert self.process.stdin and self.process.stdout
         self.requests, self.replies = self.process.stdin.fileno(), self.process.stdout.fileno()
@@ -122,6 +127,7 @@ class ModelWorker:
     def kill(self) -> None:
         """End the worker; safe to call again."""
         process.end_group(self.process)
+        self.wrapped.release()
 
     def __enter__(self) -> ModelWorker:
         return self
@@ -179,6 +185,17 @@ class ModelWorker:
             raise WorkerFault(f"the worker gave no answer in {self.cap.wall_seconds:.0f} s {self.cap.why}")
 
     def _death(self) -> WorkerFault:
-        status = self.process.wait()
+        status = self.wrapped.read_status(self.process.wait())
         how = f"was ended by signal {-status}" if status < 0 else f"exited with status {status}"
         return WorkerFault(f"the worker {how} {self.cap.why}")
+
+
+def _room(place: Path, job: Mapping[str, Any], readable: tuple[Path, ...], python: str) -> sandbox.Room:
+    return sandbox.Room(
+        place=place,
+        python=python,
+        readable=(Path(job["code"]), *readable),
+        memory_bytes=job["memory_bytes"],
+        tasks=job["tasks"],
+        cuda=job["cuda"],
+    )

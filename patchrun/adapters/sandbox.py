@@ -1,23 +1,33 @@
 """What a child may do: the wrapping of its argv, its seccomp program, its listed environment.
 
-Two sandboxes exist so far: ``seccomp`` (a system call filter that the launcher installs before anything else)
-and ``none``, which the owner has to ask for. Every run says which one it had.
+``bwrap`` is the sandbox: bubblewrap, an unprivileged uid, a seccomp program, limits on the whole tree of processes.
+``seccomp`` (a system call filter that the launcher installs before anything else) and ``none`` are weaker, and the
+owner has to ask for them by name. Every run says which one it had.
 """
 
 from __future__ import annotations
 
 import base64
 import errno
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+from patchrun.adapters import bwrap, cgroups
+from patchrun.adapters.bwrap import Room
 from patchrun.core.errors import SetupError, UsageError
 
 CLONE_THREAD = 0x00010000
 SECCOMP = Path("/proc/sys/kernel/seccomp")
 PATH = "/usr/local/bin:/usr/bin:/bin"
+TASKS = 64  # processes and threads of a run without child processes: torch starts many threads
+TASKS_EACH = 4  # and so many more for each process that its track allows
+WRAPPER_TASKS = 8  # bubblewrap's own
+NAMES = ("default", "bwrap", "seccomp", "none")
 
 CHILDREN = ("fork", "vfork", "execve", "execveat")
 NETWORK = ("socket", "socketpair")
@@ -33,39 +43,87 @@ KERNEL = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Wrapped:
+    """A command with what goes around it; ``release`` when it has ended."""
+
+    argv: tuple[str, ...]
+    group: cgroups.Cgroup | None = None
+    inside: bool = False
+
+    def read_status(self, status: int) -> int:
+        """The command's own exit status (negative: a signal): bubblewrap says 128 + N where signal N ended it."""
+        return 128 - status if self.inside and status > 128 else status
+
+    def release(self) -> None:
+        """End whatever is left of it; safe to call again."""
+        if self.group:
+            self.group.end()
+
+
 def resolve(name: str) -> str:
-    """The sandbox that ``name`` asks for: "default" is the best one here.
+    """The sandbox that ``name`` asks for; "default" is bubblewrap, never quietly less.
 
     Raises:
         UsageError: no such sandbox.
         SetupError: this machine lacks it.
     """
+    if name not in NAMES:
+        raise UsageError(f"no sandbox {name!r}", "choose bwrap, seccomp or none")
     if name == "none":
         return "none"
-    if name not in ("default", "seccomp"):
-        raise UsageError(f"no sandbox {name!r}", "choose seccomp or none")
     seccomp_program(children=False)
-    return "seccomp"
+    if name == "seccomp":
+        return "seccomp"
+    if trouble := bwrap.trouble():
+        raise SetupError(
+            f"no sandbox on this machine: {trouble}",
+            "install bubblewrap (`make setup` does where it may, else: apt-get install bubblewrap), or say --sandbox "
+            "seccomp (files are not hidden from a run) or --sandbox none: every result then shows it",
+        )
+    return "bwrap"
 
 
 def describe() -> str:
     """One line on the sandbox that runs get by default here; SetupError where there is none."""
     name = resolve("default")
-    return f"{name}: no child processes, network or tracing in a run; files are not hidden from it"
+    uid = bwrap.UID if os.geteuid() == 0 else os.geteuid()
+    group = cgroups.make(1 << 30, TASKS)
+    if group:
+        group.end()
+    limits = "a control group" if group else "resource limits of each process: no control group can be made"
+    return f"{name}: uid {uid}, no network, no files but its own; memory and tasks bound by {limits}"
 
 
-def wrap(argv: Sequence[str], sandbox: str) -> tuple[str, ...]:
-    """The argv that starts ``argv`` inside ``sandbox``: the one place where a program goes around a run.
+def wrap(argv: Sequence[str], sandbox: str, room: Room) -> Wrapped:
+    """``argv`` inside ``sandbox``: the one place where a program goes around a run.
 
     ``seccomp`` needs no program around it: the launcher takes its filter from the job.
+
+    Raises:
+        SetupError: this machine lacks the sandbox, or the run could not read what ``room`` names.
     """
-    resolve(sandbox)
-    return tuple(argv)
+    if resolve(sandbox) != "bwrap":
+        return Wrapped(tuple(argv))
+    group = cgroups.make(room.memory_bytes, room.tasks + WRAPPER_TASKS)
+    try:
+        return Wrapped(bwrap.wrap(argv, room, seccomp_program(children=True), group), group, inside=True)
+    except BaseException:
+        Wrapped((), group).release()
+        raise
 
 
-def job_filter(sandbox: str, children: bool) -> str:
-    """The seccomp program for a job, in base64; empty without one."""
-    return "" if sandbox == "none" else base64.b64encode(seccomp_program(children)).decode()
+def confine(sandbox: str, processes: int) -> dict[str, Any]:
+    """What a job says of its sandbox, for a track that allows ``processes`` child processes.
+
+    ``seccomp``: the program for the launcher to install, in base64. Under bubblewrap one is in force already: only what
+    would refuse the start itself (execve) is left. ``tasks``: the most processes and threads, 0 without such a limit.
+    """
+    inside = resolve(sandbox) == "bwrap"
+    left = sandbox == "seccomp" or (inside and processes == 0)
+    program = seccomp_program(children=processes > 0) if left else b""
+    tasks = TASKS + TASKS_EACH * processes if inside else 0
+    return {"seccomp": base64.b64encode(program).decode(), "tasks": tasks}
 
 
 @cache

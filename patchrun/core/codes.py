@@ -135,7 +135,8 @@ _TABLE = (
          "Restore it as in the baseline."),
     Code("PR403", "protected-rebound", "error",
          "The name of a protected definition is bound again: a second definition, an assignment, "
-         "`global`, an attribute, a local of that name (the last asks a person).",
+         "`global`, an attribute, a local of that name (the last asks a person); or an import or builtin "
+         "that it reads is.",
          "Use another name."),
     Code("PR404", "review-changed", "review",
          "A definition that the track watches was changed.",
@@ -188,6 +189,10 @@ _TABLE = (
     Code("PR515", "decoding", "review",
          "Data are newly decoded or unpacked.",
          "Write the values out."),
+    Code("PR516", "counting", "review",
+         "Values are newly counted, or solved for in one go: so a model gets its weights from tables of "
+         "the data.",
+         "Let parameters be learned by gradient steps; say in a comment what is counted."),
 )  # fmt: skip
 
 CODES = {code.id: code for code in _TABLE}

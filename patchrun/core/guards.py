@@ -100,7 +100,7 @@ def _read_all(sources: Mapping[str, str | ast.Module]) -> list[_File]:
 def _read_file(path: str, source: str | ast.Module) -> _File | None:
     try:
         tree = source if isinstance(source, ast.Module) else ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     nodes: dict[type[ast.AST], list[ast.AST]] = {}
     for node in ast.walk(tree):

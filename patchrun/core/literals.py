@@ -16,6 +16,7 @@ RUN_BITS = 3.5
 TEXT_BITS = 5.2
 MOST_INTEGER_BITS = 128
 MOST_DATA = 20_000
+LONGEST_NAME = 64
 BYTES_PER_NUMBER = 8
 Displays = ast.List | ast.Tuple | ast.Set | ast.Dict
 
@@ -65,6 +66,15 @@ def _large(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, int, str]]:
                 yield f"numbers {numbers}", node.lineno, f"a literal of {numbers} numbers"
         elif isinstance(node, ast.Constant) and (told := _describe(node.value)):
             yield f"{told} {hash(node.value)}", node.lineno, told
+        elif longest := _longest_name(node):
+            yield f"name {longest}", node.lineno, f"a name of {len(longest)} characters"
+
+
+def _longest_name(node: ast.AST) -> str:
+    """A name in the node itself that is long enough to carry data, else ""."""
+    named = (getattr(node, field, None) for field in ("id", "attr", "name", "arg", "asname"))
+    names = [name for name in named if isinstance(name, str) and len(name) > LONGEST_NAME]
+    return max(names, key=len, default="") if hasattr(node, "lineno") else ""
 
 
 def _describe(value: object) -> str | None:

@@ -28,6 +28,8 @@ def load_manifest(model: type[Any], text: str, name: str) -> Any:
         return model.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ManifestError(f"{name}: not TOML: {error}") from None
+    except RecursionError:
+        raise ManifestError(f"{name}: nested too deeply") from None
     except ValidationError as error:
         problems = [f"{name}: {_problem(model, entry)}" for entry in error.errors(include_url=False)]
         raise ManifestError("\n".join(problems), f"mend {len(problems)} place(s) in {name}") from None

@@ -16,6 +16,8 @@ BUILTINS = frozenset(dir(builtins))
 SAME_MODULE = {"posix": "os", "nt": "os", "_io": "io", "_thread": "threading", "_ctypes": "ctypes", "_socket": "socket",
                "posixpath": "os.path", "genericpath": "os.path", "_pickle": "pickle"}  # fmt: skip
 SAME_NAME = {"io.open": "open", "importlib.__import__": "__import__", "_posixsubprocess.fork_exec": "os.fork"}
+REEXPORTED = frozenset({"os", "sys", "subprocess", "socket", "ctypes", "builtins", "importlib", "pickle", "threading",
+                        "gc", "inspect", "mmap", "shutil", "pathlib"})  # fmt: skip
 Aliases = Mapping[str, str]
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -109,7 +111,8 @@ def find_uses(nodes: Iterable[ast.AST], aliases: Aliases) -> Iterator[Use]:
         match node:
             case ast.Import() | ast.ImportFrom():
                 yield from (
-                    Use(_normalise(dotted), "import", node) for _, dotted in _imported(node, whole=True)
+                    Use(_see_through(_normalise(dotted)), "import", node)
+                    for _, dotted in _imported(node, whole=True)
                 )
             case ast.Name() | ast.Attribute():
                 stack += yield from _use_name(node, aliases)
@@ -165,7 +168,8 @@ def _below(node: ast.AST) -> list[ast.AST]:
 
 
 def _resolve_known(node: ast.AST, aliases: Aliases) -> str | None:
-    return resolve(node, aliases) if _is_known(node, aliases) else None
+    dotted = resolve(node, aliases) if _is_known(node, aliases) else None
+    return dotted and _see_through(dotted)
 
 
 def _is_known(node: ast.AST, aliases: Aliases) -> bool:
@@ -186,7 +190,7 @@ def _resolve_item(value: ast.AST, name: str, aliases: Aliases) -> str | None:
         case ast.Call(func=func, args=[owner]) if resolve(func, aliases) == "vars":
             base = resolve(owner, aliases)
         case _:
-            base = resolve(value, aliases)
+            base = _see_through(resolve(value, aliases) or "")
             if base in ("sys.modules", "__builtins__", "builtins"):
                 return _normalise(name)
             base = base.removesuffix(".__dict__") if base and base.endswith(".__dict__") else None
@@ -200,6 +204,13 @@ def _normalise(dotted: str) -> str:
     if head in SAME_MODULE:
         dotted = f"{SAME_MODULE[head]}{dot}{rest}"
     return SAME_NAME.get(dotted, dotted)
+
+
+def _see_through(dotted: str) -> str:
+    """The name without the module on whose back it came: ``torch.os.system`` is ``os.system``."""
+    parts = dotted.split(".")
+    last = next((at for at in range(len(parts) - 1, 0, -1) if parts[at] in REEXPORTED), 0)
+    return _normalise(".".join(parts[last:])) if last else dotted
 
 
 def _root(dotted: str) -> str:

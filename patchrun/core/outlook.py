@@ -30,6 +30,15 @@ def find_obstacle(ladder: Ladder, rows: Sequence[Row], span: Span) -> str:
     return _judge_gap(gap, (gap - noise, gap + noise), f"by the published times, give or take {noise:g} s")
 
 
+def is_gap_shown(rows: Sequence[Row], span: Span) -> bool:
+    """Own runs of both reference arms show a gap beyond noise; ``rows`` come with them."""
+    gain = rows[span.last - 1].gain
+    by_own = (
+        span.first == span.last and gain.source == "local" and not rows[span.last - 1].record.environment_only
+    )
+    return by_own and gain.interval is not None and gain.interval[0] > 0
+
+
 def _judge_gap(gap: float | None, interval: Interval, source: str) -> str:
     if gap is None:
         return ""

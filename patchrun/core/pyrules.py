@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import ast
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from patchrun.core.codes import make_finding
 from patchrun.core.errors import ManifestError
 from patchrun.core.filepair import FilePair
 from patchrun.core.findings import Finding, Severity
-from patchrun.core.names import Binding, is_within
+from patchrun.core.names import BUILTINS, Binding, find_bindings, find_uses, is_within, read_aliases
 from patchrun.core.pyfile import canonical_text
 
 if TYPE_CHECKING:
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
 def check_track_rules(pair: FilePair, edit: Edit) -> list[Finding]:
     """PR401 to PR405 for one file that the patch changes, adds or removes."""
-    findings: list[Finding] = []
-    for name in _names_in(edit.protected, pair.path):
+    protected = list(_names_in(edit.protected, pair.path))
+    findings = list(_check_parts(pair, protected))
+    for name in protected:
         findings += [*_check_definition(pair, name), *_check_rebinding(pair, name)]
     for name in _names_in(edit.review, pair.path):
         changed = [*_check_definition(pair, name), *_check_rebinding(pair, name)]
@@ -81,6 +83,40 @@ def _rebinds(binding: Binding, name: str, module: str) -> Severity | None:
         return "review"
     hides = binding.name in (name, "*") and (binding.scope or binding.name == "*")
     return "review" if hides else None
+
+
+def _check_parts(pair: FilePair, protected: Collection[str]) -> Iterator[Finding]:
+    """PR403 where something else takes the place of an import or builtin that a protected definition reads."""
+    if not protected or pair.before is None:
+        return
+    aliases = pair.before.aliases
+    roots = {*aliases, *(dotted.partition(".")[0] for dotted in aliases.values()), *BUILTINS}
+    shared = [one for one in pair.new_bindings if not one.scope and one.name.partition(".")[0] in roots]
+    readers = _find_readers(pair.before.nodes, aliases, protected) if shared else {}
+    for binding in shared:
+        owner, _, leaf = binding.name.rpartition(".")
+        of_class = owner.rpartition(".")[2][:1].isupper()  # a method of torch.Tensor, of Path
+        reader = readers.get(binding.name) or (readers.get(f".{leaf}") if of_class else None)
+        known = aliases.get(binding.name)
+        if reader and (known is None or read_aliases([binding.node]).get(binding.name) != known):
+            message = f"{reader} is protected and reads {binding.name}, which is bound anew"
+            yield make_finding("PR403", message, pair.path, binding.line)
+
+
+def _find_readers(
+    statements: Sequence[ast.stmt], aliases: Mapping[str, str], protected: Collection[str]
+) -> dict[str, str]:
+    """For each import, part of one, builtin and ``.method`` that protected definitions read: one that does."""
+    readers: dict[str, str] = {}
+    for definition in find_bindings(statements, aliases):
+        if definition.qualified in protected:
+            nodes = list(ast.walk(definition.node))
+            names = {one.id for one in nodes if isinstance(one, ast.Name)}
+            methods = {f".{one.attr}" for one in nodes if isinstance(one, ast.Attribute)}
+            dotted = {use.name for use in find_uses([definition.node], aliases)}
+            for name in dotted | methods | {name for name in names if name in aliases or name in BUILTINS}:
+                readers.setdefault(name, definition.qualified)
+    return readers
 
 
 def _for_review(finding: Finding) -> Finding:

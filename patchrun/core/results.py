@@ -225,7 +225,7 @@ def decode(data: bytes, kind: type[T], name: str = "result") -> T:
     """The value; ArenaError naming ``name`` when the bytes are not one of this version."""
     try:
         value = msgspec.json.decode(data, type=kind, strict=True)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ArenaError(f"{name}: not a {kind.__name__.lower()}: {error}") from None
     if value.version != VERSION:
         raise ArenaError(f"{name}: version {value.version}, this patchrun reads {VERSION}")

@@ -23,7 +23,7 @@ from patchrun.core.pyfile import take_new
 FLAG_ROOTS = ("torch.backends", "torch._inductor", "torch._dynamo", "torch._functorch.config", "triton.knobs")
 READ_RULES = {
     "PR502": ("time", "datetime", "torch.cuda.Event", "torch.cuda.synchronize", "torch.cuda.Stream",
-              "torch.utils.benchmark"),
+              "torch.cuda._sleep", "torch.utils.benchmark"),
     "PR503": (
         "subprocess", "multiprocessing", "torch.multiprocessing", "concurrent.futures.ProcessPoolExecutor", "pty",
         "os.system", "os.popen", "os.fork", "os.forkpty", "os.execl", "os.execle", "os.execlp", "os.execlpe",
@@ -37,26 +37,33 @@ READ_RULES = {
         "aiohttp", "websockets", "huggingface_hub", "torch.hub", "torch.utils.model_zoo",
     ),
     "PR506": (
-        "ctypes", "cffi", "_cffi_backend", "mmap", "torch.utils.cpp_extension", "torch.ops.load_library",
-        "torch.classes.load_library", "torch.cuda._compile_kernel", "numba", "cython", "pyximport",
+        "ctypes", "cffi", "_cffi_backend", "mmap", "numpy.ctypeslib", "torch.utils.cpp_extension",
+        "torch.ops.load_library", "torch.classes.load_library", "torch.cuda._compile_kernel", "numba", "cython",
+        "pyximport",
     ),
     "PR507": (
         "exec", "eval", "compile", "__import__", "importlib", "runpy", "code", "codeop", "builtins", "__builtins__",
         "globals", "locals", "imp", "zipimport", "pkgutil", "pickle", "marshal", "shelve", "dill", "cloudpickle",
         "joblib", "torch.load", "torch.jit.load", "torch.package", "types.FunctionType", "types.CodeType",
-        "operator.attrgetter", "operator.methodcaller",
+        "operator.attrgetter", "operator.methodcaller", "ast.literal_eval", "torch.jit.CompilationUnit",
+        "torch.serialization",
     ),
-    "PR508": ("os.putenv", "os.unsetenv", "os.environ.update", "os.environ.setdefault", "os.environ.pop",
-              "os.environ.clear", "os.environ.popitem", "os.environb", "os.chdir", "os.umask"),
+    "PR508": (
+        "os.putenv", "os.unsetenv", "os.environ.update", "os.environ.setdefault", "os.environ.pop", "os.environ.clear",
+        "os.environ.popitem", "os.environ.__setitem__", "os.environ.__delitem__", "os.environ.__ior__", "os.environb",
+        "os.chdir", "os.umask",
+    ),
     "PR510": (
         "torch.set_float32_matmul_precision", "torch.use_deterministic_algorithms", "torch.set_num_threads",
         "torch.set_num_interop_threads", "torch.set_default_dtype", "torch.set_default_device", "torch.set_rng_state",
         "torch.set_deterministic_debug_mode", "torch.set_flush_denormal", "torch.manual_seed", "torch.seed",
         "torch.random", "torch.cuda.manual_seed", "torch.cuda.manual_seed_all", "random.seed", "numpy.random.seed",
+        "torch.default_generator",
     ),
     "PR511": (
         "open", "os.open", "os.listdir", "os.scandir", "os.walk", "os.fdopen", "os.pread", "os.read", "os.readlink",
-        "os.remove", "os.unlink", "os.rename", "os.replace", "os.symlink", "os.link", "os.mkdir", "os.makedirs",
+        "os.stat", "os.path.exists", "os.path.expanduser", "os.mkfifo", "os.memfd_create", "os.truncate", "os.remove",
+        "os.unlink", "os.rename", "os.replace", "os.symlink", "os.link", "os.mkdir", "os.makedirs",
         "glob", "shutil", "tempfile", "pathlib", "fileinput", "sqlite3", "linecache", "numpy.load", "numpy.fromfile",
         "numpy.memmap", "numpy.loadtxt", "numpy.genfromtxt", "numpy.save", "numpy.savez", "torch.from_file",
         "torch.save", "safetensors", "multiprocessing.shared_memory",
@@ -65,21 +72,35 @@ READ_RULES = {
         "sys._getframe", "sys._current_frames", "sys.settrace", "sys.setprofile", "sys.modules", "sys.meta_path",
         "sys.path", "sys.path_hooks", "sys.excepthook", "sys.unraisablehook", "sys.addaudithook", "sys.stdout",
         "sys.stderr", "sys.__stdout__", "os._exit", "os.abort", "os.dup", "os.dup2", "os.write", "gc",
-        "inspect", "traceback", "atexit", "signal", "faulthandler", "weakref", "tracemalloc", "resource", "dis",
+        "inspect", "traceback", "atexit", "signal", "faulthandler", "weakref", "tracemalloc", "resource", "dis", "dir",
         "os.nice", "os.sched_setaffinity", "os.setpriority", "torch.overrides", "torch.utils._python_dispatch",
         "torch._C",
     ),
+    "PR513": ("unittest", "mock", "pytest", "torch.library.Library", "torch.library.impl"),
     "PR515": ("base64", "binascii", "codecs", "zlib", "gzip", "bz2", "lzma", "zipfile", "tarfile", "struct.unpack",
-              "bytes.fromhex", "int.from_bytes", "numpy.frombuffer", "torch.frombuffer", "array"),
+              "bytes.fromhex", "int.from_bytes", "numpy.frombuffer", "numpy.fromstring", "torch.frombuffer", "array"),
+    "PR516": (
+        "torch.bincount", "numpy.bincount", "torch.unique", "torch.unique_consecutive", "numpy.unique", "torch.histc",
+        "torch.histogram", "torch.histogramdd", "numpy.histogram", "numpy.histogram2d", "numpy.histogramdd",
+        "numpy.add.at", "collections.Counter", "torch.linalg.lstsq", "numpy.linalg.lstsq", "torch.linalg.svd",
+        "numpy.linalg.svd", "torch.linalg.eigh", "numpy.linalg.eigh", "torch.svd", "torch.svd_lowrank",
+        "torch.pca_lowrank",
+    ),
 }  # fmt: skip
 INTERNAL_ATTRIBUTES = frozenset({
     "__globals__", "__builtins__", "__dict__", "__subclasses__", "__code__", "__closure__", "__mro__", "__bases__",
     "__loader__", "__spec__", "__getattribute__", "__reduce__", "__reduce_ex__", "__defaults__", "__kwdefaults__",
     "f_back", "f_globals", "f_locals", "f_builtins", "tb_frame", "gi_frame", "cr_frame", "cell_contents",
+    "co_names", "co_consts", "co_varnames", "co_code", "__annotations__", "__self__", "__func__", "__wrapped__",
+    "__setattr__", "__delattr__",
 })  # fmt: skip
 FILE_METHODS = frozenset(
     {"read_text", "read_bytes", "write_text", "write_bytes", "tofile", "fromfile", "iterdir", "rglob"}
 )
+COUNTING_METHODS = frozenset({
+    "bincount", "histc", "index_add", "index_add_", "index_put", "index_put_", "scatter_add", "scatter_add_",
+    "scatter_reduce", "scatter_reduce_",
+})  # fmt: skip
 NAME_TAKERS = frozenset({"getattr", "setattr", "delattr"})
 MOST_SPELLED = 100
 RESULT_LINE = re.compile(r"val_loss|train_loss|train_time|step_avg|step:")
@@ -112,14 +133,14 @@ def _observe_uses(uses: Iterable[Use], modules: Collection[str]) -> Iterator[Obs
     for use in uses:
         if use.kind == "write":
             yield Observation(_code_of_write(use.name), _spell(use.node), use.line, f"{use.name} is written")
-        elif code := _code_of_use(use.name):
-            key = use.name if code == "PR502" else _spell(use.node)
-            yield Observation(code, key, use.line, f"{use.name} is newly used")
         elif use.kind == "read" and use.name in NAME_TAKERS:
             yield Observation("PR507", use.name, use.line, f"{use.name} is passed on as a value")
         elif isinstance(use.node, ast.Name) and use.name in modules:
             message = f"the module {use.name} is passed on as a value: what it holds can be reached unseen"
             yield Observation("PR507", use.name, use.line, message)
+        elif code := _code_of_use(use.name):
+            key = use.name if code == "PR502" else _spell(use.node)
+            yield Observation(code, key, use.line, f"{use.name} is newly used")
 
 
 @lru_cache(4096)
@@ -148,6 +169,8 @@ def _observe(nodes: Iterable[ast.AST]) -> Iterator[Observation]:
                 yield Observation("PR512", attr, node.lineno, f".{attr} is newly used")
             case ast.Attribute(attr=attr) if attr in FILE_METHODS:
                 yield Observation("PR511", attr, node.lineno, f".{attr} is newly used")
+            case ast.Attribute(attr=attr) if attr in COUNTING_METHODS:
+                yield Observation("PR516", attr, node.lineno, f".{attr} is newly used")
             case ast.Name(id="__builtins__"):
                 yield Observation("PR507", "__builtins__", node.lineno, "__builtins__ is newly used")
             case ast.Call(func=ast.Name(id=name), args=[_, key, *_]) if name in NAME_TAKERS and not _is_text(

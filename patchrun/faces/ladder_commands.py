@@ -77,8 +77,7 @@ def ingest_command(
 @click.pass_obj
 def control_command(named: str | None, form: str) -> int:
     """The control group: every human patch through the validator, as an agent's would go."""
-    from tabulate import tabulate
-
+    from patchrun.faces import control_view
     from patchrun.services import control
 
     rows = control.run_control(open_arena(named))
@@ -86,15 +85,5 @@ def control_command(named: str | None, form: str) -> int:
         echo_json([{"record": row.record, "files": row.files, "added": row.added, "removed": row.removed,
                     "exact": row.exact, "accepted": row.accepted, "findings": row.codes} for row in rows])  # fmt: skip
         return 0
-    headers = ("record", "files", "+", "-", "exact", "outcome", "findings")
-    table = [
-        (row.record, row.files, row.added, row.removed, "yes" if row.exact else "NO",
-         ("accepted" if row.accepted else "rejected") if row.files else "no file changes",
-         ", ".join(f"{count} {code}" for code, count in row.codes.items()))
-        for row in rows
-    ]  # fmt: skip
-    click.echo(tabulate(table, headers, tablefmt="github" if form == "markdown" else "simple"))
-    judged = [row for row in rows if row.files]
-    click.echo(f"\n{sum(row.accepted for row in judged)} of {len(judged)} accepted, "
-               f"{sum(row.exact for row in rows)} of {len(rows)} exact")  # fmt: skip
+    click.echo(control_view.control_text(rows, form))
     return 0

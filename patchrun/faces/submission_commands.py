@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 run_options = (
     click.option("--jobs", type=int, default=1, show_default=True, help="Blocks at once, a CPU each."),
-    click.option("--sandbox", type=click.Choice(["default", "none"]), default="default", show_default=True),
+    click.option(
+        "--sandbox",
+        type=click.Choice(["default", "bwrap", "seccomp", "none"]),
+        default="default",
+        show_default=True,
+        help="What goes around a run; default is bwrap.",
+    ),
 )
 race_option = click.option(
     "--race", is_flag=True, help="End a submission that cannot rank any more (or is proven already)."

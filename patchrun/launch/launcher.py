@@ -3,10 +3,10 @@
     python -s -P -B launcher.py job.json
 
 The job is a JSON object: ``script`` and ``code`` (its folder), ``seed``, ``threads``, ``deterministic``, ``warmup``,
-``memory_bytes`` and ``file_bytes`` (limits), ``seccomp`` (a BPF program in base64, or ""), ``ready`` and ``start``
-(named pipes, or "" to run at once). One line goes to ``ready`` when all is set up; one byte from ``start`` begins.
-It may also say ``arguments`` (words for the script) and ``late_torch``: leave it to the script to import torch, since
-what it puts into the environment before that decides how torch sets itself up; torch is seeded when it is imported.
+``memory_bytes``, ``file_bytes`` and ``tasks`` (limits), ``seccomp`` (a BPF program in base64, or ""), ``ready`` and
+``start`` (named pipes, or "" to run at once). One line goes to ``ready`` when all is set up; one byte from ``start``
+begins. It may also say ``arguments`` (words for the script) and ``late_torch``: leave it to the script to import torch,
+since what it puts into the environment before that decides how torch sets itself up; torch is seeded when imported.
 
 The script shares this process, so nothing that is measured here is evidence: the clock is the parent's.
 """
@@ -50,11 +50,14 @@ def call_prctl(*words):
         raise OSError(number, "prctl: " + os.strerror(number))
 
 
-def set_limits(memory_bytes, file_bytes):
-    """Cap private memory, file size and open files; no core dumps.
+def set_limits(memory_bytes, file_bytes, tasks):
+    """Cap private memory, file size, open files and, where ``tasks`` is not 0, processes and threads; no core dumps.
 
-    RLIMIT_DATA, not RLIMIT_AS: torch maps far more than it uses, CUDA reserves terabytes.
+    RLIMIT_DATA, not RLIMIT_AS: torch maps far more than it uses, CUDA reserves terabytes. RLIMIT_NPROC counts this
+    user's tasks in this user namespace: without one of our own it would count those of strangers.
     """
+    if tasks:
+        resource.setrlimit(resource.RLIMIT_NPROC, (tasks, tasks))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
@@ -72,7 +75,7 @@ def install_filter(program):
 def confine(job):
     """End with the parent, keep the limits, install the filter: all before any foreign code is imported."""
     call_prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    set_limits(job["memory_bytes"], job["file_bytes"])
+    set_limits(job["memory_bytes"], job["file_bytes"], job["tasks"])
     if job["seccomp"]:
         install_filter(base64.b64decode(job["seccomp"]))
 

@@ -6,6 +6,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from statistics import fmean, median
 from typing import Any
 
@@ -77,15 +78,24 @@ def _copy(arm: Arm, truth: int, index: int, draw: str) -> Arm:
 def measure(
     arena: Arena, numbers: Sequence[int], count: int, copies: int, run: Runner | None = None
 ) -> list[Calibration]:
-    """Run ``count`` studies a record, each with ``copies`` of both kinds, and return every outcome so far.
+    """Finish what was begun, run ``count`` new studies a record, and return every outcome so far.
 
-    ``run`` measures one study (default: ``study.run_study`` with its default options).
+    Each study has ``copies`` of both kinds. ``run`` measures one (default: ``study.run_study`` as it is).
     """
+    work = run or partial(studies.run_study, arena)
+    if numbers:
+        for study in unfinished(arena):
+            work(study)
     for _ in range(count):
         for number in numbers:
-            planned = plan_calibration(arena, number, copies)
-            run(planned) if run else studies.run_study(arena, planned)
+            work(plan_calibration(arena, number, copies))
     return outcomes(arena)
+
+
+def unfinished(arena: Arena) -> list[Study]:
+    """Calibration studies that were stopped."""
+    begun = (study for study in arena.studies() if study.seed_source == "calibration")
+    return [study for study in begun if plan.missing(study, arena.slots(study.id))]
 
 
 def outcomes(arena: Arena) -> list[Calibration]:

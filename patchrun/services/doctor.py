@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import sys
 import time
@@ -27,6 +28,7 @@ from patchrun.services.study import prepare_data
 OLDEST_GIT = (2, 36)
 FREE_BYTES = 2 * 1024**3
 LEFTOVER_SECONDS = 24 * 3600
+LOOKUP_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ def examine(
         "disk": lambda: _look_at_disk(arena), "locks": lambda: _look_at_locks(arena, mend),
         "gpus": lambda: _look_at_gpus(arena),
     }  # fmt: skip
+    if arena.track.launch.kind == "torchrun":
+        looks["host name"] = _look_at_host_name
     if span:
         looks[f"record {span}"] = lambda: _look_at_record(arena, span, build)
     return [_guard(name, look) for name, look in looks.items()]
@@ -145,6 +149,17 @@ def _look_at_gpus(arena: Arena) -> Check:
     return Check(
         "gpus", "ok" if len(names) >= needed else "note", f"{len(names)}: {', '.join(sorted(set(names)))}"
     )
+
+
+def _look_at_host_name() -> Check:
+    """torchrun looks its own host up before it starts anything, and waits for minutes where no one answers."""
+    name = platform.node()
+    hint = f"name it in /etc/hosts: 127.0.0.1 localhost {name}"
+    try:
+        known = process.run(["getent", "hosts", name], timeout=LOOKUP_SECONDS).ok
+    except PatchrunError:
+        known = False
+    return Check("host name", "ok" if known else "note", name, "" if known else hint)
 
 
 def _look_at_record(arena: Arena, span: Span, build: bool) -> Check:

@@ -87,7 +87,7 @@ def _read_prediction(path: Path, number: int, line: bytes) -> HandIn:
         entry = msgspec.json.decode(line, type=_Prediction)
         span = parse_span(str(entry.record))
         return HandIn(entry.patch.encode("utf-8", "surrogatepass"), span, entry.agent)
-    except (msgspec.MsgspecError, UsageError, UnicodeError) as error:
+    except (msgspec.MsgspecError, UsageError, UnicodeError, RecursionError) as error:
         text = str(error).splitlines()[0]
         raise UsageError(
             f"{path}:{number}: not a prediction: {text}", "nothing was stored; mend it and repeat"

@@ -93,7 +93,7 @@ class _LogWork:
         self.printed: list[Stamp] = []
         self.parts: list[tuple[str, bytes]] = []
         self.reached = False
-        self.last_event = 0.0
+        self.last_event = float("-inf")
 
     def do(self) -> None:
         """Start it, follow it to its end, read its log."""

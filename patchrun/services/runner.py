@@ -159,6 +159,7 @@ class _SlotWork:
         self.on_event, self.stop = on_event, stop
         self.sandbox = sandbox.resolve(request.sandbox)
         self.place = request.scratch / request.slot.name
+        self.weights = self.place / "weights"
         self.versions = {"torch": "", "python": ""}
         self.facts: dict[str, Any] = {
             "exit": "ok",
@@ -215,11 +216,20 @@ class _SlotWork:
 
     def _worker(self, name: str) -> ModelWorker:
         place = self.place / name
+        self.weights.mkdir(parents=True, exist_ok=True)
+        self.weights.chmod(0o755)  # whatever the umask: a worker of another uid reads there
         shutil.copytree(self.request.code_dir, place / "code", symlinks=True)
         job = base_job(self.track, place / "code", self.sandbox) | {
             "vocab_size": self.track.evidence.vocab_size
         }
-        return ModelWorker(place, job, wrapper=self.sandbox, python=self.request.python, stop=self.stop)
+        return ModelWorker(
+            place,
+            job,
+            wrapper=self.sandbox,
+            readable=(self.weights,),
+            python=self.request.python,
+            stop=self.stop,
+        )
 
     def _train_one_step(self, training: Training) -> ModelFile:
         """The model after one optimizer step, checked."""
@@ -307,8 +317,9 @@ class _SlotWork:
 
     def _put(self, name: str, model: ModelFile) -> Path:
         """Write the bytes that were checked where the workers read them."""
-        path = self.place / f"{name}.safetensors"
+        path = self.weights / f"{name}.safetensors"
         path.write_bytes(model.data)
+        path.chmod(0o644)
         return path
 
     def _read(self, path: Path) -> ModelFile:

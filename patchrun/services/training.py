@@ -8,13 +8,14 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from patchrun.adapters import cputime, sandbox
-from patchrun.adapters.child import Child
+from patchrun.adapters.child import Child, Stopped
 from patchrun.core.errors import SetupError
 from patchrun.core.results import CurvePoint, Exit
 from patchrun.core.runlog import RunLog, printable
@@ -26,6 +27,10 @@ AGENT = LAUNCHER.with_name("agent.py")
 MODEL = "model.safetensors"
 SETUP_SECONDS = 300.0  # for importing torch on a busy machine
 MIB = 1 << 20
+OUT_FILES = (
+    8  # a run may leave so many files of the largest allowed size: each file is capped, not their number
+)
+OUT_ENTRIES = 10_000
 _MEMORY_WORDS = (
     "MemoryError",
     "can't allocate memory",
@@ -81,8 +86,22 @@ def base_job(track: Track, code: Path, sandbox_name: str) -> dict[str, Any]:
         "threads": track.seeds.threads,
         "memory_bytes": track.limits.memory_mb * MIB,
         "file_bytes": track.limits.file_mb * MIB,
-        "seccomp": sandbox.job_filter(sandbox_name, children=track.limits.processes > 0),
+        "cuda": track.hardware.device == "cuda",
+        **sandbox.confine(sandbox_name, track.limits.processes),
     }
+
+
+def is_overfull(folder: Path, most: int) -> bool:
+    """Whether more than ``most`` bytes of disk or ``OUT_ENTRIES`` entries lie in ``folder``; links are not followed."""
+    size = count = 0
+    for parent, folders, names in os.walk(folder):
+        count += len(folders) + len(names)
+        for name in names:
+            with suppress(OSError):
+                size += 512 * Path(parent, name).lstat().st_blocks
+        if size > most or count > OUT_ENTRIES:
+            return True
+    return False
 
 
 class Training:
@@ -96,14 +115,17 @@ class Training:
         shutil.copytree(plan.code_dir, place / "code", symlinks=True)
         for name in ("ready", "start"):
             os.mkfifo(place / name)
-        (place / "job.json").write_text(json.dumps(self._job(), indent=1))
+        job = self._job()
+        (place / "job.json").write_text(json.dumps(job, indent=1))
+        self.wrapped = sandbox.wrap(self._argv(), plan.sandbox, self._room(job))
         self.ready = os.open(place / "ready", os.O_RDWR | os.O_NONBLOCK)
         self.start = os.open(place / "start", os.O_RDWR | os.O_NONBLOCK)
         self.log = RunLog(int(plan.track.limits.log_mb * MIB))
+        self.overfull, self.next_look = False, 0.0
         try:
-            self.child = Child(self._argv(), self._environment(), place, stop)
+            self.child = Child(self.wrapped.argv, self._environment(), place, self._must_stop)
         except BaseException:
-            self._close_pipes()
+            self._let_go()
             raise
 
     def await_ready(self) -> dict[str, str]:
@@ -134,8 +156,12 @@ class Training:
         used = cputime.cpu_seconds(self.child.pid)
         began = time.monotonic()
         os.write(self.start, b"s" * self._ranks())
-        for _, data in self.child.watch(began + self.plan.track.limits.wall_seconds):
-            self.log.feed(data, time.monotonic() - began)
+        try:
+            for _, data in self.child.watch(began + self.plan.track.limits.wall_seconds):
+                self.log.feed(data, time.monotonic() - began)
+        except Stopped:
+            if not self.overfull:
+                raise
         wall = time.monotonic() - began
         self.log.close(wall)
         how, reason = self._judge()
@@ -158,11 +184,30 @@ class Training:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.child.kill()
-        self._close_pipes()
+        self._let_go()
 
-    def _close_pipes(self) -> None:
+    def _must_stop(self) -> bool:
+        """Someone says so, or the output folder grows without end; looked at once a second."""
+        if (now := time.monotonic()) >= self.next_look:
+            self.next_look = now + 1
+            most = OUT_FILES * self.plan.track.limits.file_mb * MIB
+            self.overfull = is_overfull(self.plan.place / "out", most)
+        return self.overfull or self.stop()
+
+    def _let_go(self) -> None:
+        self.wrapped.release()
         os.close(self.ready)
         os.close(self.start)
+
+    def _room(self, job: Mapping[str, Any]) -> sandbox.Room:
+        return sandbox.Room(
+            place=self.plan.place,
+            python=self.plan.python,
+            readable=(self.plan.data_dir,) if self.plan.data_dir else (),
+            memory_bytes=job["memory_bytes"],
+            tasks=job["tasks"],
+            cuda=job["cuda"],
+        )
 
     def _job(self) -> dict[str, Any]:
         track, place = self.plan.track, self.plan.place
@@ -185,13 +230,8 @@ class Training:
         python = [self.plan.python, "-s", "-P", "-B"]
         torchrun = [str(AGENT), "--standalone", f"--nproc-per-node={self._ranks()}"]
         kind = self.plan.track.launch.kind
-        words = [
-            *python,
-            *(torchrun if kind == "torchrun" else []),
-            str(LAUNCHER),
-            str(self.plan.place / "job.json"),
-        ]
-        return sandbox.wrap(words, self.plan.sandbox)
+        launch = [str(LAUNCHER), str(self.plan.place / "job.json")]
+        return (*python, *(torchrun if kind == "torchrun" else []), *launch)
 
     def _ranks(self) -> int:
         if self.plan.track.launch.kind != "torchrun":
@@ -206,7 +246,9 @@ class Training:
             own["PATCHRUN_STEPS"] = str(self.plan.steps)
         track = self.plan.track
         return sandbox.listed_environment(
-            self.plan.place / "home", track.seeds.threads, {**track.launch.env, **self.plan.environment, **own}
+            self.plan.place / "home",
+            track.seeds.threads,
+            {**track.launch.env, **self.plan.environment, **own},
         )
 
     def _read_facts(self, said: bytes) -> dict[str, str]:
@@ -227,9 +269,15 @@ class Training:
 
     def _judge(self) -> tuple[Exit, str]:
         """The exit and a reason that says what was seen."""
-        status, words = self.child.status, self.log.last_words()
+        status, words = self._status(), self.log.last_words()
         if status == 0:
             return "ok", ""
+        if self.overfull:
+            most = OUT_FILES * self.plan.track.limits.file_mb
+            return (
+                "failed",
+                f"PATCHRUN_OUT holds more than {most} MiB or {OUT_ENTRIES} files; {self._last_seen()}",
+            )
         if status is None:
             limit = self.plan.track.limits.wall_seconds
             return "timed-out", f"still running after {limit:g} s; {self._last_seen()}"
@@ -243,8 +291,11 @@ class Training:
             )
         return "failed", self._how_it_ended()
 
+    def _status(self) -> int | None:
+        return None if self.child.status is None else self.wrapped.read_status(self.child.status)
+
     def _how_it_ended(self) -> str:
-        status, words = self.child.status, self.log.last_words() or "it printed nothing"
+        status, words = self._status(), self.log.last_words() or "it printed nothing"
         if status is None:
             return f"still running: {words}"
         return (f"ended by signal {-status}: " if status < 0 else f"exit status {status}: ") + words

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from boxes import needs_bwrap
 
 from patchrun.adapters import sandbox
 from patchrun.core.errors import SetupError, UsageError
@@ -86,21 +87,39 @@ def test_every_name_in_the_lists_is_a_system_call_that_libseccomp_knows():
 
 
 def test_names():
-    assert sandbox.resolve("default") == sandbox.resolve("seccomp") == "seccomp"
+    assert sandbox.resolve("seccomp") == "seccomp"
     assert sandbox.resolve("none") == "none"
-    assert "seccomp" in sandbox.describe()
     with pytest.raises(UsageError, match="no sandbox 'bubble'"):
         sandbox.resolve("bubble")
 
 
-def test_the_job_carries_the_program_and_nothing_without_a_sandbox():
-    assert base64.b64decode(sandbox.job_filter("seccomp", False)) == sandbox.seccomp_program(False)
-    assert sandbox.job_filter("none", False) == ""
+@needs_bwrap
+def test_the_default_is_bubblewrap():
+    assert sandbox.resolve("default") == sandbox.resolve("bwrap") == "bwrap"
+    assert sandbox.describe().startswith("bwrap: uid ")
 
 
-def test_wrap_leaves_the_argv_whole():
-    assert sandbox.wrap(["python", "-x"], "seccomp") == ("python", "-x")
-    assert sandbox.wrap(["python", "-x"], "none") == ("python", "-x")
+@pytest.mark.parametrize("name", ["seccomp", "none", pytest.param("bwrap", marks=needs_bwrap)])
+def test_the_job_carries_what_the_launcher_has_to_install(name: str):
+    alone, with_children = sandbox.confine(name, 0), sandbox.confine(name, 3)
+    program = base64.b64encode(sandbox.seccomp_program(False)).decode()
+    assert alone["seccomp"] == ("" if name == "none" else program)
+    wide = base64.b64encode(sandbox.seccomp_program(True)).decode()
+    assert with_children["seccomp"] == (wide if name == "seccomp" else "")
+    assert (alone["tasks"], with_children["tasks"]) == ((64, 76) if name == "bwrap" else (0, 0))
+
+
+@pytest.mark.parametrize("name", ["seccomp", "none"])
+def test_the_weaker_ones_put_nothing_around_a_run(name: str, tmp_path: Path):
+    wrapped = sandbox.wrap(["python", "-x"], name, sandbox.Room(tmp_path))
+    assert wrapped.argv == ("python", "-x")
+    assert (wrapped.read_status(137), wrapped.read_status(-9)) == (137, -9)
+    assert not list(tmp_path.iterdir())
+
+
+def test_bubblewrap_says_a_signal_as_a_status():
+    wrapped = sandbox.Wrapped(("bwrap",), inside=True)
+    assert [wrapped.read_status(status) for status in (0, 1, 128, 139, -9)] == [0, 1, 128, -11, -9]
 
 
 def test_without_kernel_support_it_refuses_and_names_the_way_out(monkeypatch: pytest.MonkeyPatch):

@@ -100,7 +100,9 @@ def test_logs_of_the_first_records_have_no_times() -> None:
     assert (judged.exit, judged.loss, judged.claimed, judged.validation) == ("ok", 3.27, None, 3.0)
     assert judged.seconds == pytest.approx(20.0)  # of twelve steps the first ten are not timed
     assert judge_submission(log, stamps, Reference(3.0, untimed=True)).exit == "ok"
-    assert judge_submission(log, stamps, Reference(3.0)).exit == "failed", "it may not fall back to such a log"
+    assert judge_submission(log, stamps, Reference(3.0)).exit == "failed", (
+        "it may not fall back to such a log"
+    )
 
 
 def test_the_reference_runs_of_the_first_block_count() -> None:

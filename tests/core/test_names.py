@@ -57,6 +57,11 @@ DISGUISES = [
     "__builtins__['__import__']('os').system('x')",
     "globals()['__builtins__']['__import__']('os').system",
     "import os\nos.ｓｙｓｔｅｍ('x')",
+    "import torch\ntorch.os.system('x')",
+    "from torch import os\nos.system('x')",
+    "from torch import os as o\no.system('x')",
+    "import numpy as np\np = np.os\np.system('x')",
+    "import os\nos.sys.modules['os'].system('x')",
 ]
 
 

@@ -7,14 +7,12 @@ import pytest
 from patchrun.core.ladder import Ladder, Logs, Measured, Record
 from patchrun.core.ladderstats import Row, Sample, build_rows
 from patchrun.core.logfacts import LogFact
-from patchrun.core.outlook import find_margin, find_obstacle
+from patchrun.core.outlook import find_margin, find_obstacle, is_gap_shown
 from patchrun.core.selection import Span
 
 
 def record(number: int, seconds: float | None, **more: object) -> Record:
-    return Record(
-        number=number, date="2026-01-01", by="a", summary="s", published_seconds=seconds, **more
-    )  # type: ignore[arg-type]
+    return Record(number=number, date="2026-01-01", by="a", summary="s", published_seconds=seconds, **more)  # type: ignore[arg-type]
 
 
 LADDER = Ladder(
@@ -62,14 +60,20 @@ def test_by_published_times(span: Span, said: str) -> None:
 
 
 def test_logs_that_ran_beside_each_other_come_before_published_times() -> None:
-    beside = [fact(3, "baseline", s) for s in (90.0, 90.1, 89.9)] + [fact(3, "human", s) for s in (89.5, 89.6, 89.4)]
+    beside = [fact(3, "baseline", s) for s in (90.0, 90.1, 89.9)] + [
+        fact(3, "human", s) for s in (89.5, 89.6, 89.4)
+    ]
     assert find_obstacle(LADDER, rows(beside), Span(3, 3)) == ""
-    noisy = [fact(2, "baseline", s) for s in (90.0, 99.1, 89.9)] + [fact(2, "human", s) for s in (89.5, 98.6, 89.4)]
+    noisy = [fact(2, "baseline", s) for s in (90.0, 99.1, 89.9)] + [
+        fact(2, "human", s) for s in (89.5, 98.6, 89.4)
+    ]
     assert "by the logs" in find_obstacle(LADDER, rows(noisy), Span(2, 2))
 
 
 def test_logs_on_older_code_say_nothing_of_this_step() -> None:
-    beside = [fact(8, "baseline", s) for s in (70.4, 70.1, 70.2)] + [fact(8, "human", s) for s in (70.5, 70.6, 70.4)]
+    beside = [fact(8, "baseline", s) for s in (70.4, 70.1, 70.2)] + [
+        fact(8, "human", s) for s in (70.5, 70.6, 70.4)
+    ]
     assert find_obstacle(LADDER, rows(beside), Span(8, 8)) == ""
 
 
@@ -81,8 +85,25 @@ def test_the_margin_is_the_human_codes() -> None:
     facts = [fact(2, "human", 90.0, loss) for loss in (3.277, 3.279)]
     assert find_margin(rows(facts), 3.28, Span(1, 2)) == pytest.approx(0.002)
     assert find_margin(rows(), 3.28, Span(2, 2)) is None
-    measured = Ladder(version=1, record=(record(1, 9.0, measured=Measured(n=3, seconds_mean=9, loss_mean=3.2)),))
+    measured = Ladder(
+        version=1, record=(record(1, 9.0, measured=Measured(n=3, seconds_mean=9, loss_mean=3.2)),)
+    )
     assert find_margin(build_rows(measured, 3.28, []), 3.28, Span(1, 1)) == pytest.approx(0.08)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "human", "shown"),
+    [((90.0, 90.1, 89.9), (89.5, 89.6, 89.4), True), ((90.0, 90.9, 89.0), (89.5, 90.4, 88.6), False)],
+)
+def test_own_runs_may_show_a_gap_that_published_times_cannot(
+    baseline: tuple[float, ...], human: tuple[float, ...], shown: bool
+) -> None:
+    local = {(3, "baseline"): Sample(baseline, (3.2,)), (3, "human"): Sample(human, (3.2,))}
+    assert is_gap_shown(rows(local=local), Span(3, 3)) is shown
+    assert not is_gap_shown(rows(local=local), Span(2, 3)), "a span has arms of its own"
+    upgrade = {(5, arm): sample for (_, arm), sample in local.items()}
+    assert not is_gap_shown(rows(local=upgrade), Span(5, 5)), "an upgrade stays one"
+    assert not is_gap_shown(rows(), Span(3, 3))
 
 
 def test_own_runs_would_come_first_where_they_are_given() -> None:

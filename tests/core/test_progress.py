@@ -22,7 +22,9 @@ def t_test_track() -> Track:
 STUDY = make_study(blocks=4)
 
 
-def runs(blocks: int, *, losses: tuple[float, ...] = (3.70, 3.7001, 3.70, 3.7001), submission: float = 8.6) -> list[Run]:
+def runs(
+    blocks: int, *, losses: tuple[float, ...] = (3.70, 3.7001, 3.70, 3.7001), submission: float = 8.6
+) -> list[Run]:
     """Complete blocks: baseline 10 s, human 8 s, a submission between, losses of all arms alike."""
     found = []
     for block in range(blocks):
@@ -34,7 +36,8 @@ def runs(blocks: int, *, losses: tuple[float, ...] = (3.70, 3.7001, 3.70, 3.7001
 
 
 @pytest.mark.parametrize(
-    ("margin", "blocks"), [(0.006, 5), (0.0033, 9), (0.002, 16), (0.001, 25), (0.0, 25), (-0.1, 25), (None, 25)]
+    ("margin", "blocks"),
+    [(0.006, 5), (0.0033, 9), (0.002, 16), (0.001, 25), (0.0, 25), (-0.1, 25), (None, 25)],
 )
 def test_blocks_follow_from_the_power_at_the_humans_margin(margin: float | None, blocks: int) -> None:
     assert planned_blocks(RULE, margin) == blocks
@@ -45,7 +48,9 @@ def test_blocks_follow_from_the_power_at_the_humans_margin(margin: float | None,
 
 def test_a_rule_without_looks_plans_its_blocks() -> None:
     assert planned_blocks(Rule(kind="mean", blocks=5), 0.001) == 5
-    assert planned_blocks(Rule(kind="t-test", blocks=2, alpha=0.01, looks=(2, 6)), 0.1) == 6, "no sd, no power"
+    assert planned_blocks(Rule(kind="t-test", blocks=2, alpha=0.01, looks=(2, 6)), 0.1) == 6, (
+        "no sd, no power"
+    )
 
 
 def test_an_open_study_wants_every_arm() -> None:
@@ -91,7 +96,9 @@ def test_a_complete_study_is_settled_under_any_rule() -> None:
     complete = [
         make_run(kind, k, 1.0, 9.9, position=p)
         for k in range(4)
-        for p, kind in enumerate(("baseline", "human", "submission") if k % 2 == 0 else ("submission", "human", "baseline"))
+        for p, kind in enumerate(
+            ("baseline", "human", "submission") if k % 2 == 0 else ("submission", "human", "baseline")
+        )
     ]
     assert is_settled(make_track(), STUDY, complete)
     assert not is_settled(make_track(), STUDY, complete[:-1])

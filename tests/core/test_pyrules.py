@@ -286,3 +286,64 @@ def test_an_import_that_gives_old_code_a_new_meaning_is_seen_itself() -> None:
     before = "from tools import run\n\nrun('x')\n"
     (finding,) = check("from os import system as run\n\nrun('x')\n", before, **FORBIDDEN)
     assert finding.line == 1
+
+
+READER = """\
+import os
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pathlib import Path
+
+
+def load(path):
+    folder = os.environ["X"]
+    return np.fromfile(Path(folder) / path)[: max(1, len(path))]
+
+
+def draw():
+    return torch.randint(3, (1,))
+"""
+READS = Edit(paths=("train.py",), protected=("train.py:load",))
+
+
+def on_reader(extra: str, source: str = READER) -> list[tuple[str, str]]:
+    before = read(source)
+    assert before
+    found = check_track_rules(FilePair("train.py", before, read(source + extra, before)), READS)
+    return [(one.code, one.severity) for one in found]
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        "np = torch", "from x import Path", "import pathlib as os", "def len(x): ...", "class max: ...",
+        "np.fromfile = f", "torch.Tensor.fromfile = f",
+        "setattr(np, 'fromfile', f)", "np.__dict__['fromfile'] = f", "import builtins\nbuiltins.len = f",
+        "for np in []: ...", "with f as Path: ...", "def g():\n    global os\n    os = 1", "del np", "os.environ = {}",
+        "try: ...\nexcept E as os: ...", "np: object = f", "(np := f)", "import numpy\nnumpy.fromfile = f",
+    ],
+)  # fmt: skip
+def test_what_a_protected_definition_reads_may_not_be_replaced(extra: str) -> None:
+    assert ("PR403", "error") in on_reader(f"\n\n{extra}\n")
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        "import numpy as np", "import os.path", "from pathlib import Path, PurePath", "F = torch", "torch.randint = f",
+        "def g(len):\n    np = len\n    return np", "class A:\n    max = 1", "os.environ['Y'] = '1'", "x = np.fromfile",
+        "np.random.seed(1)", "np.savetxt = f", "min = f", "torch.Tensor.tolist = f", "torch.config.fromfile = f",
+    ],
+)  # fmt: skip
+def test_what_it_does_not_read_and_the_same_import_are_free(extra: str) -> None:
+    assert on_reader(f"\n\n{extra}\n") == []
+
+
+def test_the_finding_says_who_reads_what() -> None:
+    before = read(READER)
+    assert before
+    after = read(READER + "\n\nnp = torch\n", before)
+    (finding,) = check_track_rules(FilePair("train.py", before, after), READS)
+    assert finding.message == "load is protected and reads np, which is bound anew"
+    assert finding.line == 17

@@ -14,7 +14,9 @@ def curve(*lines: tuple[int, float]) -> tuple[CurvePoint, ...]:
 
 
 def test_a_step_lasts_from_the_line_before_to_its_own() -> None:
-    assert step_seconds(curve((0, 1.0), (1, 3.0), (2, 3.5), (3, 4.1)), skipped=0) == pytest.approx([2, 0.5, 0.6])
+    assert step_seconds(curve((0, 1.0), (1, 3.0), (2, 3.5), (3, 4.1)), skipped=0) == pytest.approx(
+        [2, 0.5, 0.6]
+    )
 
 
 def test_a_validation_between_two_steps_is_left_out() -> None:

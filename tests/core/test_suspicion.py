@@ -144,6 +144,25 @@ SEEN = [
     ("PR515", "from zlib import decompress"),
     ("PR515", "bytes.fromhex('00')"),
     ("PR515", "torch.frombuffer(x)"),
+    ("PR507", "vars(time).update(time=print)"),
+    ("PR507", "import ast\nast.literal_eval(x)"),
+    ("PR509", f"w_{'ab12' * 20} = 1"),
+    ("PR509", f"x.w_{'ab12' * 20} = 1"),
+    ("PR509", f"def f(w_{'ab12' * 20}): ..."),
+    ("PR511", "os.path.exists('x')"),
+    ("PR512", "print.__self__"),
+    ("PR512", "f.__code__.co_names"),
+    ("PR512", "dir(x)"),
+    ("PR507", "torch.serialization.load('x')"),
+    ("PR508", "os.environ.__setitem__('X', 'y')"),
+    ("PR510", "torch.default_generator.set_state(x)"),
+    ("PR513", "from unittest import mock"),
+    ("PR513", "torch.library.Library('aten', 'IMPL')"),
+    ("PR516", "torch.bincount(x)"),
+    ("PR516", "from collections import Counter\nCounter(x)"),
+    ("PR516", "table.index_put_((a, b), c, True)"),
+    ("PR516", "np.add.at(table, a, 1)"),
+    ("PR516", "torch.linalg.lstsq(a, b)"),
 ]
 
 
@@ -174,6 +193,9 @@ def test_it_is_seen_and_never_rejects(code: str, extra: str) -> None:
         "@torch.no_grad()\ndef f(): ...",
         "model = torch.compile(model)",
         "time_of_step = 1",
+        "x = table.index_select(0, order).gather(1, y).scatter_(0, order, 1.0)",
+        "a_name_that_says_at_some_length_what_the_variable_is_for = 1",
+        "model.signal = torch.signal.windows.hann(8)",
     ],
 )
 def test_ordinary_code_is_not_seen(extra: str) -> None:

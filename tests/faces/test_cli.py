@@ -178,8 +178,8 @@ def test_what_is_no_diff_is_exit_1_and_stores_nothing(plain: Arena, shell: Shell
 def test_submit_without_run_is_pending_and_fine(shell: Shell, diff: str) -> None:
     document = shell.json("submit", diff, "--record", "1", "--agent", "ada", "--no-run")
     assert set(document) >= {
-        "id", "track", "record", "agent", "hint_tiers", "state", "verdict", "reason", "fsr", "fsr_ci", "n_blocks", "clock",
-        "seconds", "loss", "runs", "findings",
+        "id", "track", "record", "agent", "hint_tiers", "state", "verdict", "reason", "fsr", "fsr_ci", "n_blocks",
+        "clock", "seconds", "loss", "runs", "findings",
     }  # fmt: skip
     assert (document["state"], document["verdict"], document["record"]) == ("pending", None, 1)
     assert shell.json("submit", diff, "--record", "1", "--agent", "ada", "--no-run")["id"] == document["id"]

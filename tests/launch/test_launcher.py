@@ -25,7 +25,7 @@ def write_job(folder: Path, text: str, **changes: Any) -> Path:
     code = write_code(folder, text)
     job: dict[str, Any] = {
         "script": "train_gpt.py", "code": str(code), "seed": 1, "threads": 1, "deterministic": False, "warmup": False,
-        "memory_bytes": 2 << 30, "file_bytes": 1 << 20, "seccomp": "", "ready": "", "start": "",
+        "memory_bytes": 2 << 30, "file_bytes": 1 << 20, "tasks": 0, "seccomp": "", "ready": "", "start": "",
     }  # fmt: skip
     path = folder / "job.json"
     path.write_text(json.dumps(job | changes))

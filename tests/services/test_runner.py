@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from tiny import base_script, slot_request, tiny_corpus, tiny_track, write_code
 
+from patchrun.adapters import sandbox
 from patchrun.core.errors import SetupError, UsageError
 from patchrun.core.results import Run, decode, encode
 from patchrun.services.runner import Event, SlotRequest, train_slot
@@ -80,7 +81,12 @@ def test_a_run_says_where_it_comes_from(human: tuple[Run, bytes, list[Event], Sl
         "1",
         request.slot,
     )
-    assert (run.commit, run.tree, run.clock, run.sandbox) == ("c" * 40, "t" * 40, "cpu", "seccomp")
+    assert (run.commit, run.tree, run.clock, run.sandbox) == (
+        "c" * 40,
+        "t" * 40,
+        "cpu",
+        sandbox.resolve("default"),
+    )
     assert run.track_digest == request.track.digest
     assert run.machine.torch.startswith("2.")
     assert run.started.endswith("+00:00")

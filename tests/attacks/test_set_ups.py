@@ -1,0 +1,15 @@
+"""Every set-up fails as an attack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from patchrun.adapters.store import Arena
+from tests.attacks.set_ups import CASES, SetUp
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_a_set_up(case: SetUp, plain: Arena, tmp_path: Path) -> None:
+    case.check(plain, tmp_path)
