@@ -61,13 +61,14 @@ class Room:
     """What one run sees and may use.
 
     ``place``: its own folder, read-only but for ``out`` in it; ``home`` in it is fresh memory. ``readable``: more
-    folders. ``python``: its interpreter ("" for none). ``memory_bytes``: of all its processes together, and a quarter
+    folders; ``writable``: those that outlast it, the run's own too. ``python``: its interpreter ("" for none). ``memory_bytes``: of all its processes together, and a quarter
     of it for each of /tmp, /dev/shm and home. ``tasks``: processes and threads. ``cuda``: with the GPUs' device nodes.
     """
 
     place: Path
     python: str = ""
     readable: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()
     memory_bytes: int = 1 << 30
     tasks: int = 256
     cuda: bool = False
@@ -95,8 +96,9 @@ def wrap(argv: Sequence[str], room: Room, program: bytes, group: Cgroup | None) 
     """
     root = os.geteuid() == 0
     if root:
-        _hand_over(room.place)
-    needed = [room.place, *room.readable, LAUNCH, *interpreter_folders(room.python)]
+        for folder in (room.place, *room.writable):
+            _hand_over(folder)
+    needed = [room.place, *room.readable, *room.writable, LAUNCH, *interpreter_folders(room.python)]
     stage = _plan_stage(needed) if root else {}
     (room.place / "mounts").write_text(_mount_table(stage))
     (room.place / "filter").write_bytes(program)
@@ -172,6 +174,8 @@ def _own(room: Room, stage: Mapping[Path, Path]) -> Iterator[str]:
     _refuse_to_show(prefixes, room)
     for path in (*prefixes, LAUNCH, room.place, *room.readable):
         yield from ("--ro-bind", str(stage.get(_real(path), _real(path))), str(path))
+    for path in room.writable:
+        yield from ("--bind", str(stage.get(_real(path), _real(path))), str(path))
     if (room.place / "out").is_dir():
         source = stage.get(_real(room.place), _real(room.place)) / "out"
         yield from ("--bind", str(source), str(room.place / "out"))
@@ -184,7 +188,7 @@ def _refuse_to_show(prefixes: Iterable[Path], room: Room) -> None:
     """An environment that holds more than an interpreter would bring it all into the sandbox."""
     keys = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "patchrun"
     for prefix in prefixes:
-        for private in (Path.home(), keys, room.place, *room.readable):
+        for private in (Path.home(), keys, room.place, *room.readable, *room.writable):
             if private.resolve().is_relative_to(prefix):
                 raise SetupError(
                     f"the folder of {room.python}, {prefix}, holds {private} too, so a run would see it",

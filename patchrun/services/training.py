@@ -45,7 +45,8 @@ class Plan:
     """What one training needs. ``place`` is a folder of its own; ``steps`` stops it early, its schedule unchanged.
 
     ``script`` and ``arguments``: else the track's script without any. ``ranks``: processes that torchrun starts, else a
-    rank for each of the track's GPUs. ``environment`` is added to the listed one.
+    rank for each of the track's GPUs. ``environment`` is added to the listed one. ``readable`` and ``writable``: folders
+    besides ``place`` and ``data_dir``; ``outputs``: names beside the script that it writes to, links into ``out``.
     """
 
     track: Track
@@ -62,6 +63,9 @@ class Plan:
     arguments: tuple[str, ...] = ()
     ranks: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    readable: tuple[Path, ...] = ()
+    writable: tuple[Path, ...] = ()
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,9 @@ class Training:
         for name in ("out", "home"):
             (place / name).mkdir(parents=True)
         shutil.copytree(plan.code_dir, place / "code", symlinks=True)
+        for name in plan.outputs:
+            (place / "out" / name).mkdir()
+            (place / "code" / name).symlink_to(place / "out" / name)
         for name in ("ready", "start"):
             os.mkfifo(place / name)
         job = self._job()
@@ -191,7 +198,8 @@ class Training:
         if (now := time.monotonic()) >= self.next_look:
             self.next_look = now + 1
             most = OUT_FILES * self.plan.track.limits.file_mb * MIB
-            self.overfull = is_overfull(self.plan.place / "out", most)
+            folders = (self.plan.place / "out", *self.plan.writable)
+            self.overfull = any(is_overfull(folder, most) for folder in folders)
         return self.overfull or self.stop()
 
     def _let_go(self) -> None:
@@ -203,7 +211,8 @@ class Training:
         return sandbox.Room(
             place=self.plan.place,
             python=self.plan.python,
-            readable=(self.plan.data_dir,) if self.plan.data_dir else (),
+            readable=((self.plan.data_dir,) if self.plan.data_dir else ()) + self.plan.readable,
+            writable=self.plan.writable,
             memory_bytes=job["memory_bytes"],
             tasks=job["tasks"],
             cuda=job["cuda"],
@@ -276,7 +285,7 @@ class Training:
             most = OUT_FILES * self.plan.track.limits.file_mb
             return (
                 "failed",
-                f"PATCHRUN_OUT holds more than {most} MiB or {OUT_ENTRIES} files; {self._last_seen()}",
+                f"what it writes holds more than {most} MiB or {OUT_ENTRIES} files; {self._last_seen()}",
             )
         if status is None:
             limit = self.plan.track.limits.wall_seconds
