@@ -61,8 +61,9 @@ class Room:
     """What one run sees and may use.
 
     ``place``: its own folder, read-only but for ``out`` in it; ``home`` in it is fresh memory. ``readable``: more
-    folders; ``writable``: those that outlast it, the run's own too. ``python``: its interpreter ("" for none). ``memory_bytes``: of all its processes together, and a quarter
-    of it for each of /tmp, /dev/shm and home. ``tasks``: processes and threads. ``cuda``: with the GPUs' device nodes.
+    folders; ``writable``: folders of the run's own that outlast it. ``python``: its interpreter ("" for none).
+    ``memory_bytes``: of all its processes together, and a quarter of it for each of /tmp, /dev/shm and home. ``tasks``:
+    processes and threads. ``cuda``: with the GPUs' device nodes.
     """
 
     place: Path

@@ -64,7 +64,8 @@ class Era(Strict):
 
     ``processes``: the GPU counts on which it trains the same; ``packages``: pinned requirements that can be installed
     today, in place of nightly builds that are gone; ``modules``: what must be importable and no registry has;
-    ``attention``: where the attention kernel comes from, for people.
+    ``kernels`` (of a hub, ``NAME`` or ``NAME@VERSION``) and ``encodings`` (of tiktoken): what the scripts fetch when
+    they start; ``attention``: where the attention kernel comes from, for people.
     """
 
     first: int = Field(ge=1)
@@ -73,6 +74,8 @@ class Era(Strict):
     attention: str
     packages: tuple[str, ...] = Field(min_length=1)
     modules: tuple[str, ...] = ()
+    kernels: tuple[str, ...] = ()
+    encodings: tuple[str, ...] = ()
 
 
 class Measured(Strict):

@@ -18,7 +18,8 @@ class Seen:
     """What a machine has.
 
     ``processors``: GPU models, or one entry a CPU for a track that runs on CPUs. ``packages``: versions by name, in the
-    interpreter looked at; ``modules``: importable there. ``can_build``: uv is here to build environments.
+    interpreter looked at; ``modules``: importable there. ``can_build``: uv is here to build environments;
+    ``fetched``: what the scripts fetch when they start was brought in.
     """
 
     processors: tuple[str, ...]
@@ -27,6 +28,7 @@ class Seen:
     data_problem: str = ""
     data_hint: str = ""
     can_build: bool = False
+    fetched: bool = False
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,20 @@ class Gap:
 
 def allowed_processes(ladder: Ladder, span: Span) -> list[int]:
     """The process counts on which both the baseline and the human code of ``span`` train the same."""
-    eras = [era for number in (span.last, span.first - 1) if (era := ladder.era_of(number))]
+    eras = _eras_of(ladder, span)
     return sorted(set.intersection(*(set(era.processes) for era in eras))) if eras else []
+
+
+def needed_fetches(ladder: Ladder, span: Span) -> tuple[list[str], list[str]]:
+    """The kernels and encodings that the baseline's and the human code's scripts fetch when they start."""
+    eras = _eras_of(ladder, span)
+    kernels = {name for era in eras for name in era.kernels}
+    return sorted(kernels), sorted({name for era in eras for name in era.encodings})
+
+
+def _eras_of(ladder: Ladder, span: Span) -> list[Era]:
+    """What the human code of ``span`` needs, and its baseline."""
+    return [era for number in (span.last, span.first - 1) if (era := ladder.era_of(number))]
 
 
 def find_gaps(ladder: Ladder, hardware: Hardware, span: Span, seen: Seen) -> list[Gap]:
@@ -53,6 +67,12 @@ def find_gaps(ladder: Ladder, hardware: Hardware, span: Span, seen: Seen) -> lis
         ]
     gaps = _processor_gaps(hardware, allowed_processes(ladder, span), seen.processors)
     gaps += find_environment_gaps(era, span, seen)
+    kernels, encodings = needed_fetches(ladder, span)
+    if (kernels or encodings) and not seen.fetched:
+        what = ", ".join([*kernels, *encodings])
+        gaps.append(
+            Gap(f"not fetched yet: {what}", "the first run does, if the network answers", blocking=False)
+        )
     if seen.data_problem:
         gaps.append(Gap(seen.data_problem, seen.data_hint or "get the token shards"))
     return gaps

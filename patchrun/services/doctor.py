@@ -21,8 +21,7 @@ from patchrun.core.errors import PatchrunError
 from patchrun.core.readiness import blocking
 from patchrun.core.selection import Span
 from patchrun.services import verify
-from patchrun.services.readiness import build as build_era
-from patchrun.services.readiness import find_gaps_here, list_gpus
+from patchrun.services.readiness import build_for, find_gaps_here, list_gpus
 from patchrun.services.study import prepare_data
 
 OLDEST_GIT = (2, 36)
@@ -163,10 +162,10 @@ def _look_at_host_name() -> Check:
 
 
 def _look_at_record(arena: Arena, span: Span, build: bool) -> Check:
-    human, era = arena.human(span.last), arena.ladder.era_of(span.last)
+    human = arena.human(span.last)
     seen = f"baseline {arena.baseline(span.first)[:12]}, human {human[:12] if human else 'none'}"
-    if build and era:
-        seen += f", environment {build_era(era)}"
+    if build:
+        seen += f", environment {build_for(arena, span) or 'ours'}"
     gaps = find_gaps_here(arena, span)
     state = "bad" if blocking(gaps) else "ok" if human and not gaps else "note"
     lacking = [f"lacks: {gap.what}\n  ({gap.hint})" for gap in gaps]

@@ -17,8 +17,8 @@ import msgspec
 
 from patchrun.adapters import gpus, machine, sandbox
 from patchrun.adapters.child import Stopped
+from patchrun.adapters.fetched import environment_of
 from patchrun.adapters.logtail import LogTail, find_logs
-from patchrun.adapters.store import cache_home
 from patchrun.core.arrival import Stamp, draw_curve
 from patchrun.core.launchline import Launch, LaunchError, read_launch
 from patchrun.core.logfacts import ran_code
@@ -30,6 +30,8 @@ from patchrun.core.trainlog import MAX_BYTES, LogError, TrainLog, parse_log
 from patchrun.services.readiness import Site
 from patchrun.services.runner import EVENT_SECONDS, Event, SlotRequest, make_run
 from patchrun.services.training import Plan, Trained, Training
+
+LOGS = "logs"  # beside the script, where scripts of every era write their log
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class _LogWork:
         with Training(plan, lambda: self.reached or self.stop()) as training:
             self.versions = training.await_ready()
             self.facts["gpus_at_start"] = gpus.read_states()
-            with LogTail(plan.place / "code", self._see_logged) as tail:
+            with LogTail(plan.place / "out", self._see_logged) as tail:
                 trained = self._follow(training)
         self.facts.setdefault("gpus_at_end", gpus.read_states())
         stamps = self.printed if any(stamp.validates for stamp in self.printed) else tail.stamps
@@ -113,7 +115,7 @@ class _LogWork:
             return
         self.parts.append(("output", trained.log))
         self.facts["wall_seconds"] = trained.wall_seconds
-        log = self._read_log(plan.place / "code", trained)
+        log = self._read_log(plan.place / "out", trained)
         self._judge(log, stamps)
 
     def _read_launch(self) -> Launch:
@@ -131,8 +133,12 @@ class _LogWork:
         return launch
 
     def _plan(self, launch: Launch) -> Plan:
+        if (self.slot.code_dir / LOGS).exists():
+            raise Ended("failed", f"the code has a {LOGS} of its own, where its log belongs")
         self._link_data()
-        site, request = self.request.site, self.slot
+        site, request, compiled = self.request.site, self.slot, self.request.compiled
+        compiled.mkdir(parents=True, exist_ok=True)
+        fetched = (site.fetched,) if site.fetched else ()
         return Plan(
             track=self.track,
             code_dir=request.code_dir,
@@ -145,8 +151,16 @@ class _LogWork:
             script=launch.script,
             arguments=launch.arguments,
             ranks=site.processes,
-            environment=_environment(site.data, self.request.compiled),
+            environment=_environment(site, compiled),
+            readable=(*self._data_folders(), *fetched),
+            writable=(compiled,),
+            outputs=(LOGS,),
         )
+
+    def _data_folders(self) -> tuple[Path, ...]:
+        """The folder of the shards alone: what lies beside it is no run's business."""
+        spec = self.track.data
+        return ((self.request.site.data / spec.pattern).parent,) if spec.source == "shards" else ()
 
     def _link_data(self) -> None:
         """Scripts up to record 26 look for their shards beside themselves, later ones below ``DATA_PATH``."""
@@ -186,12 +200,12 @@ class _LogWork:
         limit = self.request.steps
         self.reached = self.reached or (limit is not None and not validates and step >= limit)
 
-    def _read_log(self, code: Path, trained: Trained) -> TrainLog:
+    def _read_log(self, out: Path, trained: Trained) -> TrainLog:
         """The one log that the script wrote, read strictly; kept with the run whatever it says."""
-        found = find_logs(code)
+        found = find_logs(out)
         for path in found[:1]:
             with path.open("rb") as file:
-                self.parts.append((path.relative_to(code).as_posix(), file.read(MAX_BYTES + 1)))
+                self.parts.append((path.relative_to(out).as_posix(), file.read(MAX_BYTES + 1)))
         if trained.exit != "ok":
             raise Ended(trained.exit, _find_cause(trained))
         if len(found) != 1:
@@ -244,18 +258,11 @@ def read_own_log(name: str, data: bytes, code: Mapping[str, bytes]) -> TrainLog:
     return log
 
 
-def _environment(data: Path, compiled: Path) -> dict[str, str]:
-    """What the scripts look for in their environment: the data, caches of their own, caches of what they fetch."""
-    fetched = cache_home() / "fetched"
-    places = {
-        "TORCHINDUCTOR_CACHE_DIR": compiled / "inductor",
-        "TRITON_CACHE_DIR": compiled / "triton",
-        "HF_HOME": fetched / "hub",
-        "TIKTOKEN_CACHE_DIR": fetched / "tiktoken",
-    }
-    for place in places.values():
-        place.mkdir(parents=True, exist_ok=True)
-    return {"DATA_PATH": str(data), **{name: str(place) for name, place in places.items()}}
+def _environment(site: Site, compiled: Path) -> dict[str, str]:
+    """What scripts look for in their environment: the data, compile caches of their own, what was fetched for them."""
+    fetched = environment_of(site.fetched) if site.fetched else {}
+    caches = {"TORCHINDUCTOR_CACHE_DIR": compiled / "inductor", "TRITON_CACHE_DIR": compiled / "triton"}
+    return {"DATA_PATH": str(site.data), **fetched, **{name: str(place) for name, place in caches.items()}}
 
 
 def _python_files(folder: Path) -> Mapping[str, bytes]:

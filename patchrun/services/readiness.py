@@ -11,6 +11,7 @@ from pathlib import Path
 
 from patchrun.adapters import process
 from patchrun.adapters.environments import build_environment, environment_home
+from patchrun.adapters.fetched import fetch, fetched_home, is_fetched
 from patchrun.adapters.machine import cpu_model, list_gpus
 from patchrun.adapters.shards import check_shards
 from patchrun.adapters.store import Arena, cache_home
@@ -24,6 +25,7 @@ from patchrun.core.readiness import (
     blocking,
     find_environment_gaps,
     find_gaps,
+    needed_fetches,
     refuse,
 )
 from patchrun.core.selection import Span
@@ -41,11 +43,15 @@ print(json.dumps([names, modules]))
 
 @dataclass(frozen=True)
 class Site:
-    """Where the arms of a study run: the interpreter, how many processes, the folder above ``data/``."""
+    """Where the arms of a study run: the interpreter, how many processes, the folder above ``data/``.
+
+    ``fetched``: the folder of what scripts would fetch when they start, None where they fetch nothing.
+    """
 
     python: str
     processes: int
     data: Path
+    fetched: Path | None = None
 
 
 def data_home() -> Path:
@@ -88,7 +94,7 @@ def prepare_site(arena: Arena, span: Span) -> Site:
             raise refuse([replace(gap, blocking=True) for gap in lacking], span)
     processes = choose_processes(len(processors), allowed_processes(arena.ladder, span))
     assert processes is not None  # else it was a gap
-    return Site(python, processes, data_home())
+    return Site(python, processes, data_home(), _fetch(arena, span, python))
 
 
 def _count_without_eras(arena: Arena, span: Span, processors: tuple[str, ...]) -> int:
@@ -108,6 +114,22 @@ def build(era: Era) -> str:
     return str(build_environment(era.packages, cache_home()))
 
 
+def build_for(arena: Arena, span: Span) -> str:
+    """The interpreter of the environment of ``span``, built, with what its scripts fetch beside it; "" without eras."""
+    era = arena.ladder.era_of(span.last)
+    if era is None:
+        return ""
+    python = build(era)
+    _fetch(arena, span, python)
+    return python
+
+
+def _fetch(arena: Arena, span: Span, python: str) -> Path | None:
+    """The folder of what the scripts of both arms fetch, brought in unless it is there."""
+    kernels, encodings = needed_fetches(arena.ladder, span)
+    return fetch(python, kernels, encodings, cache_home()) if kernels or encodings else None
+
+
 def _look(arena: Arena, era: Era | None, span: Span, data: Path, python: str | None) -> tuple[str, Seen]:
     """The interpreter that fits best and what is there: ours, or the era's own if it is built."""
     modules = sorted({name for each in arena.ladder.era for name in each.modules})
@@ -116,7 +138,9 @@ def _look(arena: Arena, era: Era | None, span: Span, data: Path, python: str | N
     for candidate in [python] if python else _candidates(era):
         packages, importable = _probe(candidate, modules)
         can_build = shutil.which("uv") is not None
-        seen = Seen(_processors(arena), packages, importable, problem, hint, can_build)
+        kernels, encodings = needed_fetches(arena.ladder, span)
+        there = is_fetched(fetched_home(candidate, kernels, encodings, cache_home()))
+        seen = Seen(_processors(arena), packages, importable, problem, hint, can_build, there)
         found.append((candidate, seen))
         if era is None or not find_environment_gaps(era, span, seen):
             return candidate, seen

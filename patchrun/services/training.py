@@ -31,6 +31,7 @@ OUT_FILES = (
     8  # a run may leave so many files of the largest allowed size: each file is capped, not their number
 )
 OUT_ENTRIES = 10_000
+CACHE_ENTRIES = 200_000
 _MEMORY_WORDS = (
     "MemoryError",
     "can't allocate memory",
@@ -45,8 +46,8 @@ class Plan:
     """What one training needs. ``place`` is a folder of its own; ``steps`` stops it early, its schedule unchanged.
 
     ``script`` and ``arguments``: else the track's script without any. ``ranks``: processes that torchrun starts, else a
-    rank for each of the track's GPUs. ``environment`` is added to the listed one. ``readable`` and ``writable``: folders
-    besides ``place`` and ``data_dir``; ``outputs``: names beside the script that it writes to, links into ``out``.
+    rank for each of the track's GPUs. ``environment`` is added to the listed one. ``readable`` and ``writable``: more
+    folders that it sees; ``outputs``: names beside the script that it writes to, links into ``out``.
     """
 
     track: Track
@@ -95,15 +96,15 @@ def base_job(track: Track, code: Path, sandbox_name: str) -> dict[str, Any]:
     }
 
 
-def is_overfull(folder: Path, most: int) -> bool:
-    """Whether more than ``most`` bytes of disk or ``OUT_ENTRIES`` entries lie in ``folder``; links are not followed."""
+def is_overfull(folder: Path, most: int, entries: int) -> bool:
+    """Whether more than ``most`` bytes of disk or ``entries`` entries lie in ``folder``; links are not followed."""
     size = count = 0
     for parent, folders, names in os.walk(folder):
         count += len(folders) + len(names)
         for name in names:
             with suppress(OSError):
                 size += 512 * Path(parent, name).lstat().st_blocks
-        if size > most or count > OUT_ENTRIES:
+        if size > most or count > entries:
             return True
     return False
 
@@ -128,7 +129,7 @@ class Training:
         self.ready = os.open(place / "ready", os.O_RDWR | os.O_NONBLOCK)
         self.start = os.open(place / "start", os.O_RDWR | os.O_NONBLOCK)
         self.log = RunLog(int(plan.track.limits.log_mb * MIB))
-        self.overfull, self.next_look = False, 0.0
+        self.overfull, self.next_look = "", 0.0
         try:
             self.child = Child(self.wrapped.argv, self._environment(), place, self._must_stop)
         except BaseException:
@@ -197,10 +198,17 @@ class Training:
         """Someone says so, or the output folder grows without end; looked at once a second."""
         if (now := time.monotonic()) >= self.next_look:
             self.next_look = now + 1
-            most = OUT_FILES * self.plan.track.limits.file_mb * MIB
-            folders = (self.plan.place / "out", *self.plan.writable)
-            self.overfull = any(is_overfull(folder, most) for folder in folders)
-        return self.overfull or self.stop()
+            self.overfull = self._find_overfull()
+        return bool(self.overfull) or self.stop()
+
+    def _find_overfull(self) -> str:
+        """What holds too much by now, empty when nothing does; a compiler leaves many small files."""
+        most = OUT_FILES * self.plan.track.limits.file_mb * MIB
+        if is_overfull(self.plan.place / "out", most, OUT_ENTRIES):
+            return f"PATCHRUN_OUT holds more than {most // MIB} MiB or {OUT_ENTRIES} files"
+        if any(is_overfull(folder, most, CACHE_ENTRIES) for folder in self.plan.writable):
+            return f"its compile cache holds more than {most // MIB} MiB or {CACHE_ENTRIES} files"
+        return ""
 
     def _let_go(self) -> None:
         self.wrapped.release()
@@ -282,11 +290,7 @@ class Training:
         if status == 0:
             return "ok", ""
         if self.overfull:
-            most = OUT_FILES * self.plan.track.limits.file_mb
-            return (
-                "failed",
-                f"what it writes holds more than {most} MiB or {OUT_ENTRIES} files; {self._last_seen()}",
-            )
+            return "failed", f"{self.overfull}; {self._last_seen()}"
         if status is None:
             limit = self.plan.track.limits.wall_seconds
             return "timed-out", f"still running after {limit:g} s; {self._last_seen()}"
