@@ -6,7 +6,6 @@ msgspec checks; since it stops at the first problem, a manifest that it refuses 
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
@@ -61,6 +60,8 @@ def _find_problems(kind: Any, value: Any, key: str) -> list[str]:
 
 def _check_keys(kind: Any, value: Any, prefix: str) -> Iterator[str]:
     """The unknown and the missing keys of a table."""
+    import difflib
+
     fields = _fields(kind, value)
     for name in value if fields else ():
         if name not in fields:
