@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from patchrun.core.picks import Entry
 from patchrun.core.results import Arm, Attempt, Machine, Run, Study
 from patchrun.core.scoring import Score
@@ -25,7 +27,7 @@ def make_track(**changes: Any) -> Track:
         "hardware": {"device": "cpu"}, "edit": {"paths": ["train.py"]}, "launch": {"script": "train.py"},
         "evidence": {"kind": "model", "vocab_size": 16, "context": 8}, "data": {"source": "shards"},
     }  # fmt: skip
-    return Track.model_validate(tables | changes)
+    return msgspec.convert(tables | changes, Track)
 
 
 def make_machine(hardware_class: str = "cpu-a") -> Machine:

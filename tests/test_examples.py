@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from patchrun.adapters import corpus
 from patchrun.adapters.gitrepo import GitRepo
@@ -51,7 +52,7 @@ def train(pocket, path: Path, folder: Path) -> Run:
     assert found.tree
     repo.export(found.tree, folder / "code")
     arm = Arm(name="x" * 20, kind="submission", commit="c" * 40, tree=found.tree, ast_digest=found.ast_digest)
-    track = source.track.model_copy(update={"clock": source.track.clock.model_copy(update={"repeats": 1})})
+    track = replace(source.track, clock=replace(source.track.clock, repeats=1))
     run, log = train_slot(
         SlotRequest(
             track=track, arm=arm, study="example", record=str(record_of(path)), slot=Slot(0, 0, 20261122),

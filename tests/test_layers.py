@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from patchrun.adapters.store import Arena
+from tests.conftest import change
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "patchrun"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -79,14 +82,29 @@ def test_there_are_no_import_cycles() -> None:
         visit(name, ())
 
 
+def run_and_list(*words: str) -> tuple[str, set[str]]:
+    """What a command prints, and the packages and modules of patchrun that it loads, in a process of its own."""
+    script = "import sys, patchrun.faces.cli as c; c.run(sys.argv[1:]); print(*sorted(sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=True)
+    loaded = done.stderr.split()
+    ours = {name for name in loaded if name.startswith("patchrun.")}
+    return done.stdout, ours | {name.split(".")[0] for name in loaded}
+
+
 def test_the_command_line_loads_no_heavy_package() -> None:
-    script = (
-        "import sys, patchrun.faces.cli as c; c.run(['--help']); print(*sorted(sys.modules), file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    loaded = {name.split(".")[0] for name in done.stderr.split()}
-    assert "Usage: patchrun" in done.stdout
+    said, loaded = run_and_list("--help")
+    assert "Usage: patchrun" in said
     assert not loaded & (LATE | {"numpy", "pydantic", "msgspec", "unidiff", "tabulate"})
+
+
+def test_validate_loads_only_what_it_needs(plain: Arena, tmp_path: Path) -> None:
+    """As a whole command it may take three times what git, ruff and the compiler take: imports would be most of it."""
+    (tmp_path / "a.diff").write_bytes(change("RATE = 1", "RATE = 3", 1))
+    words = ("-C", str(plain.repo.path.parent), "validate", str(tmp_path / "a.diff"), "--record", "1")
+    said, loaded = run_and_list(*words)
+    assert said.startswith("accepted: no findings")
+    assert {"msgspec", "patchrun.services.validator"} <= loaded
+    assert not loaded & (LATE | {"numpy", "pydantic", "tabulate", "patchrun.services.tournament"})
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from patchrun.adapters import corpus
 from patchrun.adapters.corpus import Corpus
 from patchrun.core.results import Arm, Slot
@@ -22,8 +24,8 @@ _kept: list[tempfile.TemporaryDirectory[str]] = []
 def tiny_track(**changes: dict[str, Any]) -> Track:
     """The track; ``limits={"wall_seconds": 2}`` changes keys inside a table."""
     track = load_track((FOLDER / "track.toml").read_text())
-    tables = {name: getattr(track, name).model_copy(update=values) for name, values in changes.items()}
-    return track.model_copy(update=tables)
+    tables = {name: replace(getattr(track, name), **values) for name, values in changes.items()}
+    return replace(track, **tables)
 
 
 @cache

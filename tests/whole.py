@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from patchrun.adapters.corpus import write_shard
 from patchrun.adapters.store import Arena
@@ -27,8 +28,8 @@ RULE = "=" * 100
 def whole_track(**changes: dict[str, Any]) -> Track:
     """The track; ``limits={"wall_seconds": 2}`` changes keys inside a table."""
     track = load_track((FOLDER / "track.toml").read_text())
-    tables = {name: getattr(track, name).model_copy(update=values) for name, values in changes.items()}
-    return track.model_copy(update=tables)
+    tables = {name: replace(getattr(track, name), **values) for name, values in changes.items()}
+    return replace(track, **tables)
 
 
 def write_shards(folder: Path, tokens: int = 4096) -> Path:

@@ -29,6 +29,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from patchrun.adapters import process
 from patchrun.core.errors import PatchrunError, SetupError
 
@@ -102,7 +104,7 @@ def build_digests(spec: DataSpec, scratch_dir: Path, track_dir: Path | None = No
 
 def corpus_home(spec: DataSpec, cache_dir: Path) -> Path:
     """The folder of this corpus: named after all that its content depends on, digests included."""
-    canonical = json.dumps(spec.model_dump(mode="json"), sort_keys=True).encode()
+    canonical = json.dumps(msgspec.to_builtins(spec), sort_keys=True).encode()
     return Path(cache_dir) / "data" / hashlib.sha256(canonical).hexdigest()[:16]
 
 

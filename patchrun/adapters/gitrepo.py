@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 REFUSAL = re.compile(r"^(?:error|fatal): (?!while searching for:).*", re.MULTILINE)
 OFFSET = re.compile(r"Hunk #\d+ succeeded at .*")
+MEMORY = Path("/dev/shm")  # an index lives for milliseconds: no disk need see it
 LOCK_TRIES = 40
 LOCK_WAIT_SECONDS = 0.05
 PINNED = (
@@ -141,7 +142,8 @@ class GitRepo:
     @contextmanager
     def _index(self, tree: str | None = None) -> Iterator[dict[str, str]]:
         """The environment of a temporary index that holds ``tree``."""
-        with tempfile.TemporaryDirectory(prefix="patchrun-index-") as folder:
+        memory = MEMORY if MEMORY.is_dir() and os.access(MEMORY, os.W_OK | os.X_OK) else None
+        with tempfile.TemporaryDirectory(prefix="patchrun-index-", dir=memory) as folder:
             env = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
             if tree:
                 self.git("read-tree", tree, env=env)

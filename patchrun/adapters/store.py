@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord)
 MAIN = "refs/heads/main"
+MANIFESTS = ("arena.json", "track.toml", "records.toml")
 ATTEMPTS = "refs/patchrun/attempts/"
 SUBMISSIONS = "refs/patchrun/submissions/"
 STUDIES = "refs/patchrun/studies/"
@@ -52,7 +53,7 @@ class Arena:
         for candidate in (Path(path) / ".git", Path(path)):
             if (candidate / "HEAD").is_file() and (candidate / "objects").is_dir():
                 arena = cls(GitRepo(candidate))
-                if arena.repo.read_many([f"{MAIN}:arena.json"])[0] is not None:
+                if arena._manifests["arena.json"] is not None:
                     return arena
         raise ArenaError(f"{path} is not an arena", NOT_AN_ARENA)
 
@@ -113,18 +114,29 @@ class Arena:
     def track(self) -> Track:
         from patchrun.core.track import load_track
 
-        return load_track(self.repo.read(f"{MAIN}:track.toml").decode(), f"{self.repo.path}: track.toml")
+        return load_track(self._manifest("track.toml"), f"{self.repo.path}: track.toml")
 
     @cached_property
     def ladder(self) -> Ladder:
         from patchrun.core.track import load_ladder
 
-        return load_ladder(self.repo.read(f"{MAIN}:records.toml").decode(), f"{self.repo.path}: records.toml")
+        return load_ladder(self._manifest("records.toml"), f"{self.repo.path}: records.toml")
 
     @cached_property
     def identity(self) -> str:
         """The hash by which the owner's secret key was committed to on the first day."""
-        return json.loads(self.repo.read(f"{MAIN}:arena.json"))["key_commitment"]
+        return json.loads(self._manifest("arena.json"))["key_commitment"]
+
+    @cached_property
+    def _manifests(self) -> dict[str, bytes | None]:
+        """What the track's branch says of the arena, read at once."""
+        return dict(zip(MANIFESTS, self.repo.read_many(f"{MAIN}:{name}" for name in MANIFESTS), strict=True))
+
+    def _manifest(self, name: str) -> str:
+        data = self._manifests[name]
+        if data is None:
+            raise ArenaError(f"{self.repo.path} has no {MAIN}:{name}", NOT_AN_ARENA)
+        return data.decode()
 
     @cached_property
     def code(self) -> Mapping[str, str]:

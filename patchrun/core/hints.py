@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from msgspec import Meta
 
 from patchrun.core.errors import ManifestError
 from patchrun.core.ladder import Base, Ladder, Record
-from patchrun.core.manifest import Strict, load_manifest
+from patchrun.core.manifest import Count, Strict, load_manifest
 
 MARK = "+++\n"
 TIERS = (1, 2, 3)
@@ -31,23 +31,20 @@ NO_TIME = "say what to change, not how fast it then is"
 NO_LOSS = "the target is the only loss that a hint may name"
 
 Change = Literal["architecture", "optimizer", "data", "kernel", "communication", "schedule", "systems"]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Text = Annotated[str, Meta(pattern=r"\A\S(.*\S)?\Z")]
 
 
 class Head(Strict):
     """What a hint says of itself: whose it is, what kinds of change it is about, public sources of the idea."""
 
-    record: int = Field(ge=1)
+    record: Count
     tier: Literal[1, 2, 3]
     changes: tuple[Change, ...]
     references: tuple[Text, ...]
 
-    @field_validator("changes")
-    @classmethod
-    def _once(cls, changes: tuple[str, ...]) -> tuple[str, ...]:
-        if not changes or len(set(changes)) < len(changes):
-            raise ValueError("expected one or more kinds of change, each once")
-        return changes
+    def __post_init__(self) -> None:
+        if not self.changes or len(set(self.changes)) < len(self.changes):
+            raise ValueError("changes: expected one or more kinds of change, each once")
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from msgspec import Meta
 
 from patchrun.core.errors import UsageError
-from patchrun.core.manifest import Sha256, Strict, load_manifest
+from patchrun.core.manifest import Count, Oid, Positive, Sha256, Strict, Unsigned, load_manifest
 
 
 class Place(Strict):
@@ -28,8 +28,7 @@ class Place(Strict):
     beside: dict[str, str] = {}
     reason: str = ""
 
-    @model_validator(mode="after")
-    def _complete(self) -> Place:
+    def __post_init__(self) -> None:
         needed = {
             "tree": ("commit", "files"),
             "log": ("commit", "log", "script", "files"),
@@ -41,7 +40,6 @@ class Place(Strict):
             raise ValueError(f"kind {self.kind} needs {', '.join(missing)}")
         if strange := set(self.beside) - set(self.files):
             raise ValueError(f"beside names {', '.join(sorted(strange))}, which files does not pin")
-        return self
 
 
 class Logs(Strict):
@@ -52,7 +50,7 @@ class Logs(Strict):
     ``based_on``: the record on whose code both were made, where that is not the one before.
     """
 
-    folders: tuple[str, ...] = Field(min_length=1)
+    folders: Annotated[tuple[str, ...], Meta(min_length=1)]
     linked: str
     based_on: int | None = None
     code: tuple[Sha256, ...] = ()
@@ -68,11 +66,11 @@ class Era(Strict):
     they start; ``attention``: where the attention kernel comes from, for people.
     """
 
-    first: int = Field(ge=1)
-    last: int = Field(ge=1)
-    processes: tuple[int, ...] = Field(min_length=1)
+    first: Count
+    last: Count
+    processes: Annotated[tuple[int, ...], Meta(min_length=1)]
     attention: str
-    packages: tuple[str, ...] = Field(min_length=1)
+    packages: Annotated[tuple[str, ...], Meta(min_length=1)]
     modules: tuple[str, ...] = ()
     kernels: tuple[str, ...] = ()
     encodings: tuple[str, ...] = ()
@@ -81,18 +79,18 @@ class Era(Strict):
 class Measured(Strict):
     """Published figures: seconds and loss, mean and standard deviation over ``n`` runs."""
 
-    n: int = Field(ge=1)
-    seconds_mean: float = Field(gt=0)
-    seconds_sd: float = Field(default=0, ge=0)
+    n: Count
+    seconds_mean: Positive
+    seconds_sd: Unsigned = 0.0
     loss_mean: float | None = None
     loss_sd: float | None = None
 
 
-class Record(Strict):
+class Record(Strict, frozen=True, kw_only=True):
     """One entry of a ladder: who, when, what, and where its code is."""
 
-    number: int = Field(ge=1)
-    date: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+    number: Count
+    date: Annotated[str, Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
     by: str
     ai_system: str = ""
     summary: str
@@ -129,8 +127,8 @@ class Upstream(Strict):
     """
 
     name: str
-    root: str = Field(pattern=r"^[0-9a-f]{40}$")
-    commit: str = Field(pattern=r"^[0-9a-f]{40}$")
+    root: Oid
+    commit: Oid
     logs: str
     executable: tuple[str, ...] = ()
     retimed: tuple[str, ...] = ()
@@ -139,7 +137,7 @@ class Upstream(Strict):
         return self.name
 
 
-class Ladder(Strict):
+class Ladder(Strict, frozen=True, kw_only=True):
     """``records.toml``: the records in order, from 1 without a gap.
 
     ``hazard``: what each hazard named by a record means. ``noise_seconds``: published gains below it lie within what
@@ -150,27 +148,27 @@ class Ladder(Strict):
     upstream: Upstream | None = None
     base: Base = Base()
     hazard: dict[str, str] = {}
-    noise_seconds: float = Field(default=0, ge=0)
+    noise_seconds: Unsigned = 0.0
     milestones: tuple[str, ...] = ()
     era: tuple[Era, ...] = ()
-    record: tuple[Record, ...] = Field(min_length=1)
+    record: Annotated[tuple[Record, ...], Meta(min_length=1)]
 
-    @model_validator(mode="after")
-    def _in_order(self) -> Ladder:
+    def __post_init__(self) -> None:
+        self._check_order()
+        self._check_names()
+
+    def _check_order(self) -> None:
         numbers = [entry.number for entry in self.record]
         if numbers != list(range(1, len(numbers) + 1)):
             raise ValueError(f"records must be numbered 1..{len(numbers)} in order, got {numbers}")
-        return self
 
-    @model_validator(mode="after")
-    def _names_resolve(self) -> Ladder:
+    def _check_names(self) -> None:
         for entry in self.record:
             if unknown := sorted(set(entry.hazards) - set(self.hazard)):
                 raise ValueError(f"record {entry.number}: {', '.join(unknown)} not explained in [hazard]")
             source = entry.baseline.record if entry.baseline else None
             if source is not None and not (source < entry.number and self.record[source - 1].solution):
                 raise ValueError(f"record {entry.number}: record {source} has no solution to start from")
-        return self
 
     def era_of(self, number: int) -> Era | None:
         """What the code of record ``number`` needs, None where the ladder does not say."""

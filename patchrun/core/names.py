@@ -19,6 +19,8 @@ SAME_NAME = {"io.open": "open", "importlib.__import__": "__import__", "_posixsub
 REEXPORTED = frozenset({"os", "sys", "subprocess", "socket", "ctypes", "builtins", "importlib", "pickle", "threading",
                         "gc", "inspect", "mmap", "shutil", "pathlib"})  # fmt: skip
 Aliases = Mapping[str, str]
+BLOCKS = frozenset({"body", "handlers", "orelse", "finalbody", "cases"})
+
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
@@ -232,12 +234,13 @@ def _imported(node: ast.Import | ast.ImportFrom, whole: bool = False) -> Iterato
 
 def _statements(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
     """The statements below ``nodes``, nested blocks and definitions included, expressions left out."""
-    for node in nodes:
+    waiting = list(nodes)[::-1]
+    while waiting:
+        node = waiting.pop()
         yield node
-        for block in ("body", "handlers", "orelse", "finalbody", "cases"):
-            inner = getattr(node, block, None)
-            if isinstance(inner, list):
-                yield from _statements(inner)
+        for field in reversed(node._fields):
+            if field in BLOCKS and isinstance(inner := getattr(node, field), list):
+                waiting += reversed(inner)
 
 
 def _bind(

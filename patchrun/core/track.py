@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+import msgspec
+from msgspec import Meta
+from msgspec.structs import replace
 
 from patchrun.core.ladder import Base, Ladder, Measured, Place, Record, load_ladder
-from patchrun.core.manifest import Sha256, Strict, load_manifest
+from patchrun.core.manifest import Count, Natural, Positive, Sha256, Strict, load_manifest
 
 __all__ = ["Base", "Ladder", "Measured", "Place", "Record", "Track", "load_ladder", "load_track"]
 
@@ -20,7 +22,7 @@ __all__ = ["Base", "Ladder", "Measured", "Place", "Record", "Track", "load_ladde
 class Target(Strict):
     """The loss (nats per token) that a run must reach."""
 
-    loss: float = Field(gt=0)
+    loss: Positive
 
 
 class Rule(Strict):
@@ -32,18 +34,16 @@ class Rule(Strict):
     """
 
     kind: Literal["mean", "t-test"]
-    blocks: int = Field(ge=1)
-    alpha: float | None = Field(default=None, gt=0, lt=1)
+    blocks: Count
+    alpha: Annotated[float, Meta(gt=0, lt=1)] | None = None
     looks: tuple[int, ...] = ()
-    loss_sd: float | None = Field(default=None, gt=0)
+    loss_sd: Positive | None = None
 
-    @model_validator(mode="after")
-    def _complete(self) -> Rule:
+    def __post_init__(self) -> None:
         if self.kind == "t-test" and (self.alpha is None or not self.looks):
             raise ValueError("a t-test rule needs alpha and looks")
         if list(self.looks) != sorted(set(self.looks)) or (self.looks and self.looks[0] < 2):
             raise ValueError("looks must rise from 2 or more")
-        return self
 
 
 class Clock(Strict):
@@ -55,38 +55,38 @@ class Clock(Strict):
     """
 
     source: Literal["cpu", "arrival"]
-    repeats: int = Field(default=1, ge=1)
-    warmup_runs: int = Field(default=0, ge=0)
+    repeats: Count = 1
+    warmup_runs: Natural = 0
     paired: bool = True
 
 
 class Seeds(Strict):
     """Public seeds are for trying; scoring seeds are secret and derived from the owner's key."""
 
-    public: tuple[int, ...] = Field(min_length=1)
+    public: Annotated[tuple[int, ...], Meta(min_length=1)]
     deterministic: bool
-    threads: int = Field(default=1, ge=1)
+    threads: Count = 1
 
 
 class Limits(Strict):
     """What one run may use; wall seconds, MiB, counts. ``eval_cpu_factor`` is times the baseline's."""
 
-    wall_seconds: float = Field(gt=0)
-    memory_mb: int = Field(gt=0)
-    file_mb: int = Field(gt=0)
-    model_mb: float = Field(gt=0)
-    parameters: int | None = Field(default=None, gt=0)
-    log_mb: float = Field(default=16, gt=0)
-    diff_kb: int = Field(default=1024, gt=0)
-    eval_cpu_factor: float = Field(default=3, gt=0)
-    processes: int = Field(default=0, ge=0)
+    wall_seconds: Positive
+    memory_mb: Count
+    file_mb: Count
+    model_mb: Positive
+    parameters: Count | None = None
+    log_mb: Positive = 16.0
+    diff_kb: Count = 1024
+    eval_cpu_factor: Positive = 3.0
+    processes: Natural = 0
 
 
 class Hardware(Strict):
     """What one run needs."""
 
     device: Literal["cpu", "cuda"]
-    gpus: int = Field(default=0, ge=0)
+    gpus: Natural = 0
     gpu_model: str = ""
 
 
@@ -98,18 +98,18 @@ class Guard(Strict):
 
     name: str
     kind: Literal["assign", "call", "branch", "function", "string", "new-string", "setting", "keyword"]
-    match: tuple[str, ...] = Field(min_length=1)
+    match: Annotated[tuple[str, ...], Meta(min_length=1)]
     containing: str = ""
     allowed: tuple[str, ...] = ()
     severity: Literal["error", "review"] = "error"
-    from_record: int = Field(default=1, ge=1)
+    from_record: Count = 1
     earlier: Literal["review", "ignore"] = "review"
 
     def at_record(self, number: int) -> Guard | None:
         """The guard with the severity it has on record ``number``, None where a change does not matter."""
         if number >= self.from_record:
             return self
-        return self.model_copy(update={"severity": "review"}) if self.earlier == "review" else None
+        return replace(self, severity="review") if self.earlier == "review" else None
 
 
 class Edit(Strict):
@@ -121,7 +121,7 @@ class Edit(Strict):
     calls and strings that must stay, wherever they stand.
     """
 
-    paths: tuple[str, ...] = Field(min_length=1)
+    paths: Annotated[tuple[str, ...], Meta(min_length=1)]
     new_paths: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
     review: tuple[str, ...] = ()
@@ -140,7 +140,7 @@ class Launch(Strict):
     earlier: dict[str, int] = {}
     kind: Literal["python", "torchrun"] = "python"
     env: dict[str, str] = {}
-    start_seconds: float = Field(default=8.0, gt=0)
+    start_seconds: Positive = 8.0
 
 
 class Evidence(Strict):
@@ -161,11 +161,9 @@ class Evidence(Strict):
     min_loss_step0: float | None = None
     min_loss_step1: float | None = None
 
-    @model_validator(mode="after")
-    def _complete(self) -> Evidence:
+    def __post_init__(self) -> None:
         if self.kind == "model" and (not self.vocab_size or not self.context):
             raise ValueError("evidence by model needs vocab_size and context")
-        return self
 
 
 class DataSpec(Strict):
@@ -181,18 +179,18 @@ class DataSpec(Strict):
     archive_sha256: str = ""
     folder: str = ""
     pattern: str = "**/*.txt"
-    holdout_every: int = Field(default=20, ge=2)
-    val_tokens: int = Field(default=0, ge=0)
-    final_tokens: int = Field(default=0, ge=0)
-    vocab_size: int = Field(default=0, ge=0)
+    holdout_every: Annotated[int, Meta(ge=2)] = 20
+    val_tokens: Natural = 0
+    final_tokens: Natural = 0
+    vocab_size: Natural = 0
     digests: dict[str, Sha256] = {}
 
 
-class Track(Strict):
+class Track(Strict, frozen=True, kw_only=True):
     """``track.toml``."""
 
     version: Literal[1]
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    name: Annotated[str, Meta(pattern=r"\A[a-z][a-z0-9-]*\Z")]
     title: str
     about: str = ""
     target: Target
@@ -212,17 +210,22 @@ class Track(Strict):
         Its digest is another one: results are stored under the digest of the whole track.
         """
         names = sorted((before, name) for name, before in self.launch.earlier.items() if number < before)
-        launch = self.launch.model_copy(update={"script": names[0][1]} if names else {})
+        launch = replace(self.launch, script=names[0][1]) if names else self.launch
         guards = tuple(guard for one in self.edit.guards if (guard := one.at_record(number)))
-        return self.model_copy(
-            update={"launch": launch, "edit": self.edit.model_copy(update={"guards": guards})}
-        )
+        return replace(self, launch=launch, edit=replace(self.edit, guards=guards))
 
     @property
     def digest(self) -> str:
         """SHA-256 over all that decides a result: every key but the words for people and what only plans."""
-        aside = {"title": True, "about": True, "rule": {"loss_sd"}, "launch": {"start_seconds"}}
-        rules = self.model_dump(mode="json", exclude=aside)
+        rules = msgspec.to_builtins(self)
+        aside = (
+            (rules, "title"),
+            (rules, "about"),
+            (rules["rule"], "loss_sd"),
+            (rules["launch"], "start_seconds"),
+        )
+        for table, key in aside:
+            del table[key]
         return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
 
 

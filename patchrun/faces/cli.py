@@ -6,6 +6,7 @@ or environment; 3 our bug (the log is named); 130 interrupted.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import sys
@@ -66,7 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         del os.environ[name]
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads wait on each other on a busy machine
-    sys.exit(run(arguments))
+    outcome = run(arguments)
+    gc.freeze()  # leaving looks for cycles among all objects, which takes as long as validating
+    sys.exit(outcome)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -63,23 +63,16 @@ def _to_document(validation: Validation, record: int | str, track_name: str) -> 
 
 def _to_text(validation: Validation, sources: Mapping[str, str]) -> str:
     """A headline, a table of the findings, then each with the lines it is about and what to do."""
+    if not validation.findings:
+        return _headline(validation)
     from tabulate import tabulate
 
-    parts = [_headline(validation)]
-    if validation.findings:
-        rows = [
-            (one.code, one.severity, _place(one), one.message.split("\n")[0]) for one in validation.findings
-        ]
-        parts.append(
-            tabulate(
-                rows,
-                ("code", "severity", "place", "what"),
-                maxcolwidths=[None, None, 36, 72],
-                disable_numparse=True,
-            )
-        )
-        parts += [_describe(finding, sources) for finding in validation.findings]
-    return "\n\n".join(parts)
+    rows = [(one.code, one.severity, _place(one), one.message.split("\n")[0]) for one in validation.findings]
+    headers, widths = ("code", "severity", "place", "what"), [None, None, 36, 72]
+    table = tabulate(rows, headers, maxcolwidths=widths, disable_numparse=True)
+    return "\n\n".join(
+        [_headline(validation), table, *(_describe(one, sources) for one in validation.findings)]
+    )
 
 
 def _headline(validation: Validation) -> str:

@@ -56,11 +56,13 @@ def with_run_options(command: Any) -> Any:
 def validate_command(named: str | None, diff: str, span: Span, form: str) -> int:
     """Say what is wrong with DIFF (a file, an edited checkout, or -); nothing is stored."""
     from patchrun.faces import findings_view
-    from patchrun.services import intake, tournament
+    from patchrun.services import intake, validator
 
     arena = open_arena(named)
-    arena.baseline(span.first)
-    validation = tournament.validate(arena, intake.read_diff(arena, diff, span), span)
+    arena.ladder.get(span.last)
+    baseline = arena.baseline(span.first)
+    track = arena.track.at_record(span.first)
+    validation = validator.validate(arena.repo, track, baseline, intake.read_diff(arena, diff, span))
     click.echo(
         findings_view.render(validation, span.to_json(), arena.track.name, form, _sources(arena, validation))
     )

@@ -10,8 +10,10 @@ import time
 import zipfile
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from patchrun.adapters import corpus, process
 from patchrun.core.errors import PatchrunError, SetupError
@@ -72,7 +74,7 @@ def spec(pinned: dict[str, str]) -> DataSpec:
 
 
 def digests_with(spec: DataSpec, **changes: str) -> DataSpec:
-    return spec.model_copy(update={"digests": {**spec.digests, **changes}})
+    return replace(spec, digests={**spec.digests, **changes})
 
 
 def texts_of(path: Path, tokenizer_file: Path) -> str:
@@ -89,7 +91,9 @@ def test_prepare_writes_every_part(spec: DataSpec, track_dir: Path, tmp_path: Pa
     made = corpus.prepare(spec, tmp_path / "cache", track_dir)
     home = corpus.corpus_home(spec, tmp_path / "cache")
     assert made.train_dir == home / "train"
-    assert list(made.train_dir.iterdir()) == [made.train_dir / "train.bin"]  # what a run sees holds nothing else
+    assert list(made.train_dir.iterdir()) == [
+        made.train_dir / "train.bin"
+    ]  # what a run sees holds nothing else
     assert len(corpus.read_shard(made.val_file)) == 2000
     assert len(corpus.read_shard(made.final_file)) == 1500
     assert sorted(part.name for part in home.iterdir()) == ["final", "tokenizer", "train", "val"]
@@ -116,7 +120,9 @@ def test_held_out_texts_are_not_trained_on(spec: DataSpec, track_dir: Path, tmp_
     for number in range(TEXTS):
         title = f"<|endoftext|>Speech {number}."
         held = {EVERY - 1: val, EVERY // 2 - 1: final}.get(number % EVERY, train)
-        assert [title in text for text in (train, val, final)] == [text is held for text in (train, val, final)]
+        assert [title in text for text in (train, val, final)] == [
+            text is held for text in (train, val, final)
+        ]
 
 
 def test_vocabulary_comes_from_the_training_texts(track_dir: Path, scratch: Path) -> None:
@@ -138,7 +144,7 @@ def test_a_shard_has_the_speedruns_format(spec: DataSpec, track_dir: Path, tmp_p
 
 def test_a_corpus_without_a_final_round(track_dir: Path, scratch: Path, tmp_path: Path) -> None:
     plain = make_spec(final_tokens=0)
-    pinned = plain.model_copy(update={"digests": corpus.build_digests(plain, scratch, track_dir)})
+    pinned = replace(plain, digests=corpus.build_digests(plain, scratch, track_dir))
     made = corpus.prepare(pinned, tmp_path / "cache", track_dir)
     assert len(corpus.read_shard(made.final_file)) == 0
 
@@ -163,7 +169,9 @@ def test_split_takes_every_nth_and_those_half_a_period_away() -> None:
     assert corpus.split_texts(names, every=20, with_final=False).final == []
 
 
-@pytest.mark.parametrize(("count", "every", "with_final"), [(3, 5, False), (0, 4, False), (6, 2, True), (1, 1, False)])
+@pytest.mark.parametrize(
+    ("count", "every", "with_final"), [(3, 5, False), (0, 4, False), (6, 2, True), (1, 1, False)]
+)
 def test_split_refuses_to_leave_a_part_empty(count: int, every: int, with_final: bool) -> None:
     with pytest.raises(PatchrunError, match=f"holdout_every = {every}"):
         corpus.split_texts(["text"] * count, every, with_final)
@@ -214,7 +222,9 @@ def test_read_shard_refuses_a_cut_file(tmp_path: Path, cut: int) -> None:
 
 
 @pytest.mark.parametrize("part", list(corpus.PARTS))
-def test_a_wrong_pin_is_named_and_nothing_is_kept(spec: DataSpec, track_dir: Path, tmp_path: Path, part: str) -> None:
+def test_a_wrong_pin_is_named_and_nothing_is_kept(
+    spec: DataSpec, track_dir: Path, tmp_path: Path, part: str
+) -> None:
     with pytest.raises(PatchrunError) as caught:
         corpus.prepare(digests_with(spec, **{part: "0" * 64}), tmp_path / "cache", track_dir)
     message = str(caught.value)
@@ -250,17 +260,17 @@ def test_a_track_without_pins_is_refused(track_dir: Path, tmp_path: Path) -> Non
 
 
 PREPARE = """
-import sys, pathlib
+import sys, pathlib, msgspec
 from patchrun.adapters import corpus
 from patchrun.core.track import DataSpec
-spec = DataSpec.model_validate_json(sys.argv[1])
+spec = msgspec.json.decode(sys.argv[1], type=DataSpec)
 made = corpus.prepare(spec, pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3]))
 print(len(corpus.read_shard(made.val_file)))
 """
 
 
 def start_prepare(spec: DataSpec, cache: Path, track_dir: Path) -> subprocess.Popen[bytes]:
-    argv = [sys.executable, "-c", PREPARE, spec.model_dump_json(), str(cache), str(track_dir)]
+    argv = [sys.executable, "-c", PREPARE, msgspec.json.encode(spec).decode(), str(cache), str(track_dir)]
     return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -418,7 +428,12 @@ def test_an_altered_wheel_is_refused(
     ],
 )
 def test_pips_failure_is_one_message(
-    wheel_spec: DataSpec, scratch: Path, monkeypatch: pytest.MonkeyPatch, stderr: bytes, expected: str, hint: str
+    wheel_spec: DataSpec,
+    scratch: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stderr: bytes,
+    expected: str,
+    hint: str,
 ) -> None:
     monkeypatch.setattr(process, "run", fake_pip(None, stderr, 1))
     with pytest.raises(SetupError, match=expected) as caught:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from patchrun.adapters import process
+from patchrun.adapters import gitrepo, process
 from patchrun.adapters.gitrepo import PATCHRUN, Author, GitRepo, RefExists, clean_environment
 from patchrun.core.errors import ArenaError
 
@@ -59,6 +59,22 @@ def test_apply_gives_the_patched_tree(repo: GitRepo, tree: str) -> None:
     assert applied.tree and not applied.refusal and applied.offsets == ()
     assert repo.read(f"{applied.tree}:a.py") == b"one\nzwei\nthree\n"
     assert [(c.path, c.status) for c in repo.changes(tree, applied.tree)] == [("a.py", "M")]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_index_lies_in_memory_where_there_is_such_a_folder(
+    repo: GitRepo, tree: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool
+) -> None:
+    memory = tmp_path / "memory"
+    if there:
+        memory.mkdir()
+    monkeypatch.setattr(gitrepo, "MEMORY", memory)
+    with repo._index(tree) as env:
+        index = Path(env["GIT_INDEX_FILE"])
+        assert index.is_file()
+        assert index.is_relative_to(memory) == there
+    assert not index.parent.exists()
+    assert repo.apply(tree, DIFF).tree
 
 
 def test_apply_refuses_in_gits_words(repo: GitRepo, tree: str) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from patchrun.adapters.gitrepo import PATCHRUN
-from patchrun.adapters.store import ATTEMPTS, RUNS, SUBMISSIONS, Arena, group_by_study, run_name
+from patchrun.adapters.store import ATTEMPTS, MAIN, RUNS, SUBMISSIONS, Arena, group_by_study, run_name
 from patchrun.core.errors import ArenaError, UsageError
 from patchrun.core.results import Attempt, Ruling
 from tests.core.test_plan import run, study
@@ -142,3 +142,15 @@ def test_submissions_survive_a_mirror_clone(plain: Arena, tmp_path) -> None:
     mirror = Arena.open(tmp_path / "mirror.git")
     assert mirror.attempts() == plain.attempts()
     assert mirror.repo.refs(SUBMISSIONS) == plain.repo.refs(SUBMISSIONS)
+
+
+def test_a_track_without_its_manifests_is_named(plain: Arena) -> None:
+    tree = plain.repo.store_files({"arena.json": plain.repo.read(f"{MAIN}:arena.json")})
+    commit = plain.repo.commit(tree, [], "bare\n", PATCHRUN, "2026-01-01T00:00:00Z")
+    plain.repo.git("update-ref", MAIN, commit)
+    bare = Arena.open(plain.repo.path)
+    assert bare.identity == plain.identity
+    with pytest.raises(ArenaError, match="has no refs/heads/main:track.toml"):
+        _ = bare.track
+    with pytest.raises(ArenaError, match="has no refs/heads/main:records.toml"):
+        _ = bare.ladder

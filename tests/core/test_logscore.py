@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from patchrun.core.ladder import Record
 from patchrun.core.logfacts import LogFact
@@ -85,7 +86,7 @@ def test_a_gap_within_noise_cannot_be_scored(track: Track) -> None:
 
 
 def test_an_environment_record_and_an_absent_submission(track: Track) -> None:
-    only = RECORD.model_copy(update={"environment_only": True})
+    only = replace(RECORD, environment_only=True)
     assert "environment" in score_logs([*REFERENCES, *facts("me", MINE)], only, "me", track).reason
     assert score_logs(REFERENCES, RECORD, "me", track).reason == "no log of the submission counts"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from patchrun.adapters.store import Arena
 from patchrun.services import importer
@@ -30,8 +31,8 @@ def test_every_pair_is_validated_and_gives_its_tree(arena: Arena) -> None:
 
 def test_a_rejected_human_patch_says_why(arena: Arena) -> None:
     track = arena.track
-    edit = track.edit.model_copy(update={"new_paths": ()})
-    arena.__dict__["track"] = track.model_copy(update={"edit": edit})
+    edit = replace(track.edit, new_paths=())
+    arena.__dict__["track"] = replace(track, edit=edit)
     row = next(row for row in run_control(arena) if row.record == 7)
     assert not row.accepted
     assert row.codes["error PR202"] == 1

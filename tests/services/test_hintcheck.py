@@ -93,7 +93,7 @@ def test_a_head_that_is_wrong_is_all_that_is_said_of_a_file(
     assert [path.removeprefix("tiny/") for path, _ in found] == [
         *["1/tier-1.md"] * 3, "1/tier-2.md", "1/tier-3.md", "2/tier-2.md"]  # fmt: skip
     words = [problem for _, problem in found]
-    assert any(text.startswith("changes.0: Input should be 'architecture'") for text in words)
+    assert any(text.startswith("changes.0: Expected 'architecture' or ") for text in words)
     assert "references: missing" in words and any(text.startswith("refs: unknown key") for text in words)
     assert "no head between two lines +++" in words
     assert any(text.startswith("cannot be read") for text in words)

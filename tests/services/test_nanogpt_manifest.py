@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from patchrun.core.ladder import Ladder, Place
 from patchrun.core.ladderstats import all_totals, build_rows
@@ -84,8 +85,8 @@ def test_the_base_of_record_22_is_the_retiming(ladder: Ladder) -> None:
     row = build_rows(ladder, 3.28, [])[21]
     assert row.gain_seconds == pytest.approx(1.44)
     assert "retimed-base" in row.hazards
-    before = build_rows(ladder.model_copy(update={"record": tuple(
-        record.model_copy(update={"baseline_seconds": None}) for record in ladder.record)}), 3.28, [])[21]  # fmt: skip
+    before = build_rows(replace(ladder, record=tuple(
+        replace(record, baseline_seconds=None) for record in ladder.record)), 3.28, [])[21]  # fmt: skip
     assert before.gain_seconds is not None
     assert before.gain_seconds < 0
 

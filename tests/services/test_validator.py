@@ -7,6 +7,7 @@ import difflib
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo
 from patchrun.adapters.store import Arena
@@ -57,7 +58,7 @@ RULES = {
 @pytest.fixture
 def track() -> Track:
     track = load_track(TRACK)
-    return track.model_copy(update={"edit": track.edit.model_copy(update=RULES)})
+    return replace(track, edit=replace(track.edit, **RULES))
 
 
 @pytest.fixture
@@ -410,7 +411,7 @@ def test_what_the_track_guards_is_compared_wherever_it_stands(
     repo: GitRepo, track: Track, baseline: str
 ) -> None:
     guard = Guard(name="calls", kind="call", match=("step",))
-    guarded = track.model_copy(update={"edit": track.edit.model_copy(update={"guards": (guard,)})})
+    guarded = replace(track, edit=replace(track.edit, guards=(guard,)))
     diff = edit("import os\n", "import os\nimport os.path\n")
     assert validate(repo, guarded, baseline, diff.encode()).accepted
     broken = validate(repo, guarded, baseline, edit("step(RATE)", "step(3)").encode())
