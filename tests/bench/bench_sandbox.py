@@ -1,7 +1,7 @@
 """What the sandbox adds to the start of a process: from the call to its end, groups and all, over bare python.
 
 Run by hand (`python -m tests.bench.bench_sandbox [PAIRS]`): in turn bare and wrapped, PAIRS times. On a busy machine
-the least of each says what the work itself takes; the median holds the waiting for a CPU too. Limit of the project: 20 ms.
+the least of each says what the work itself takes; the median holds the waiting for a CPU too. Limit: 20 ms.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -22,7 +23,7 @@ from tests.whole import RULE, SCRIPT, log_request, whole_track
 PLAIN = f"""
 import os, sys, time
 code = open(sys.argv[0]).read()
-os.makedirs("logs")
+os.makedirs("logs", exist_ok=True)
 CLAIM, STEPS, SHOWN = 20, 30, True
 
 
@@ -82,6 +83,8 @@ TELL = """
 import json
 put_it = {"argv": sys.argv, "environment": dict(os.environ), "shards": sorted(os.listdir("data/fineweb10B"))}
 open(os.environ["PATCHRUN_OUT"] + "/said.json", "w").write(json.dumps(put_it))
+os.makedirs(os.environ["TRITON_CACHE_DIR"], exist_ok=True)
+open(os.environ["TRITON_CACHE_DIR"] + "/kernel", "w").write("compiled")
 """
 
 
@@ -97,7 +100,8 @@ def test_each_arm_is_started_as_its_own_run_sh_says(tmp_path: Path, cache: Path)
     assert environment["DATA_PATH"] == str(tmp_path / "shards")
     assert environment["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "compiled" / "inductor")
     assert environment["TRITON_CACHE_DIR"] == str(tmp_path / "compiled" / "triton")
-    assert environment["HF_HOME"].startswith(str(cache))
+    assert (tmp_path / "compiled" / "triton" / "kernel").read_text() == "compiled", "it outlasts the run"
+    assert "HF_HOME" not in environment, "nothing is fetched for this track"
     assert (environment["RANK"], environment["WORLD_SIZE"], environment["OMP_NUM_THREADS"]) == ("0", "1", "1")
     assert "XDG_DATA_HOME" not in environment, "the owner's key is not to be found from here"
     job = json.loads((tmp_path / "scratch" / "b0p0s1" / "job.json").read_text())
@@ -216,11 +220,39 @@ def test_a_run_sh_that_cannot_be_followed_fails_the_run(tmp_path: Path, run_sh: 
     assert log == b""
 
 
-def test_code_cannot_bring_data_of_its_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("data", "the code has a data of its own, where the data belongs"),
+        ("logs", "the code has a logs of its own, where its log belongs"),
+    ],
+)
+def test_code_cannot_bring_data_or_logs_of_its_own(tmp_path: Path, name: str, reason: str) -> None:
     request = log_request(tmp_path, sys.executable, PLAIN)
-    (request.slot.code_dir / "data").mkdir()
+    (request.slot.code_dir / name).mkdir()
     run, _ = train_log_slot(request)
-    assert (run.exit, run.reason) == ("failed", "the code has a data of its own, where the data belongs")
+    assert (run.exit, run.reason) == ("failed", reason)
+
+
+def test_what_was_fetched_is_shown_to_the_run(tmp_path: Path) -> None:
+    fetched = tmp_path / "fetched"
+    fetched.mkdir()
+    (fetched / "environment.json").write_text('{"LOCAL_KERNELS": "org/a=/x", "HF_HUB_OFFLINE": "1"}')
+    told = "open(os.environ['PATCHRUN_OUT'] + '/said', 'w').write(os.environ['LOCAL_KERNELS'])"
+    request = log_request(tmp_path, sys.executable, PLAIN.replace("# WITH", told))
+    site = dataclasses.replace(request.site, fetched=fetched)
+    run, _ = train_log_slot(dataclasses.replace(request, site=site))
+    assert run.exit == "ok", run.reason
+    assert (tmp_path / "scratch" / "b0p0s1" / "out" / "said").read_text() == "org/a=/x"
+
+
+def test_only_the_shards_are_shown_of_the_folder_they_lie_in(tmp_path: Path) -> None:
+    told = "open(os.environ['PATCHRUN_OUT'] + '/said', 'w').write(str(sorted(os.listdir(os.environ['DATA_PATH']))))"
+    request = log_request(tmp_path, sys.executable, PLAIN.replace("# WITH", told))
+    (tmp_path / "shards" / "private").write_text("x")
+    run, _ = train_log_slot(request)
+    assert (run.exit, run.sandbox) == ("ok", "bwrap"), run.reason
+    assert (tmp_path / "scratch" / "b0p0s1" / "out" / "said").read_text() == "['data']"
 
 
 GOOD = plain_log(PLAIN, step_lines(3, 3.27, 900))
