@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo-arena
 STAMP := $(VENV)/.patchrun-set-up
 
-.PHONY: setup demo test check bench fuzz coverage clean
+.PHONY: setup demo test lint check bench fuzz clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -26,10 +26,11 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n 2
 
-check: setup
+lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest -n 2
+
+check: lint test
 
 bench: setup
 	$(BIN)/python -m tests.bench

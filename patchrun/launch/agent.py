@@ -1,6 +1,6 @@
 """torchrun that ends with the process that started it.
 
-    python agent.py --standalone --nproc-per-node=8 launcher.py job.json
+python agent.py --standalone --nproc-per-node=8 launcher.py job.json
 """
 
 import ctypes
