@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -12,19 +12,22 @@ from patchrun.core.arrival import Stamp, read_stamp
 
 POLL_SECONDS = 0.005
 LINE_BYTES = 4096
-PATTERNS = ("logs/*.txt", "logs/*/*.txt")
+ENDINGS = (".txt", ".log")
 
 
-def find_logs(folder: Path) -> list[Path]:
-    """The logs that a script of the speedrun left in the folder that it ran in."""
-    return sorted(path for pattern in PATTERNS for path in folder.glob(pattern) if path.is_file())
+def find_logs(folder: Path, outputs: Sequence[str]) -> list[Path]:
+    """The logs that a script of the speedrun left in ``outputs`` below ``folder``, or one level further down."""
+    found = (path for name in outputs for pattern in ("*", "*/*") for path in (folder / name).glob(pattern))
+    return sorted(path for path in found if path.suffix in ENDINGS and path.is_file())
 
 
 class LogTail:
-    """Follows the first log that appears below ``folder``; a context manager with a thread of its own."""
+    """Follows the first log that appears (see ``find_logs``); a context manager with a thread of its own."""
 
-    def __init__(self, folder: Path, on_stamp: Callable[[Stamp], None] = lambda stamp: None) -> None:
-        self.folder, self.on_stamp = folder, on_stamp
+    def __init__(
+        self, folder: Path, outputs: Sequence[str], on_stamp: Callable[[Stamp], None] = lambda stamp: None
+    ) -> None:
+        self.folder, self.outputs, self.on_stamp = folder, outputs, on_stamp
         self.stamps: list[Stamp] = []
         self.path: Path | None = None
         self.offset = 0
@@ -50,7 +53,7 @@ class LogTail:
 
     def _look(self) -> None:
         if self.path is None:
-            self.path = next(iter(find_logs(self.folder)), None)
+            self.path = next(iter(find_logs(self.folder, self.outputs)), None)
         if self.path is None:
             return
         try:

@@ -133,7 +133,8 @@ class Launch(Strict):
     """How the launcher starts the script; ``env`` is added to the listed environment.
 
     ``earlier``: names the script had before a record (name -> that record's number). ``start_seconds``: what a run
-    takes before its clock starts (imports, compilation), for estimates.
+    takes before its clock starts (imports, compilation), for estimates. ``outputs``: folders beside the script that it
+    writes to, its log among them, where evidence is the log.
     """
 
     script: str
@@ -141,6 +142,7 @@ class Launch(Strict):
     kind: Literal["python", "torchrun"] = "python"
     env: dict[str, str] = {}
     start_seconds: Positive = 8.0
+    outputs: tuple[str, ...] = ("logs",)
 
 
 class Evidence(Strict):
@@ -223,6 +225,7 @@ class Track(Strict, frozen=True, kw_only=True):
             (rules, "about"),
             (rules["rule"], "loss_sd"),
             (rules["launch"], "start_seconds"),
+            (rules["launch"], "outputs"),
         )
         for table, key in aside:
             del table[key]

@@ -106,5 +106,5 @@ def describe(run: Run, done: int, total: int) -> str:
     """One finished run in a line."""
     took = "" if run.seconds is None else f"{run.seconds:8.2f} s"
     loss = "" if run.loss is None else f"  loss {run.loss:.4f}"
-    what = took + loss if run.exit == "ok" else f"{run.exit}: {run.reason}"
+    what = f"{took}{loss}  {run.reason}".rstrip() if run.exit == "ok" else f"{run.exit}: {run.reason}"
     return f"[{done}/{total}] record {run.record} block {run.block + 1} {run.arm[:12]:12} {what}"

@@ -31,8 +31,6 @@ from patchrun.services.readiness import Site
 from patchrun.services.runner import EVENT_SECONDS, Event, SlotRequest, make_run
 from patchrun.services.training import Plan, Trained, Training
 
-LOGS = "logs"  # beside the script, where scripts of every era write their log
-
 
 @dataclass(frozen=True)
 class LogRequest:
@@ -104,7 +102,7 @@ class _LogWork:
         with Training(plan, lambda: self.reached or self.stop()) as training:
             self.versions = training.await_ready()
             self.facts["gpus_at_start"] = gpus.read_states()
-            with LogTail(plan.place / "out", self._see_logged) as tail:
+            with LogTail(plan.place / "out", self.track.launch.outputs, self._see_logged) as tail:
                 trained = self._follow(training)
         self.facts.setdefault("gpus_at_end", gpus.read_states())
         stamps = self.printed if any(stamp.validates for stamp in self.printed) else tail.stamps
@@ -133,8 +131,9 @@ class _LogWork:
         return launch
 
     def _plan(self, launch: Launch) -> Plan:
-        if (self.slot.code_dir / LOGS).exists():
-            raise Ended("failed", f"the code has a {LOGS} of its own, where its log belongs")
+        for name in self.track.launch.outputs:
+            if (self.slot.code_dir / name).exists():
+                raise Ended("failed", f"the code has a {name} of its own, where its output belongs")
         self._link_data()
         site, request, compiled = self.request.site, self.slot, self.request.compiled
         compiled.mkdir(parents=True, exist_ok=True)
@@ -154,7 +153,7 @@ class _LogWork:
             environment=_environment(site, compiled),
             readable=(*self._data_folders(), *fetched),
             writable=(compiled,),
-            outputs=(LOGS,),
+            outputs=self.track.launch.outputs,
         )
 
     def _data_folders(self) -> tuple[Path, ...]:
@@ -202,14 +201,14 @@ class _LogWork:
 
     def _read_log(self, out: Path, trained: Trained) -> TrainLog:
         """The one log that the script wrote, read strictly; kept with the run whatever it says."""
-        found = find_logs(out)
+        found = find_logs(out, self.track.launch.outputs)
         for path in found[:1]:
             with path.open("rb") as file:
                 self.parts.append((path.relative_to(out).as_posix(), file.read(MAX_BYTES + 1)))
         if trained.exit != "ok":
             raise Ended(trained.exit, _find_cause(trained))
         if len(found) != 1:
-            raise Ended("failed", f"it left {len(found)} logs below logs/, not one")
+            raise Ended("failed", f"it left {len(found)} logs, not one")
         return read_own_log(*self.parts[-1], _python_files(self.slot.code_dir))
 
     def _judge(self, log: TrainLog, stamps: list[Stamp]) -> None:

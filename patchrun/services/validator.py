@@ -12,7 +12,7 @@ from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
 from patchrun.adapters.gitrepo import Applied, GitRepo
-from patchrun.adapters.lint import lint
+from patchrun.adapters.lint import find_ruff, lint
 from patchrun.core import findings as verdicts
 from patchrun.core.codes import make_finding
 from patchrun.core.filepair import FilePair
@@ -88,6 +88,7 @@ def validate(repo: GitRepo, track: Track, baseline: str, diff: bytes) -> Validat
         SetupError, ArenaError: the linter or git cannot do their work.
     """
     patch = read_patch(diff, track.limits.diff_kb)
+    find_ruff()  # before there are threads: sysconfig fills its table without a lock, and both it and we ask it
     with ThreadPoolExecutor(max_workers=2) as pool:  # git and ruff work while this thread reads and parses
         applied = pool.submit(_apply, repo, track, baseline, patch, pool)
         oids = {path: entry.oid for path, entry in repo.files(baseline).items()}

@@ -28,7 +28,7 @@ def write(place: Path) -> None:
 
 def test_lines_are_stamped_as_they_appear(tmp_path: Path) -> None:
     seen: list[Stamp] = []
-    with LogTail(tmp_path, seen.append) as tail:
+    with LogTail(tmp_path, ["logs"], seen.append) as tail:
         write(tmp_path / "logs" / "run.txt")
     assert tail.stamps == seen
     assert [(s.step, s.validates, s.claimed, s.loss) for s in seen] == [
@@ -40,7 +40,7 @@ def test_lines_are_stamped_as_they_appear(tmp_path: Path) -> None:
 
 
 def test_what_was_written_just_before_the_end_is_not_missed(tmp_path: Path) -> None:
-    with LogTail(tmp_path) as tail:
+    with LogTail(tmp_path, ["logs"]) as tail:
         (tmp_path / "logs" / "id").mkdir(parents=True)
         (tmp_path / "logs" / "id" / "log.txt").write_text("s:1 tel:2.5\n")
     assert [stamp.step for stamp in tail.stamps] == [1]
@@ -48,7 +48,7 @@ def test_what_was_written_just_before_the_end_is_not_missed(tmp_path: Path) -> N
 
 def test_no_log_is_no_stamp(tmp_path: Path) -> None:
     (tmp_path / "other.txt").write_text("s:1 tel:2.5\n")
-    with LogTail(tmp_path) as tail:
+    with LogTail(tmp_path, ["logs"]) as tail:
         time.sleep(0.05)
     assert tail.stamps == []
 
@@ -57,18 +57,29 @@ def test_a_log_that_is_taken_away_ends_nothing(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     path = tmp_path / "logs" / "run.txt"
     path.write_text("s:1 tel:2.5\n")
-    with LogTail(tmp_path) as tail:
+    with LogTail(tmp_path, ["logs"]) as tail:
         time.sleep(0.1)
         path.unlink()
         time.sleep(0.1)
     assert [stamp.step for stamp in tail.stamps] == [1]
 
 
-def test_logs_are_found_in_both_shapes(tmp_path: Path) -> None:
-    for name in ("logs/b.txt", "logs/a/log.txt", "logs/a/state.pt", "log.txt", "logs/a/b/deep.txt"):
+def test_logs_are_found_in_every_shape(tmp_path: Path) -> None:
+    names = (
+        "logs/b.txt",
+        "logs/a/log.txt",
+        "other/c.log",
+        "logs/a/state.pt",
+        "log.txt",
+        "logs/a/b/deep.txt",
+        "x/d.txt",
+    )
+    for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
-    assert [path.relative_to(tmp_path).as_posix() for path in find_logs(tmp_path)] == [
+    found = find_logs(tmp_path, ["logs", "other", "absent"])
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == [
         "logs/a/log.txt",
         "logs/b.txt",
+        "other/c.log",
     ]

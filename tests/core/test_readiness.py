@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from patchrun.core.ladder import Era, Ladder, Record
-from patchrun.core.readiness import Seen, find_gaps, refuse
+from patchrun.core.readiness import Seen, blocking, find_gaps, needed_fetches, refuse
 from patchrun.core.selection import Span
 from patchrun.core.track import Hardware
 
@@ -76,3 +76,53 @@ def test_one_message_says_what_is_missing_and_the_way_on() -> None:
     assert "0 GPUs" in error.message
     assert "patchrun sync" in error.hint
     assert "patchrun run --pending" in error.hint
+
+
+def test_another_gpu_model_or_a_missing_package_that_uv_can_bring_stops_nothing() -> None:
+    other = find_gaps(LADDER, HARDWARE, Span(4, 4), seen(processors=("NVIDIA H200",) * 8))
+    assert other and blocking(other) == []
+    lacking = {"torch": "2.13.0", "huggingface-hub": "1.14.0"}
+    gaps = find_gaps(LADDER, HARDWARE, Span(4, 4), seen(packages=lacking, can_build=True))
+    assert [gap.what for gap in gaps] == ["torch 2.13.0, the record needs 2.10.0"]
+    assert blocking(gaps) == []
+    assert blocking(find_gaps(LADDER, HARDWARE, Span(4, 4), seen(packages=lacking))) != []
+
+
+def test_only_what_stops_a_run_is_in_the_refusal() -> None:
+    machine = seen(processors=("NVIDIA H200",) * 8, data_problem="no shards", data_hint="fetch them")
+    message = refuse(find_gaps(LADDER, HARDWARE, Span(4, 4), machine), Span(4, 4)).message
+    assert "H200" not in message
+    assert "  - no shards (fetch them)" in message
+
+
+FETCHING = Ladder(
+    version=1,
+    era=(
+        Era(first=1, last=2, processes=(1,), attention="a", packages=("torch==2.10.0",), kernels=("org/a",)),
+        Era(first=3, last=3, processes=(1,), attention="b", packages=("torch==2.10.0",), kernels=("org/b@1",),
+            encodings=("gpt2",)),
+    ),
+    record=LADDER.record,
+)  # fmt: skip
+
+
+def test_both_arms_scripts_fetch_what_they_need() -> None:
+    assert needed_fetches(FETCHING, Span(2, 2)) == (["org/a"], [])
+    assert needed_fetches(FETCHING, Span(3, 3)) == (["org/a", "org/b@1"], ["gpt2"])
+    assert needed_fetches(FETCHING, Span(1, 1)) == (["org/a"], [])
+    assert needed_fetches(LADDER, Span(4, 4)) == ([], [])
+
+
+def test_what_is_not_fetched_yet_is_said_and_stops_nothing() -> None:
+    gaps = find_gaps(FETCHING, HARDWARE, Span(3, 3), seen())
+    assert [gap.what for gap in gaps] == ["not fetched yet: org/a, org/b@1, gpt2"]
+    assert blocking(gaps) == []
+    assert find_gaps(FETCHING, HARDWARE, Span(3, 3), seen(fetched=True)) == []
+
+
+def test_a_cpu_track_counts_cpus() -> None:
+    cpu = Hardware(device="cpu")
+    assert find_gaps(LADDER, cpu, Span(4, 4), seen(processors=("cpu",) * 2)) == []
+    assert find_gaps(LADDER, cpu, Span(2, 2), seen(processors=("cpu",) * 2, packages={"torch": "2.4.1"}))[
+        0
+    ].what == ("2 CPUs, the code trains on 8")

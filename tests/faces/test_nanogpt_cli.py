@@ -119,6 +119,14 @@ def test_doctor_lists_what_the_record_needs(shell: Shell) -> None:
     assert "lacks: 0 GPUs" in shell("doctor", "--record", "7", code=2)
 
 
+def test_an_environment_that_cannot_be_built_is_said(shell: Shell) -> None:
+    checks = {
+        check["name"]: check for check in shell.json("doctor", "--record", "7", "--build", code=2)["checks"]
+    }
+    assert checks["record 7"]["state"] == "bad"
+    assert "built with uv, which is not here" in checks["record 7"]["seen"]
+
+
 def test_a_record_that_changed_only_its_environment_is_unscorable_before_any_run(
     shell: Shell, tmp_path: Path, arena: Arena
 ) -> None:

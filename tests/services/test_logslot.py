@@ -224,7 +224,7 @@ def test_a_run_sh_that_cannot_be_followed_fails_the_run(tmp_path: Path, run_sh: 
     ("name", "reason"),
     [
         ("data", "the code has a data of its own, where the data belongs"),
-        ("logs", "the code has a logs of its own, where its log belongs"),
+        ("logs", "the code has a logs of its own, where its output belongs"),
     ],
 )
 def test_code_cannot_bring_data_or_logs_of_its_own(tmp_path: Path, name: str, reason: str) -> None:
@@ -283,7 +283,7 @@ def test_a_log_that_is_not_strict_is_refused(
 
 def test_a_second_log_is_one_too_many(tmp_path: Path) -> None:
     run, _ = train_log_slot(log_request(tmp_path, sys.executable, f"{PLAIN}open('logs/b.txt', 'w')\n"))
-    assert (run.exit, run.reason) == ("failed", "it left 2 logs below logs/, not one")
+    assert (run.exit, run.reason) == ("failed", "it left 2 logs, not one")
 
 
 @pytest.mark.slow

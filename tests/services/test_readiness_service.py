@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from patchrun.adapters.corpus import write_shard
 from patchrun.adapters.store import Arena
 from patchrun.core.errors import SetupError
 from patchrun.core.selection import Span
 from patchrun.services import importer
-from patchrun.services.readiness import find_gaps_here, list_gpus
+from patchrun.services.readiness import find_gaps_here, list_gpus, prepare_site
 from tests.upstream_fixture import make_track, make_upstream
+from tests.whole import make_whole
 
 
 @pytest.fixture
@@ -58,3 +60,24 @@ def test_an_interpreter_that_does_not_run(arena: Arena, tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="does not run: broken"):
         find_gaps_here(arena, Span(7, 7), tmp_path, str(broken))
     assert find_gaps_here(arena, Span(7, 7), tmp_path, sys.executable)
+
+
+def test_what_scripts_fetch_is_brought_in_before_the_first_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = make_whole(tmp_path, monkeypatch)
+    era = whole.ladder.era[0]
+    whole.__dict__["ladder"] = replace(whole.ladder, era=(replace(era, encodings=("gpt2",)),))
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    (packages / "tiktoken.py").write_text(
+        "import os, pathlib\ndef get_encoding(name):\n"
+        "    pathlib.Path(os.environ['TIKTOKEN_CACHE_DIR']).mkdir()\n"
+    )
+    assert [gap.what for gap in find_gaps_here(whole, Span(1, 1))] == ["not fetched yet: gpt2"]
+    with pytest.raises(SetupError, match="cannot fetch gpt2"):
+        prepare_site(whole, Span(1, 1))
+    monkeypatch.setenv("PYTHONPATH", str(packages))
+    site = prepare_site(whole, Span(1, 1))
+    assert site.fetched is not None and (site.fetched / "encodings").is_dir()
+    assert find_gaps_here(whole, Span(1, 1)) == []
