@@ -80,7 +80,8 @@ def versus_document(versus: Versus) -> dict[str, Any]:
 
 
 def show_document(attempt: Attempt, score: Score, runs: Iterable[Run]) -> dict[str, Any]:
-    """One submission as JSON, its runs and findings with it."""
+    """One submission as JSON, its runs and findings with it; ``time_source`` says whose seconds they are."""
+    runs = list(runs)
     return {
         "id": attempt.id,
         "track": attempt.track,
@@ -96,6 +97,7 @@ def show_document(attempt: Attempt, score: Score, runs: Iterable[Run]) -> dict[s
         "speedup_ci": _pair(score.speedup_ci),
         "n_blocks": score.n_blocks,
         "clock": score.clock,
+        "time_source": "local" if runs else None,
         "seconds": _plain(score.seconds),
         "loss": _plain(score.loss),
         "missing": list(score.missing),
@@ -112,11 +114,14 @@ def run_document(run: Run) -> dict[str, Any]:
         "seed": run.seed,
         "seconds": run.seconds,
         "wall_seconds": run.wall_seconds,
+        "claimed_seconds": run.claimed_seconds,
         "loss": run.loss,
         "exit": run.exit,
         "reason": run.reason,
         "sandbox": run.sandbox,
         "machine": _plain(run.machine),
+        "gpus_at_start": _plain(run.gpus_at_start),
+        "gpus_at_end": _plain(run.gpus_at_end),
     }
 
 

@@ -100,7 +100,8 @@ def show_command(named: str | None, name: str, form: str) -> int:
     logs = logbook.score_from_logs(arena, one.attempt)
     if form == "json":
         document = tables.show_document(one.attempt, one.score, one.runs)
-        document["time_source"] = "local" if one.runs else "logs" if logs else None
+        if logs:
+            document["time_source"] = document["time_source"] or logs.source
         echo_json(document | {"logs": logs_view.logs_document(logs) if logs else None})
     else:
         click.echo(tables.show_text(one.attempt, one.score, one.runs))
