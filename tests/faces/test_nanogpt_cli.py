@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from patchrun.adapters import machine
+from patchrun.adapters import bwrap, machine
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo
 from patchrun.adapters.store import Arena
 from patchrun.services import importer
@@ -45,10 +45,16 @@ def arena(tmp_path: Path, track: Path, upstream: Upstream, monkeypatch: pytest.M
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("DATA_PATH", str(tmp_path))
     monkeypatch.setenv("PATCHRUN_CACHE", str(tmp_path / "cache"))
-    machine.list_gpus.cache_clear()
+    forget_the_machine()
     importer.init(tmp_path / "arena", str(track), str(upstream.repo.path))
     yield Arena.open(tmp_path / "arena")
+    forget_the_machine()
+
+
+def forget_the_machine() -> None:
+    """What was looked up once under another PATH."""
     machine.list_gpus.cache_clear()
+    bwrap.trouble.cache_clear()
 
 
 @pytest.fixture

@@ -9,6 +9,10 @@ from msgspec.structs import replace
 
 from patchrun.core.ladder import Ladder, Place
 from patchrun.core.ladderstats import all_totals, build_rows
+from patchrun.core.outlook import find_obstacle
+from patchrun.core.progress import planned_blocks
+from patchrun.core.readiness import allowed_processes, needed_fetches
+from patchrun.core.selection import Span
 from patchrun.core.track import Track
 from patchrun.services.importer import find_track, read_track
 
@@ -138,3 +142,43 @@ def test_nothing_of_upstream_but_facts_is_shipped() -> None:
     text = (SOURCE.folder / "records.toml").read_text()
     assert max(len(line) for line in text.splitlines()) < 200
     assert "import " not in text.replace("an import must", "")
+
+
+def test_the_rule_looks_more_than_once_and_plans_by_the_margin(track: Track) -> None:
+    assert (track.rule.kind, track.rule.alpha, track.rule.looks) == ("t-test", 0.01, (5, 9, 16, 25))
+    assert [planned_blocks(track.rule, margin) for margin in (0.006, 0.0033, 0.002, 0.001, None)] == [
+        5,
+        9,
+        16,
+        25,
+        25,
+    ]
+
+
+def test_what_scripts_fetch_is_named_from_the_record_on_that_fetches_it(ladder: Ladder) -> None:
+    def fetches(number: int) -> tuple[list[str], list[str]]:
+        return needed_fetches(ladder, Span(number, number))
+
+    assert fetches(37) == ([], [])
+    assert fetches(38) == fetches(82) == (["varunneal/flash-attention-3"], [])
+    assert fetches(83) == (["kernels-community/flash-attn3@1", "varunneal/flash-attention-3"], [])
+    assert fetches(84) == (["kernels-community/flash-attn3@1"], [])
+    assert fetches(88)[1] == ["gpt2"]
+
+
+def test_process_counts_suit_both_arms(ladder: Ladder) -> None:
+    counts = {number: allowed_processes(ladder, Span(number, number)) for number in range(3, 90)}
+    assert all(8 in allowed for allowed in counts.values())
+    assert counts[12] == [1, 2, 4, 8]
+    assert counts[16] == [8], "its baseline, record 15's code, accepts eight only"
+    assert counts[27] == [8] and counts[28] == [1, 2, 4, 8]
+
+
+def test_what_is_unscorable_by_published_times_alone(ladder: Ladder, track: Track) -> None:
+    code = [f"refs/patchrun/human/{record.number}" for record in ladder.record]
+    rows = build_rows(ladder, track.target.loss, code)
+    found = {n: why for n in range(3, 90) if (why := find_obstacle(ladder, rows, Span(n, n)))}
+    assert {n for n, why in found.items() if "only its environment" in why} == {7, 25, 66}
+    assert {23, 28, 38, 47, 68, 87} <= set(found)
+    assert not {12, 22, 30, 62, 89} & set(found)
+    assert find_obstacle(ladder, rows, Span(66, 68)) == ""
