@@ -87,6 +87,9 @@ def rank(
 
     ``remeasured`` serves ``best``: see ``picks``.
     """
+    entries = sorted(
+        entries, key=lambda entry: (entry[0].agent, entry[0].record, entry[0].created, entry[0].id)
+    )
     limit = None if records is None else {str(record) for record in records}
     entries = [entry for entry in entries if limit is None or entry[0].record in limit]
     metric = choose_metric(entries)
