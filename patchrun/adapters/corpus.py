@@ -247,7 +247,8 @@ def _download_hint(stderr: bytes) -> str:
     return "check the network and pip's index settings, then run again; the texts are fetched only once"
 
 
-def _fetch_texts(spec: DataSpec, track_dir: Path | None) -> list[str]:
+def fetch_texts(spec: DataSpec, track_dir: Path | None) -> list[str]:
+    """All texts of ``spec`` sorted by name; SetupError or PatchrunError where they cannot be had."""
     if spec.source == "shards":
         raise PatchrunError("data source shards: no texts to prepare", hint="bring the token shards yourself")
     if spec.source == "folder":
@@ -274,7 +275,7 @@ def _folder_texts(spec: DataSpec, track_dir: Path | None) -> list[str]:
 
 def _build(spec: DataSpec, folder: Path, track_dir: Path | None) -> None:
     """Write all parts of the corpus under `folder`."""
-    texts = _fetch_texts(spec, track_dir)
+    texts = fetch_texts(spec, track_dir)
     if not texts:
         raise PatchrunError(f"no text matches {spec.pattern!r}", hint="correct the pattern in track.toml")
     split = split_texts(texts, spec.holdout_every, with_final=spec.final_tokens > 0)

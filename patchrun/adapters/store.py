@@ -2,8 +2,8 @@
 
 Refs: ``refs/heads/main`` (the track), ``refs/heads/baseline/N``, ``refs/patchrun/human/N``,
 ``refs/patchrun/{attempts,submissions,studies}/<id>``, ``refs/patchrun/runs/<arm>/<study>-<slot>``,
-``refs/patchrun/extra/...`` (a later run of a taken slot: shown, never counted), ``refs/patchrun/stops/<study>/<arm>``
-and ``refs/patchrun/verdicts/...``.
+``refs/patchrun/extra/...`` (a later run of a taken slot: shown, never counted), ``refs/patchrun/stops/<study>/<arm>``,
+``refs/patchrun/verdicts/...``, and of final rounds ``refs/patchrun/{finals,reveals}/<id>``.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, TypeVar
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, RefExists
 from patchrun.core import results
 from patchrun.core.errors import ArenaError, UsageError
-from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study
+from patchrun.core.results import Attempt, FinalRound, Reveal, Ruling, Run, StopRecord, Study
 
 if TYPE_CHECKING:
     from patchrun.core.track import Ladder, Track
 
-T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord)
+T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, FinalRound, Reveal)
 MAIN = "refs/heads/main"
 MANIFESTS = ("arena.json", "track.toml", "records.toml")
 ATTEMPTS = "refs/patchrun/attempts/"
@@ -38,6 +38,8 @@ RUNS = "refs/patchrun/runs/"
 EXTRA = "refs/patchrun/extra/"
 STOPS = "refs/patchrun/stops/"
 VERDICTS = "refs/patchrun/verdicts/"
+FINALS = "refs/patchrun/finals/"
+REVEALS = "refs/patchrun/reveals/"
 NOT_AN_ARENA = "make one with `patchrun init DIR`, or name one with -C DIR or PATCHRUN_ARENA"
 
 
@@ -270,6 +272,32 @@ class Arena:
         commit = self.repo.commit(tree, [], words, PATCHRUN, stop.created)
         with suppress(RefExists):
             self.repo.create_refs({STOPS + stop_name(stop): commit})
+
+    def finals(self) -> list[FinalRound]:
+        """The final rounds that were committed to, oldest first."""
+        found = self._read_all(FINALS, "final.json", FinalRound)
+        return sorted(found, key=lambda final: (final.created, final.id))
+
+    def add_final(self, final: FinalRound) -> None:
+        """Store the commitment to a final round."""
+        tree = self.repo.store_files({"final.json": results.encode(final)})
+        commit = self.repo.commit(tree, [], f"final round {final.id}\n", PATCHRUN, final.created)
+        self.repo.create_refs({FINALS + final.id: commit})
+
+    def reveals(self) -> dict[str, Reveal]:
+        """Final round -> its secrets, of those that are over."""
+        return {reveal.final: reveal for reveal in self._read_all(REVEALS, "reveal.json", Reveal)}
+
+    def add_reveal(self, reveal: Reveal, tokens: bytes | None) -> bool:
+        """Store a final round's secrets, ``tokens`` being its shard; False when they were revealed before."""
+        files = {"reveal.json": results.encode(reveal)} | ({"held_out.bin": tokens} if tokens else {})
+        words = f"secrets of final round {reveal.final}\n"
+        commit = self.repo.commit(self.repo.store_files(files), [], words, PATCHRUN, reveal.created)
+        try:
+            self.repo.create_refs({REVEALS + reveal.final: commit})
+        except RefExists:
+            return False
+        return True
 
     def _read_all(self, prefix: str, file: str, kind: type[T]) -> list[T]:
         refs = self.repo.refs(prefix)

@@ -44,12 +44,16 @@ class Models:
 
 @dataclass(frozen=True)
 class Scores:
-    """Losses in nats per token; ``seconds`` is the CPU time of the first worker's pass."""
+    """Losses in nats per token; ``seconds`` is the CPU time of the first worker's pass.
+
+    ``loss`` is that of the blocks that count, ``other_loss`` of those scored beside them.
+    """
 
     loss: float
     loss_step0: float
     loss_step1: float | None
     seconds: float
+    other_loss: float | None = None
 
 
 def cut_blocks(tokens: np.ndarray, context: int) -> Blocks:
@@ -70,6 +74,14 @@ def read_blocks(val_file: Path, track: Track) -> Blocks:
     if len(tokens) and int(tokens.max()) >= track.evidence.vocab_size:
         raise SetupError(f"{val_file}: token {tokens.max()} in a vocabulary of {track.evidence.vocab_size}")
     return cut_blocks(tokens, track.evidence.context)
+
+
+def join_blocks(first: Blocks, second: Blocks) -> Blocks:
+    """The blocks of both, those of ``first`` before those of ``second``."""
+    import numpy as np
+
+    inputs = np.concatenate([first.inputs, second.inputs])
+    return Blocks(inputs, np.concatenate([first.targets, second.targets]))
 
 
 def target_logprobs(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -99,8 +111,12 @@ def score(
     workers: tuple[ModelWorker, ModelWorker],
     seed: int,
     cap: Cap,
+    counted: int | None = None,
 ) -> Scores:
     """Score ``models`` with two workers that have loaded nothing yet, both at once.
+
+    ``counted``: only the first so many blocks count, the others are scored among them: a model that is asked cannot
+    tell which are which.
 
     Raises:
         WorkerFault: the candidate's code or model did not answer as it should.
@@ -121,7 +137,10 @@ def score(
             raise
     for look, logprobs in looks:
         compare(look, table, logprobs, track.evidence.tolerance)
-    return Scores(-float(table.mean()), step0, step1, seconds)
+    loss, other = -float(table[:counted].mean()), None
+    if counted is not None and counted < len(table):
+        other = -float(table[counted:].mean())
+    return Scores(loss, step0, step1, seconds, other)
 
 
 def compare(look: Look, table: np.ndarray, logprobs: np.ndarray, tolerance: float) -> None:
