@@ -61,8 +61,8 @@ class Room:
     """What one run sees and may use.
 
     ``place``: its own folder, read-only but for ``out`` in it; ``home`` in it is fresh memory. ``readable``: more
-    folders; ``writable``: folders of the run's own that outlast it. ``instead``: file that it sees -> file whose content
-    it finds there, in a folder of its own. ``python``: its interpreter ("" for none).
+    folders; ``writable``: folders of the run's own that outlast it. ``instead``: file that it sees -> file whose
+    content it finds there, in a folder of its own. ``python``: its interpreter ("" for none).
     ``memory_bytes``: of all its processes together, and a quarter of it for each of /tmp, /dev/shm and home. ``tasks``:
     processes and threads. ``cuda``: with the GPUs' device nodes.
     """

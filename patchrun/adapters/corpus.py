@@ -197,19 +197,24 @@ def take_evenly(texts: list[np.ndarray], total: int) -> np.ndarray:
     """
     import numpy as np
 
-    lengths = sorted(len(text) for text in texts)
+    share = find_share([len(text) for text in texts], total)
+    return np.concatenate([text[:share] for text in texts])[:total]
+
+
+def find_share(lengths: list[int], total: int) -> int:
+    """How many tokens each text gives, or all it has, so that ``total`` come together; PatchrunError if they cannot."""
     if sum(lengths) < total:
         raise PatchrunError(
             f"the held-out texts have {sum(lengths)} tokens, {total} are wanted",
             hint="lower val_tokens or final_tokens, or hold out more texts",
         )
     left, share = total, 0
-    for i, length in enumerate(lengths):
+    for i, length in enumerate(sorted(lengths)):
         share = -(-left // (len(lengths) - i))
         if length >= share:
             break
         left -= length
-    return np.concatenate([text[:share] for text in texts])[:total]
+    return share
 
 
 def read_wheel_texts(wheel: Path, pattern: str) -> list[str]:

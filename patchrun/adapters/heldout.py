@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -38,7 +37,9 @@ def digest_tokens(key: bytes, data: bytes) -> str:
     return hmac.new(key, b"patchrun held-out tokens\0" + data, hashlib.sha256).hexdigest()
 
 
-def draw_tokens(spec: DataSpec, key: bytes, tokenizer_file: Path, track_dir: Path | None = None) -> np.ndarray:
+def draw_tokens(
+    spec: DataSpec, key: bytes, tokenizer_file: Path, track_dir: Path | None = None
+) -> np.ndarray:
     """``spec.final_tokens`` tokens of the texts that are held out for the final round, uint16.
 
     Raises:
@@ -59,7 +60,7 @@ def draw_tokens(spec: DataSpec, key: bytes, tokenizer_file: Path, track_dir: Pat
 
 def _turn(texts: Sequence[np.ndarray], total: int, key: bytes) -> list[np.ndarray]:
     """Each text from a place on that the key draws, early enough that its share of ``total`` follows it."""
-    share = -(-total // len(texts))
+    share = corpus.find_share([len(text) for text in texts], total)
     return [text[_draw(key, number, len(text) - share) :] for number, text in enumerate(texts)]
 
 
@@ -141,5 +142,5 @@ def show_tokens(final: FinalRound, key: bytes, folder: Path) -> Path:
     place.chmod(0o755)
     path = place / "held_out.bin"
     path.write_bytes(load_tokens(final, key))
-    os.chmod(path, 0o644)
+    path.chmod(0o644)
     return path

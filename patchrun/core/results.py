@@ -147,7 +147,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     evaluator's, or of the script's own log where that is the evidence, in nats per token; both None when there is
     none. ``reason`` says what was seen, also of an ok run. By the arrival clock ``claimed_seconds`` are the script's
     own and ``validation_seconds`` is what was taken off for one validation. ``final``: the final round whose held-back
-    tokens ``loss`` is of; ``validation_loss`` is then that of the same weights on the ordinary validation tokens.
+    tokens ``loss`` is of; ``validation_loss`` is then that of the same weights on the ordinary validation tokens, and
+    ``parts`` and ``validation_parts`` the losses of stretches of either, in the text's order.
     """
 
     version: int = VERSION
@@ -167,6 +168,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     loss: float | None = None
     final: str = ""
     validation_loss: float | None = None
+    parts: tuple[float, ...] = ()
+    validation_parts: tuple[float, ...] = ()
     loss_step0: float | None = None
     loss_step1: float | None = None
     parameters: int | None = None
@@ -221,8 +224,8 @@ class StopRecord(msgspec.Struct, frozen=True, kw_only=True):
 class FinalRound(msgspec.Struct, frozen=True, kw_only=True):
     """The owner's promise of a final round: its secrets by hash, made before the round and never changed.
 
-    ``key_commitment``: SHA-256 of the key that makes its seeds (see ``adapters.keys``). ``tokens_digest``: HMAC-SHA256 of
-    the held-back shard under that key, so that a guess of the tokens cannot be tried before the key is revealed.
+    ``key_commitment``: SHA-256 of the key that makes its seeds (see ``adapters.keys``). ``tokens_digest``: HMAC-SHA256
+    of the held-back shard under that key, so that a guess of the tokens cannot be tried before the key is revealed.
     ``source``: drawn by the key from texts that are held out, or given by the owner.
     """
 

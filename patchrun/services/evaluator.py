@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 START_BLOCKS = 64  # blocks that score an untrained model
+PARTS = 16  # stretches that a slice of tokens is cut into, to see how much a loss depends on the text
 LOAD_CPU_S = 60.0
 FLOOR_CPU_S = 2.0  # below this much evaluation CPU nobody is refused: a short pass is mostly noise
 FIRST_CPU_S = 120.0  # the cap while the baseline's figure is not known
@@ -46,7 +47,8 @@ class Models:
 class Scores:
     """Losses in nats per token; ``seconds`` is the CPU time of the first worker's pass.
 
-    ``loss`` is that of the blocks that count, ``other_loss`` of those scored beside them.
+    ``loss`` is that of the blocks that count, ``other_loss`` of those scored beside them; where there are such,
+    ``parts`` and ``other_parts`` are the losses of ``PARTS`` stretches of either, as even as can be.
     """
 
     loss: float
@@ -54,6 +56,8 @@ class Scores:
     loss_step1: float | None
     seconds: float
     other_loss: float | None = None
+    parts: tuple[float, ...] = ()
+    other_parts: tuple[float, ...] = ()
 
 
 def cut_blocks(tokens: np.ndarray, context: int) -> Blocks:
@@ -137,10 +141,20 @@ def score(
             raise
     for look, logprobs in looks:
         compare(look, table, logprobs, track.evidence.tolerance)
-    loss, other = -float(table[:counted].mean()), None
-    if counted is not None and counted < len(table):
-        other = -float(table[counted:].mean())
-    return Scores(loss, step0, step1, seconds, other)
+    loss = -float(table[:counted].mean())
+    if counted is None:
+        return Scores(loss, step0, step1, seconds)
+    other = table[counted:]
+    return Scores(
+        loss, step0, step1, seconds, -float(other.mean()), _cut(table[:counted]), _cut(other)
+    )  # fmt: skip
+
+
+def _cut(table: np.ndarray) -> tuple[float, ...]:
+    """The losses of ``PARTS`` stretches of a table of log-probabilities, fewer where it has fewer blocks."""
+    import numpy as np
+
+    return tuple(-float(part.mean()) for part in np.array_split(table, min(PARTS, len(table))))
 
 
 def compare(look: Look, table: np.ndarray, logprobs: np.ndarray, tolerance: float) -> None:

@@ -163,7 +163,7 @@ class _LogWork:
         request, spec = self.slot, self.track.data
         if request.held_out is None:
             return {}
-        return {path: request.held_out for path in validation_shards(self.request.site.data, spec.pattern)}
+        return dict.fromkeys(validation_shards(self.request.site.data, spec.pattern), request.held_out)
 
     def _data_folders(self) -> tuple[Path, ...]:
         """The folder of the shards alone: what lies beside it is no run's business."""

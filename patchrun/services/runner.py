@@ -33,6 +33,9 @@ from patchrun.services.probes import Blocks
 from patchrun.services.training import MODEL, Plan, Trained, Training, base_job
 
 EVENT_SECONDS = 0.1  # step events come no faster
+EVALUATED = (
+    "loss", "validation_loss", "parts", "validation_parts", "loss_step0", "loss_step1", "evaluation_seconds",
+)  # fmt: skip
 
 Phase = Literal["starting", "training", "evaluating", "done"]
 
@@ -277,8 +280,7 @@ class _SlotWork:
         if known is None:
             self._evaluate(model, step1, workers)
         elif known.tree == self.request.arm.tree and known.model_sha256 == model.sha256:
-            names = ("loss", "validation_loss", "loss_step0", "loss_step1", "evaluation_seconds")
-            self.facts.update({name: getattr(known, name) for name in names})
+            self.facts.update({name: getattr(known, name) for name in EVALUATED})
         else:
             self._evaluate(model, step1, self._start_workers(stack))
 
@@ -305,6 +307,8 @@ class _SlotWork:
         self.facts.update(
             loss=scores.loss,
             validation_loss=scores.other_loss,
+            parts=scores.parts,
+            validation_parts=scores.other_parts,
             loss_step0=scores.loss_step0,
             loss_step1=scores.loss_step1,
             evaluation_seconds=scores.seconds,

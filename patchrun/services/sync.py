@@ -22,6 +22,8 @@ KINDS = (
     "transcripts",
     "labels",
     "ingest",
+    "finals",
+    "reveals",
 )
 
 
