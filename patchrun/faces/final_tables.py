@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from patchrun.faces.tables import NOTHING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from patchrun.services.finals import Entry, Standing
 
 SHOWN_ID = 8
+WIDTH = 100
 FLAG = "losses rise more than the baseline's and the human's"
 
 
@@ -35,13 +37,17 @@ def final_document(final: FinalRound, reveal: Reveal | None) -> dict[str, Any]:
 
 
 def final_text(final: FinalRound, reveal: Reveal | None) -> str:
-    """One line on a round."""
+    """A round in words: what was promised, by whom, and whether it can be checked yet."""
     source = "drawn by its key" if final.source == "drawn" else "given by the owner"
     state = f"revealed {reveal.created[:16]}" if reveal else "secrets not revealed yet"
-    return (
+    return _wrap(
         f"Final round {final.id}: {final.tokens} held-back tokens, {source}; committed to by {final.by} on "
         f"{final.created[:16]}; {state}."
     )
+
+
+def _wrap(text: str) -> str:
+    return "\n".join(textwrap.wrap(text, WIDTH, break_on_hyphens=False))
 
 
 def standing_document(found: Standing) -> dict[str, Any]:
@@ -111,7 +117,9 @@ def standing_text(found: Standing) -> str:
         return f"{head}\n\nNothing was run under it yet: `patchrun final run` runs the picks."
     parts = [head, _rank_table(found), _fsr_table(found), _loss_table(found), *_flag_lines(found)]
     if weaker := [name for name in found.sandboxes if name != "bwrap"]:
-        parts.append(f"Note: runs in sandbox {', '.join(weaker)} could have read the held-back tokens.")
+        parts.append(
+            _wrap(f"Note: runs in sandbox {', '.join(weaker)} could have read the held-back tokens.")
+        )
     return "\n\n".join([*parts, *(f"Note: {note}." for note in found.board.notes)])
 
 
@@ -156,7 +164,8 @@ def _loss_table(found: Standing) -> str:
         cells = (_excess(final.excess), _excess(final.excess_over_human), overfit)
         rows.append((e.attempt.record, e.attempt.agent, *losses, target, *cells))
     headers = (
-        "record", "agent", "loss", "held out", "target there", "rises more than baseline's", "than human's", "overfit"
+        "record", "agent", "loss", "held-out loss", "target there", "rises more than baseline's", "than human's",
+        "overfit",
     )  # fmt: skip
     return _table(rows, headers, "rlrrrlll", (6, 14, 6, 8, 6, 23, 23, 7))
 
@@ -169,8 +178,8 @@ def _excess(excess: Excess | None) -> str:
 
 def _flag_lines(found: Standing) -> list[str]:
     return [
-        f"{e.attempt.agent}, record {e.attempt.record}: {FLAG} on text that nobody had seen: fitted to the "
-        "validation tokens, as it seems."
+        _wrap(f"{e.attempt.agent}, record {e.attempt.record}: {FLAG} from the validation tokens to those that nobody "
+              "had seen. It seems to be fitted to the validation tokens; look at its diff.")
         for e in found.entries if e.found.overfit
     ]  # fmt: skip
 

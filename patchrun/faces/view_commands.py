@@ -91,20 +91,23 @@ def versus_command(
 @click.pass_obj
 def show_command(named: str | None, name: str, form: str) -> int:
     """One submission: verdict, runs, curves."""
+    from patchrun.core.picks import count_attempts
     from patchrun.faces import logs_view, tables
     from patchrun.services import logbook, tournament
 
     arena = open_arena(named)
     wanted = arena.attempt(name).id
-    one = next(scored for scored in tournament.assess(arena) if scored.attempt.id == wanted)
+    everything = tournament.assess(arena)
+    one = next(scored for scored in everything if scored.attempt.id == wanted)
+    tried = count_attempts(each.attempt for each in everything)[one.attempt.agent, one.attempt.record]
     logs = logbook.score_from_logs(arena, one.attempt)
     if form == "json":
-        document = tables.show_document(one.attempt, one.score, one.runs)
+        document = tables.show_document(one.attempt, one.score, one.runs, tried)
         if logs:
             document["time_source"] = document["time_source"] or logs.source
         echo_json(document | {"logs": logs_view.logs_document(logs) if logs else None})
     else:
-        click.echo(tables.show_text(one.attempt, one.score, one.runs))
+        click.echo(tables.show_text(one.attempt, one.score, one.runs, tried))
         if logs:
             click.echo("\n" + logs_view.logs_text(logs))
     return 0 if one.score.verdict in (None, "valid") else 1
