@@ -161,13 +161,14 @@ def _loss_table(found: Standing) -> str:
         target = f"{final.score.loss.target:.4f}" if final.offset is not None else NOTHING
         losses = (f"{change.validation:.4f}", f"{change.held_out:.4f}") if change else (NOTHING, NOTHING)
         overfit = {True: "yes", False: "no", None: NOTHING}[final.overfit]
-        cells = (_excess(final.excess), _excess(final.excess_over_human), overfit)
+        over_human = f"{final.excess_over_human.value:+.3f}" if final.excess_over_human else NOTHING
+        cells = (_excess(final.excess), over_human, overfit)
         rows.append((e.attempt.record, e.attempt.agent, *losses, target, *cells))
     headers = (
         "record", "agent", "loss", "held-out loss", "target there", "rises more than baseline's", "than human's",
         "overfit",
     )  # fmt: skip
-    return _table(rows, headers, "rlrrrlll", (6, 14, 6, 8, 6, 23, 23, 7))
+    return _table(rows, headers, "rlrrrlrl", (6, 16, 6, 8, 6, 23, 7, 7))
 
 
 def _excess(excess: Excess | None) -> str:
