@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from patchrun.adapters import heldout
-from patchrun.adapters.keys import create_key, load_key
+from patchrun.adapters.keys import create_key, key_file, load_key
 from patchrun.adapters.shards import count_tokens
 from patchrun.adapters.store import Arena, group_by_study
 from patchrun.core import plan
@@ -80,43 +80,47 @@ def commit(arena: Arena, by: str, tokens: Path | None = None) -> FinalRound:
         UsageError: the track holds no texts out and no tokens are given, or the given ones are too few.
         SetupError: the given file is no shard, or the secrets cannot be kept here.
     """
-    if tokens is not None:
-        _require_enough(arena, count_tokens(tokens))
-    elif arena.track.data.source == "shards":
-        raise UsageError(
-            f"track {arena.track.name} has no texts to hold back tokens from", "give a shard: --tokens FILE"
-        )
-    corpus = prepare_data(arena)
+    _require_source(arena, tokens)
     identity = create_key()
-    key = load_key(identity)
-    if tokens is not None:
-        digest, count = heldout.keep_given(key, identity, tokens)
-    else:
-        assert corpus
-        folder = arena.track_folder() if arena.track.data.source == "folder" else None
-        drawn = heldout.draw_tokens(arena.track.data, key, corpus.tokenizer_file, folder)
-        digest, count = heldout.keep_drawn(key, identity, drawn)
+    try:
+        digest, count = _keep_tokens(arena, identity, tokens)
+    except BaseException:
+        key_file(identity).unlink()
+        raise
     final = FinalRound(
         id="", track=arena.track.name, track_digest=arena.track.digest, key_commitment=identity,
         tokens_digest=digest, tokens=count, source="drawn" if tokens is None else "given", by=by,
         created=tournament.now(),
     )  # fmt: skip
-    final = replace_id(final)
+    final = msgspec.structs.replace(final, id=final.expected_id)
     arena.add_final(final)
     return final
 
 
-def replace_id(final: FinalRound) -> FinalRound:
-    """The round under the id that follows from its content."""
-    return msgspec.structs.replace(final, id=final.expected_id)
-
-
-def _require_enough(arena: Arena, count: int) -> None:
-    """A whole-script record reads so many validation tokens and one more; a model needs one context and one more."""
+def _require_source(arena: Arena, tokens: Path | None) -> None:
+    """A whole script reads so many validation tokens and one more; a model needs one context and one more."""
     track = arena.track
+    if tokens is None:
+        if track.data.source == "shards":
+            raise UsageError(
+                f"track {track.name} has no texts to hold back tokens from", "give a shard: --tokens FILE"
+            )
+        return
     needed = track.data.val_tokens if track.evidence.kind == "log" else track.evidence.context or 1
-    if count <= needed:
+    if (count := count_tokens(tokens)) <= needed:
         raise UsageError(f"{count} tokens, more than {needed} are needed", "give a longer shard")
+
+
+def _keep_tokens(arena: Arena, identity: str, tokens: Path | None) -> tuple[str, int]:
+    """Copy or draw the tokens; their digest and number."""
+    key = load_key(identity)
+    if tokens is not None:
+        return heldout.keep_given(key, identity, tokens)
+    corpus = prepare_data(arena)
+    assert corpus is not None
+    folder = arena.track_folder() if arena.track.data.source == "folder" else None
+    drawn = heldout.draw_tokens(arena.track.data, key, corpus.tokenizer_file, folder)
+    return heldout.keep_drawn(key, identity, drawn)
 
 
 def find(arena: Arena, short: str | None = None) -> FinalRound:

@@ -109,6 +109,14 @@ def test_a_promise_that_cannot_be_made(plain: Arena, tmp_path: Path) -> None:
     assert plain.finals() == [] and not (heldout.held_out_file("x").parent).exists()
 
 
+def test_a_promise_that_fails_leaves_no_key(plain: Arena, tmp_path: Path) -> None:
+    home = key_file(plain.identity).parent
+    (home.parent / "finals").write_text("in the way")
+    with pytest.raises(SetupError, match="cannot keep the held-back tokens"):
+        finals.commit(plain, "grace", write_tokens(tmp_path))
+    assert [path.stem for path in home.iterdir()] == [plain.identity] and plain.finals() == []
+
+
 def test_the_pick_of_each_agent_enters(plain: Arena, final: FinalRound) -> None:
     _, second, bob, slow = measure(plain, ("ada", 70), ("bob", 80), ("eve", 90))
     tournament.rule(plain, plain.attempt(slow), "disqualified", "it read the answers", "owner")
