@@ -93,14 +93,9 @@ def score(folder: Path, text: str, blocks: Blocks, table: np.ndarray = TABLE, **
         for worker in (first, second):
             worker.await_ready()
         models = Models(folder / "final.safetensors", options.pop("step1", None))
+        cap = options.pop("cap", Cap(20, "here"))
         return evaluator.score(
-            settings,
-            blocks,
-            models,
-            (first, second),
-            7,
-            options.pop("cap", Cap(20, "here")),
-            options.pop("counted", None),
+            settings, blocks, models, (first, second), 7, cap, options.pop("counted", None)
         )
 
 
