@@ -92,6 +92,14 @@ def keep_drawn(key: bytes, key_commitment: str, tokens: np.ndarray) -> tuple[str
         return _keep(key, made, path)
 
 
+def digest_drawn(key: bytes, tokens: np.ndarray) -> str:
+    """The digest of drawn tokens as the shard that ``keep_drawn`` would keep."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "drawn.bin")
+        corpus.write_shard(path, tokens)
+        return digest_tokens(key, path.read_bytes())
+
+
 def keep_given(key: bytes, key_commitment: str, source: Path) -> tuple[str, int]:
     """Keep a copy of the owner's own shard; its digest and number of tokens. SetupError where it is no shard."""
     count_tokens(source)

@@ -30,6 +30,7 @@ def final_command(context: click.Context, short: str | None, form: str) -> int:
         patchrun final run         afterwards: the pick of each agent, beside baseline and human code
         patchrun final             its own table, with the ordinary scores beside
         patchrun final reveal      at the end: now everybody can check what was promised
+        patchrun final check       by anybody: draw the tokens again with the revealed key
     """
     return 0 if context.invoked_subcommand else _show(context.obj, short, form)
 
@@ -151,6 +152,29 @@ def reveal_command(named: str | None, short: str | None, by: str, form: str) -> 
         click.echo(final_tables.final_text(final, reveal))
         click.echo(f"Its key is {reveal.key}; `patchrun verify` checks key, tokens and seeds.")
     return 0
+
+
+@final_command.command("check")
+@round_option
+@format_option("text", "json")
+@click.pass_obj
+def check_command(named: str | None, short: str | None, form: str) -> int:
+    """Of a round that was revealed: draw its tokens again from the texts; `patchrun verify` checks all the rest."""
+    from patchrun.services import finals
+
+    arena = open_arena(named)
+    final = finals.find(arena, short)
+    holds = finals.check_drawn(arena, final)
+    said = {
+        True: "the key draws the promised tokens from the track's texts",
+        False: "the key draws other tokens than the promised ones: they were chosen, not drawn",
+        None: "its tokens were given by the owner: there is nothing to draw again",
+    }
+    if form == "json":
+        echo_json({"id": final.id, "drawn": holds})
+    else:
+        click.echo(f"Final round {final.id}: {said[holds]}.")
+    return 1 if holds is False else 0
 
 
 def _show(named: str | None, short: str | None, form: str) -> int:

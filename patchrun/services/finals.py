@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -27,6 +28,9 @@ from patchrun.services import tournament
 from patchrun.services.outlook import Outlook
 from patchrun.services.study import find_secrets, prepare_data
 from patchrun.services.tournament import Scored
+
+if TYPE_CHECKING:
+    import numpy as np
 
 REVEALED_BYTES = 4 << 20  # a shard up to this size is laid into the arena when its round is over
 
@@ -116,11 +120,14 @@ def _keep_tokens(arena: Arena, identity: str, tokens: Path | None) -> tuple[str,
     key = load_key(identity)
     if tokens is not None:
         return heldout.keep_given(key, identity, tokens)
+    return heldout.keep_drawn(key, identity, _draw(arena, key))
+
+
+def _draw(arena: Arena, key: bytes) -> np.ndarray:
     corpus = prepare_data(arena)
     assert corpus is not None
     folder = arena.track_folder() if arena.track.data.source == "folder" else None
-    drawn = heldout.draw_tokens(arena.track.data, key, corpus.tokenizer_file, folder)
-    return heldout.keep_drawn(key, identity, drawn)
+    return heldout.draw_tokens(arena.track.data, key, corpus.tokenizer_file, folder)
 
 
 def find(arena: Arena, short: str | None = None) -> FinalRound:
@@ -287,3 +294,21 @@ def reveal(arena: Arena, final: FinalRound, by: str) -> Reveal:
     if not arena.add_reveal(value, tokens if len(tokens) <= REVEALED_BYTES else None):
         raise UsageError(f"the secrets of final round {final.id} are known already")
     return value
+
+
+def check_drawn(arena: Arena, final: FinalRound) -> bool | None:
+    """Whether a revealed key draws the promised tokens from the track's texts; None where the owner gave them.
+
+    Raises:
+        UsageError: the round is not revealed yet, or was promised under another track.
+        SetupError: the texts cannot be had.
+    """
+    revealed = arena.reveals().get(final.id)
+    if revealed is None:
+        raise UsageError(f"final round {final.id} is not revealed yet", "`patchrun final reveal` ends it")
+    if final.track_digest != arena.track.digest:
+        raise UsageError(f"final round {final.id} was committed to under another track")
+    if final.source == "given":
+        return None
+    key = bytes.fromhex(revealed.key)
+    return heldout.digest_drawn(key, _draw(arena, key)) == final.tokens_digest

@@ -113,6 +113,14 @@ def test_at_the_end_the_key_is_for_all(shell: Shell, over, promised: dict) -> No
     assert "commit to a new one" in shell.err
 
 
+def test_tokens_of_the_owners_own_cannot_be_drawn_again(shell: Shell, over) -> None:
+    shell("final", "check", code=2)
+    assert "not revealed yet" in shell.err
+    shell("final", "reveal")
+    assert shell.json("final", "check")["drawn"] is None
+    assert "given by the owner" in shell("final", "check")
+
+
 def test_before_anything_was_run(shell: Shell, promised: dict) -> None:
     assert "Nothing was run under it yet" in shell("final")
     assert shell.json("final")["submissions"] == []

@@ -6,12 +6,15 @@ import difflib
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from patchrun.adapters.corpus import read_shard, write_shard
+from patchrun.adapters.keys import load_key
 from patchrun.adapters.store import Arena
-from patchrun.core.errors import SetupError
+from patchrun.core.errors import SetupError, UsageError
+from patchrun.core.results import FinalRound, Reveal
 from patchrun.core.selection import Span
 from patchrun.services import finals, importer, tournament, verify
 from patchrun.services.finals import Choice, Entry
@@ -103,6 +106,31 @@ def check_honest(entry: Entry) -> None:
     assert entry.found.score.verdict == "valid", entry.found.score.reason
     assert entry.found.overfit is False and entry.found.excess_over_human.value == 0
     assert abs(entry.found.offset) < 0.2
+
+
+def end(arena: Arena, final: FinalRound) -> FinalRound:
+    """The round over, without any run: only its secrets matter."""
+    key = load_key(final.key_commitment)
+    arena.add_reveal(Reveal(final=final.id, key=key.hex(), by="grace", created=final.created), None)
+    return final
+
+
+def test_who_has_the_key_can_draw_the_tokens_again(tiny: Arena) -> None:
+    final = finals.commit(tiny, "grace")
+    with pytest.raises(UsageError, match="not revealed yet"):
+        finals.check_drawn(tiny, final)
+    assert finals.check_drawn(tiny, end(tiny, final)) is True
+
+
+def test_tokens_that_were_chosen_are_told_from_drawn_ones(tiny: Arena) -> None:
+    """An owner who says drawn and keeps the openings, which a friend knows."""
+    honest = finals.commit(tiny, "grace", tiny_corpus().final_file)
+    lie = msgspec.structs.replace(honest, source="drawn")
+    lie = msgspec.structs.replace(lie, id=lie.expected_id)
+    tiny.add_final(lie)
+    assert finals.check_drawn(tiny, end(tiny, lie)) is False
+    assert finals.check_drawn(tiny, end(tiny, honest)) is None
+    assert verify.verify(tiny).problems == (), "all hashes agree: only drawing again shows it"
 
 
 def write_harder(folder: Path) -> Path:
