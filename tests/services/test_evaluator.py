@@ -159,7 +159,9 @@ def test_blocks_that_do_not_count_are_scored_among_those_that_do(tmp_path: Path,
 
 def test_a_peek_is_seen_on_tokens_that_do_not_count_too(tmp_path: Path, blocks: Blocks):
     with pytest.raises(Disqualified, match="from its prefix alone"):
-        score(tmp_path, honest(PEEK.format(v=V)), join_blocks(blocks, blocks), counted=blocks.count)
+        text = honest(PEEK.replace("{v}", str(V)))
+        both = join_blocks(blocks, blocks)
+        score(tmp_path, text, both, counted=blocks.count, evidence={"min_loss_step0": None})
 
 
 def test_the_weights_of_the_first_step_are_scored_too(tmp_path: Path, blocks: Blocks):
