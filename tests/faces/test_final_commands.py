@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -165,3 +166,17 @@ def test_the_secrets_are_needed_to_run(shell: Shell, plain: Arena, promised: dic
     shell("final", "run", code=2)
     assert "held-back tokens" in shell.err and "copy them there" in shell.err
     assert "Nothing was run under it yet" in shell("final"), "who only looks needs no secrets"
+
+
+def test_every_command_in_the_page_exists(shell: Shell) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "final.md").read_text()
+    named = set(re.findall(r"patchrun final ([a-z]+)", page))
+    assert named == {"commit", "run", "reveal", "check"}
+    for name in named:
+        assert "Usage" in shell("final", name, "--help")
+    said = shell("final", "run", "--help")
+    assert all(
+        option in said
+        for option in re.findall(r"`(--[a-z-]+)", page)
+        if option not in ("--round", "--tokens")
+    )

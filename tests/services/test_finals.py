@@ -313,7 +313,9 @@ def test_seeds_that_the_owner_chose(over: Arena, final: FinalRound) -> None:
     lie = msgspec.structs.replace(one, id="f" * 20, seeds=(1, 2, 3, 4, 5))
     forge(over, STUDIES + lie.id, "study.json", results.encode(lie))
     found = "\n".join(verify.verify(over).problems)
-    assert "its seeds are not those that the owner's key gives" in found, "who has the key sees it before the end"
+    assert "its seeds are not those that the owner's key gives" in found, (
+        "who has the key sees it before the end"
+    )
     key_file(final.key_commitment).unlink()
     assert "do not follow from its key" in one_problem(over)
 
