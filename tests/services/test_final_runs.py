@@ -158,7 +158,6 @@ def test_a_whole_script_sees_other_tokens_under_the_same_name(
 ) -> None:
     arena = make_whole(tmp_path, monkeypatch, looks="looks = [2]")
     final = finals.commit(arena, "grace", write_harder(tmp_path))
-    honest = hand_in(arena, 1, make_diff(WHOLE, WHOLE.replace("PAUSE = 0.02 ", "PAUSE = 0.014 ")), "ada")
     cheat = hand_in(arena, 1, make_diff(WHOLE, fake(WHOLE)), "eve")
     [ordinary] = tournament.plan_waiting(arena)
     fill(arena, ordinary, TIMES, loss=0.6)
@@ -168,10 +167,21 @@ def test_a_whole_script_sees_other_tokens_under_the_same_name(
         run_study(arena, study, Options(sandbox="seccomp"))
     assert [one for one in arena.studies() if one.final] == []
     run_study(arena, study)
-    found = {entry.attempt.id: entry.found for entry in finals.assess(arena, final).entries}
+    [entry] = finals.assess(arena, final).entries
     own = [run for run in arena.runs() if run.study == study.id]
-    assert {run.exit for run in own} == {"ok"}, [run.reason for run in own]
-    assert 0.1 < found[honest].offset < 0.6, "the harder tokens move the target for all"
-    assert found[honest].overfit is False and found[honest].excess.value == pytest.approx(0, abs=0.1)
-    assert found[cheat].score.verdict == "missed-target" and found[cheat].overfit is True
-    assert found[cheat].ordinary.verdict == "valid"
+    assert {run.exit for run in own} == {"ok"} and len(own) == 6, [run.reason for run in own]
+    assert_cheat(arena, entry, cheat)
+
+
+def assert_cheat(arena: Arena, entry: Entry, cheat: str) -> None:
+    """Honest arms lose alike on the harder tokens; who knew the ordinary ones loses far more.
+
+    Two runs an arm say so clearly and give wide intervals; and times of two blocks on a busy machine may not show the gap.
+    """
+    found, changes = entry.found, entry.found.changes
+    assert entry.attempt.id == cheat and found.ordinary.verdict == "valid"
+    assert 0.1 < found.offset < 0.6, "the harder tokens move the target for all"
+    assert changes["human"].rise == pytest.approx(changes["baseline"].rise, abs=0.15)
+    assert found.excess.value > 0.8 and found.excess_over_human.value > 0.8
+    assert changes["submission"].held_out > arena.track.target.loss + found.offset
+    assert found.score.verdict in ("missed-target", "unscorable"), found.score.reason
