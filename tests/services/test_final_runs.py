@@ -176,7 +176,7 @@ def test_a_whole_script_sees_other_tokens_under_the_same_name(
 def assert_cheat(arena: Arena, entry: Entry, cheat: str) -> None:
     """Honest arms lose alike on the harder tokens; who knew the ordinary ones loses far more.
 
-    Two runs an arm say so clearly and give wide intervals; and times of two blocks on a busy machine may not show the gap.
+    Two runs an arm say so clearly and give wide intervals; times of two blocks on a busy machine may not show the gap.
     """
     found, changes = entry.found, entry.found.changes
     assert entry.attempt.id == cheat and found.ordinary.verdict == "valid"
