@@ -1,7 +1,8 @@
 """How long it takes to read and rank an arena of 500, 1,000 and 2,000 stored runs, and `--help` beside click.
 
 Run by hand (`python -m tests.bench.bench_arena`). The runs are made up and stored in bulk by `git fast-import`;
-reading, scoring and ranking are real, and nothing is remembered. Limits of the project: 1 s at 2,000 runs, growth linear; help at most 2.5 times.
+reading, scoring and ranking are real, and nothing is remembered. Limits of the project: 1 s at 2,000 runs, growth
+linear; help at most 2.5 times.
 """
 
 from __future__ import annotations
