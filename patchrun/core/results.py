@@ -52,6 +52,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     created: str  # ISO 8601, UTC
     sequence: int
     findings: tuple[Finding, ...] = ()
+    onto: str = ""  # the submission whose tree the diff is against; none: the baseline
 
     @property
     def span(self) -> Span:

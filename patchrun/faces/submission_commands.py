@@ -11,12 +11,20 @@ import click
 
 from patchrun.core.errors import SetupError, UsageError
 from patchrun.core.selection import Span
-from patchrun.faces.options import SpanType, TiersType, echo_json, format_option, open_arena
+from patchrun.faces.options import (
+    SpanType,
+    TiersType,
+    echo_json,
+    find_ground,
+    format_option,
+    onto_option,
+    open_arena,
+)
 from patchrun.faces.trials import measure, try_seeds, try_steps
 
 if TYPE_CHECKING:
     from patchrun.adapters.store import Arena
-    from patchrun.services.tournament import Scored
+    from patchrun.services.assessment import Scored
     from patchrun.services.validator import Validation
 
 run_options = (
@@ -51,9 +59,10 @@ def with_run_options(command: Any) -> Any:
 @click.command("validate")
 @click.argument("diff")
 @click.option("--record", "span", type=SpanType(), required=True, help="12, or a span 30..62.")
+@onto_option
 @format_option("text", "json", "sarif", "github")
 @click.pass_obj
-def validate_command(named: str | None, diff: str, span: Span, form: str) -> int:
+def validate_command(named: str | None, diff: str, span: Span, onto: str, form: str) -> int:
     """Say what is wrong with DIFF (a file, an edited checkout, or -); nothing is stored."""
     from patchrun.faces import findings_view
     from patchrun.services import intake, validator
@@ -61,8 +70,14 @@ def validate_command(named: str | None, diff: str, span: Span, form: str) -> int
     arena = open_arena(named)
     arena.ladder.get(span.last)
     baseline = arena.baseline(span.first)
-    track = arena.track.at_record(span.first)
-    validation = validator.validate(arena.repo, track, baseline, intake.read_diff(arena, diff, span))
+    if ground := find_ground(arena, span, None, onto):
+        from patchrun.services import tournament
+
+        data = intake.read_diff(arena, diff, span, ground.commit)
+        validation = tournament.validate(arena, data, span, ground)
+    else:
+        track = arena.track.at_record(span.first)
+        validation = validator.validate(arena.repo, track, baseline, intake.read_diff(arena, diff, span))
     click.echo(
         findings_view.render(validation, span.to_json(), arena.track.name, form, _sources(arena, validation))
     )
@@ -87,6 +102,7 @@ def _sources(arena: Arena, validation: Validation) -> dict[str, str]:
 @click.option(
     "--hint-tier", "tiers", type=TiersType(), default=(), help="Hints the agent had: 1,3; 0 is none."
 )
+@onto_option
 @click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
 @click.option("--no-run", is_flag=True, help="Store it; `patchrun run --pending` measures it later.")
 @click.option("--dry-run", is_flag=True, help="Say what it would take; store and run nothing.")
@@ -101,6 +117,7 @@ def submit_command(
     span: Span | None,
     agent: str,
     tiers: tuple[int, ...],
+    onto: str,
     executor: str,
     no_run: bool,
     dry_run: bool,
@@ -114,13 +131,13 @@ def submit_command(
     from patchrun.services import intake, tournament
 
     arena = open_arena(named)
-    handins = intake.read(arena, source, span, agent)
+    handins = intake.read(arena, source, span, agent, onto)
     for handin in handins:
         arena.ladder.get(handin.span.last)
         arena.baseline(handin.span.first)
     if dry_run:
         return _show_cost(arena, handins, form)
-    handed = [tournament.hand_in(arena, h.diff, h.span, h.agent, tiers) for h in handins]
+    handed = [tournament.hand_in(arena, h.diff, h.span, h.agent, tiers, h.onto) for h in handins]
     for one in handed:
         known = "known already, " if one.known else ""
         state = "accepted" if one.attempt.accepted else "rejected"
@@ -178,8 +195,11 @@ def _show_cost(arena: Arena, handins: Sequence[Any], form: str) -> int:
 
     from patchrun.services import cost, tournament
 
-    validations = [tournament.validate(arena, handin.diff, handin.span) for handin in handins]
-    spans = [h.span for h, v in zip(handins, validations, strict=True) if v.accepted]
+    grounds = [tournament.find_ground(arena, h.span, h.agent, h.onto) for h in handins]
+    validations = [
+        tournament.validate(arena, h.diff, h.span, g) for h, g in zip(handins, grounds, strict=True)
+    ]
+    spans = [ground.span for ground, v in zip(grounds, validations, strict=True) if v.accepted]
     rows = cost.estimate(arena, spans)
     hopeless = [row for row in rows if row.obstacle]
     if form == "json":

@@ -88,6 +88,7 @@ def show_document(attempt: Attempt, score: Score, runs: Iterable[Run]) -> dict[s
         "record": attempt.span.to_json(),
         "agent": attempt.agent,
         "hint_tiers": list(attempt.hint_tiers),
+        "onto": attempt.onto or None,
         "state": score.state,
         "verdict": score.verdict,
         "reason": score.reason,
@@ -270,6 +271,7 @@ def show_text(attempt: Attempt, score: Score, runs: Iterable[Run]) -> str:
     tiers = ", ".join(str(tier) for tier in attempt.hint_tiers) or "none"
     said = f"record {attempt.record}, agent {attempt.agent}, attempt {attempt.sequence}, hint tiers: {tiers}"
     facts = [("submission", attempt.id), ("of", said), ("verdict", score.verdict or score.state)]
+    facts += [("built on", attempt.onto)] if attempt.onto else []
     facts += [("because", score.reason)] if score.reason else []
     parts = [_table(facts + _score_facts(score), (), "plain", "ll")]
     runs = list(runs)

@@ -25,6 +25,7 @@ from patchrun.adapters.store import (
     stop_name,
 )  # fmt: skip
 from patchrun.core import racejudge, results
+from patchrun.core.chains import attempt_id, check_link
 from patchrun.core.errors import ArenaError, PatchrunError
 from patchrun.core.logfacts import decode_ingest
 from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study, content_id
@@ -105,25 +106,53 @@ def _check_attempt(arena: Arena, name: str, commit: str, data: bytes, known: Map
     diff = arena.repo.read(f"{commit}:patch.diff")
     content = attempt.patched_tree if attempt.accepted else content_id(diff.hex())
     baseline = arena.repo.tree_of(attempt.baseline_commit)
-    parts = (attempt.track_digest, attempt.record, attempt.hint_tiers, baseline, content, attempt.agent)
+    parts = (
+        attempt.track_digest,
+        attempt.record,
+        attempt.hint_tiers,
+        baseline,
+        content,
+        attempt.agent,
+        attempt.onto,
+    )
     _require(name == ATTEMPTS + attempt.id, f"named {attempt.id} inside")
-    _require(attempt.id == content_id(*parts), "its id does not follow from its content")
+    _require(attempt.id == attempt_id(*parts), "its id does not follow from its content")
     _require(arena.baseline(attempt.span.first) == attempt.baseline_commit, "made on another baseline")
     _require(
         attempt.accepted == (SUBMISSIONS + attempt.id in known), "accepted, but its submission is absent"
     )
+    ground = _check_onto(arena, attempt, known) if attempt.onto else baseline
     if attempt.accepted:
-        applied = arena.repo.apply(baseline, diff)
+        applied = arena.repo.apply(ground, diff)
         _require(applied.tree == attempt.patched_tree, "its diff does not give its tree")
 
 
+def _check_onto(arena: Arena, attempt: Attempt, known: Mapping[str, str]) -> str:
+    """The tree of the submission that an attempt builds on, which must be one that it could build on."""
+    _require(SUBMISSIONS + attempt.onto in known, f"builds on {attempt.onto}, which is absent")
+    base = _read_attempt(arena, attempt.onto, known)
+    if problem := check_link(attempt, base):
+        raise ArenaError(problem)
+    return base.patched_tree
+
+
+def _read_attempt(arena: Arena, name: str, known: Mapping[str, str]) -> Attempt:
+    _require(ATTEMPTS + name in known, f"attempt {name} is absent")
+    return results.decode(arena.repo.read(f"{known[ATTEMPTS + name]}:attempt.json"), Attempt, name)
+
+
 def _check_submission(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
-    attempt_ref = ATTEMPTS + name.removeprefix(SUBMISSIONS)
-    _require(attempt_ref in known, "has no attempt")
-    attempt = results.decode(arena.repo.read(f"{known[attempt_ref]}:attempt.json"), Attempt, attempt_ref)
+    _require(ATTEMPTS + name.removeprefix(SUBMISSIONS) in known, "has no attempt")
+    attempt = _read_attempt(arena, name.removeprefix(SUBMISSIONS), known)
     head = data.decode("utf-8", "replace").split("\n\n", 1)[0].splitlines()
     _require(f"tree {attempt.patched_tree}" in head, "its tree is not the one that was validated")
-    _require(f"parent {attempt.baseline_commit}" in head, "its parent is not its baseline")
+    parent = known.get(SUBMISSIONS + attempt.onto) if attempt.onto else attempt.baseline_commit
+    _require(
+        [f"parent {parent}"] == [line for line in head if line.startswith("parent ")],
+        "its parent is not the submission that it builds on"
+        if attempt.onto
+        else "its parent is not its baseline",
+    )
 
 
 def _check_study(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
