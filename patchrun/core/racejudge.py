@@ -19,7 +19,14 @@ from patchrun.core.evidence import (
     keep_blocks,
     losses_of,
 )
-from patchrun.core.racing import CONFIDENCE, Stop, make_outlook, stop_between_runs
+from patchrun.core.racing import (
+    CONFIDENCE,
+    PRIOR_LOSS,
+    PRIOR_TIME,
+    Stop,
+    make_outlook,
+    stop_between_runs,
+)
 from patchrun.core.results import Run, StopRecord, Study
 from patchrun.core.sequential import take_looks
 from patchrun.core.track import Track
@@ -49,7 +56,7 @@ def _count_whole(evidence: Evidence) -> int:
     return next((k for k in range(evidence.study.blocks) if k not in full), evidence.study.blocks)
 
 
-def _looks(evidence: Evidence) -> tuple[int, ...]:
+def list_looks(evidence: Evidence) -> tuple[int, ...]:
     """The numbers of runs at which the verdict may fall: also those that only a re-measurement would reach."""
     return tuple(sorted({*evidence.track.rule.looks, evidence.study.blocks}))
 
@@ -71,7 +78,8 @@ def _judge_proof(evidence: Evidence) -> Stop | None:
 def _judge_loss(evidence: Evidence, confidence: float) -> Stop | None:
     references = [losses_of(runs) for runs in evidence.references.values()]
     target = evidence.track.target.loss
-    outlook = make_outlook(losses_of(evidence.submission), target, _looks(evidence), references)
+    prior = PRIOR_LOSS * abs(target)
+    outlook = make_outlook(losses_of(evidence.submission), target, list_looks(evidence), references, prior)
     return stop_between_runs(outlook, "loss", confidence) if outlook else None
 
 
@@ -82,7 +90,8 @@ def _judge_time(evidence: Evidence, confidence: float) -> Stop | None:
     blocks = complete_blocks(evidence)
     slower = [times.submission - times.baseline for times in blocks]
     gaps = [times.baseline - times.human for times in blocks if times.human is not None]
-    outlook = make_outlook(slower, 0.0, _looks(evidence), [gaps])
+    prior = PRIOR_TIME * max((times.baseline for times in blocks), default=0.0)
+    outlook = make_outlook(slower, 0.0, list_looks(evidence), [gaps], prior)
     return stop_between_runs(outlook, "time", confidence) if outlook else None
 
 

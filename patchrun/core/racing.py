@@ -19,6 +19,10 @@ import numpy as np
 from patchrun.core.stats import Interval, as_values, summarize, t_quantile
 
 CONFIDENCE = 0.999
+FEW = 3  # below so many degrees of freedom a spread is judged with what is assumed of it beforehand
+PRIOR_DF = 4.0
+PRIOR_TIME = 0.10  # of the baseline's seconds: more than any record of the pocket ladder but the last shows
+PRIOR_LOSS = 0.01  # of the target
 Points = Sequence[tuple[float, float]]
 Quantity = Literal["loss", "time", "exit", "proof"]
 
@@ -62,10 +66,22 @@ class Projection(msgspec.Struct, frozen=True):
 
 
 def make_outlook(
-    values: Sequence[float], bound: float, looks: Sequence[int], references: Sequence[Sequence[float]]
+    values: Sequence[float],
+    bound: float,
+    looks: Sequence[int],
+    references: Sequence[Sequence[float]],
+    prior: float | None = None,
 ) -> Outlook | None:
-    """The outlook of ``values``; the spread is pooled within ``references``. None where those have none."""
+    """The outlook of ``values``; the spread is pooled within ``references``. None where those have none.
+
+    ``prior``: a spread assumed beforehand. While the references have less than ``FEW`` degrees of freedom it is pooled
+    with theirs as if it rested on ``PRIOR_DF`` (a scaled inverse chi-square prior: Gelman et al., Bayesian Data
+    Analysis, 3rd ed. 2013, section 2.6), so a study can end after its first block, and never later for it.
+    """
     pooled = _pool_spread(references)
+    if prior is not None and (pooled is None or pooled[1] < FEW):
+        sd, df = pooled or (0.0, 0.0)
+        pooled = math.sqrt((PRIOR_DF * prior**2 + df * sd**2) / (PRIOR_DF + df)), PRIOR_DF + df
     if pooled is None:
         return None
     return Outlook(values=tuple(values), bound=bound, looks=tuple(looks), sd=pooled[0], df=pooled[1])

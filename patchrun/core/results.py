@@ -18,7 +18,15 @@ VERSION = 1
 
 ArmKind = Literal["baseline", "human", "submission"]
 Exit = Literal[
-    "ok", "failed", "timed-out", "out-of-memory", "no-model", "bad-model", "disqualified", "interrupted"
+    "ok",
+    "failed",
+    "timed-out",
+    "out-of-memory",
+    "no-model",
+    "bad-model",
+    "disqualified",
+    "stopped",
+    "interrupted",
 ]
 VerdictName = Literal[
     "rejected",
@@ -138,6 +146,19 @@ class GpuState(msgspec.Struct, frozen=True):
     reasons: tuple[str, ...] = ()
 
 
+class Halt(msgspec.Struct, frozen=True, kw_only=True):
+    """Why racing ended a run before its end: ``seen`` was above ``limit`` (seconds by the track's clock, or printed
+    loss at ``fraction`` of the steps), which follows from the study's reference runs in ``blocks`` (see ``halting``).
+    """
+
+    quantity: Literal["time", "loss"]
+    seen: float
+    limit: float
+    fraction: float | None = None
+    blocks: tuple[int, ...]
+    confidence: float
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One training of one arm with one seed on one machine.
 
@@ -172,6 +193,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     gpus_at_start: tuple[GpuState, ...] = ()
     gpus_at_end: tuple[GpuState, ...] = ()
     curve: tuple[CurvePoint, ...] = ()
+    halt: Halt | None = None
     sandbox: str
     machine: Machine
     commit: str

@@ -25,6 +25,7 @@ from patchrun.adapters.corpus import Corpus
 from patchrun.adapters.modelfile import BadModel, ModelFile, NoModel, read_model
 from patchrun.adapters.modelworker import ModelWorker, WorkerFault
 from patchrun.core.errors import SetupError
+from patchrun.core.halting import Limits
 from patchrun.core.results import Arm, Exit, Machine, Run, Slot
 from patchrun.core.steplines import StepLine
 from patchrun.core.track import Track
@@ -43,7 +44,8 @@ class SlotRequest:
     ``code_dir``: the arm's exported tree. ``corpus`` may be None on tracks whose evidence is the log. ``scratch``: a
     folder for jobs, copies and outputs, kept. ``cpu``: the one to pin timed work to. ``check_start``: also train a
     single step and score that model. ``sandbox``: a name that ``adapters.sandbox.resolve`` knows. ``scored``: an ok run
-    of the same tree and seed; weights that are the same bit for bit are not scored again.
+    of the same tree and seed; weights that are the same bit for bit are not scored again. ``limits``: racing stops it
+    beyond them.
     """
 
     track: Track
@@ -60,6 +62,7 @@ class SlotRequest:
     sandbox: str = "default"
     python: str = sys.executable
     scored: Run | None = None
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True)
@@ -183,9 +186,10 @@ class _SlotWork:
                 self.versions = training.await_ready()
             step1 = self._train_one_step(first) if first else None
             trained = [self._train(training, name) for training, name in zip(trainings, names, strict=True)]
-            self._take_best(trained)
+            finished = self._leave_out_halted(trained)
+            self._take_best(finished)
             if by_model:
-                self._score(self._read_repeats(trained), step1, workers, stack)
+                self._score(self._read_repeats(finished), step1, workers, stack)
 
     def result(self) -> Run:
         """The run as far as it is known."""
@@ -210,6 +214,7 @@ class _SlotWork:
             cpu=request.cpu,
             steps=steps,
             warmup=steps is None and self.track.clock.source == "cpu",
+            limits=request.limits if steps is None else None,
             python=request.python,
         )
         return stack.enter_context(Training(plan, self.stop))
@@ -243,11 +248,23 @@ class _SlotWork:
         trained = training.train(self._tell_step)
         self.logs.append((name, trained.log))
         self.facts.update(wall_seconds=trained.wall_seconds, curve=trained.curve)
+        if trained.halt and trained.halt.quantity == "time":
+            return trained
         if trained.exit != "ok":
+            self.facts.update(halt=trained.halt)
             raise _Ended(trained.exit, trained.reason)
         if trained.seconds is None:
             raise _Ended("failed", "it printed fewer than two step lines, so there is nothing to time")
         return trained
+
+    def _leave_out_halted(self, trained: list[Trained]) -> list[Trained]:
+        """The repeats that ended: the least counts, so one that was too slow says nothing if another was not."""
+        finished = [each for each in trained if each.halt is None]
+        if not finished:
+            best = min(trained, key=lambda each: each.halt.seen if each.halt else 0.0)
+            self.facts.update(halt=best.halt)
+            raise _Ended("stopped", best.reason)
+        return finished
 
     def _take_best(self, trained: list[Trained]) -> None:
         """The least of the repeats counts: with one seed they differ only in what else the machine did."""

@@ -20,6 +20,7 @@ from patchrun.adapters.corpus import Corpus
 from patchrun.adapters.store import Arena, cache_home
 from patchrun.core import plan, progress
 from patchrun.core.errors import UsageError
+from patchrun.core.halting import Limits, find_limits
 from patchrun.core.logjudge import reference_of
 from patchrun.core.racejudge import ended_arms, judge_arm
 from patchrun.core.results import Arm, Run, Slot, StopRecord, Study
@@ -221,7 +222,14 @@ class _Work:
             sandbox=self.options.sandbox,
             python=self.site.python if self.site else sys.executable,
             scored=self.scored.get((arm.tree, slot.seed)),
+            limits=self._find_limits(arm, slot),
         )
+
+    def _find_limits(self, arm: Arm, slot: Slot) -> Limits | None:
+        """Beyond what a submission's run need not go on, where studies are raced."""
+        if not self.options.race or arm.kind != "submission" or self.site is not None:
+            return None
+        return find_limits(self.arena.track, self.study, self._own_runs(), arm.name, slot.block)
 
     def _tell(self, arm: Arm, slot: Slot, event: Event | None = None, run: Run | None = None) -> None:
         self.on_progress(Progress(self.study, arm, slot, event, run))

@@ -27,6 +27,7 @@ from patchrun.adapters.store import (
 from patchrun.core import racejudge, results
 from patchrun.core.chains import attempt_id, check_link
 from patchrun.core.errors import ArenaError, PatchrunError
+from patchrun.core.halting import judge_halt
 from patchrun.core.logfacts import decode_ingest
 from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study, content_id
 from patchrun.core.trainlog import MAX_BYTES
@@ -172,6 +173,9 @@ def _check_run(arena: Arena, name: str, commit: str, data: bytes, known: Mapping
     arm = next((arm for arm in study.arms if arm.name == run.arm), None)
     _require(arm is not None and arm.tree == run.tree, "trained another tree than its study plans")
     _require(run.block < study.blocks and study.seeds[run.block] == run.seed, "not a slot of its study")
+    if run.exit == "stopped" and run.track_digest == study.track_digest == arena.track.digest:
+        halted = judge_halt(arena.track, study, _runs_of(arena, study, known), run)
+        _require(halted, "its study's runs do not stop it where it was stopped")
 
 
 def _check_extra(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:

@@ -98,7 +98,9 @@ def test_a_record_without_a_human_patch_has_a_speedup_and_no_fraction() -> None:
         make_entry("ada", "5", 0.5), (make_entry("bob", "5")[0], make_score(None, speedup=1.2, speedup_ci=(1.1, 1.3))),
     ]  # fmt: skip
     board = leaderboard.rank(entries)
-    assert all(cell.fsr is None or 0 <= cell.score <= 1 for row in board.rows for cell in row.records.values())
+    assert all(
+        cell.fsr is None or 0 <= cell.score <= 1 for row in board.rows for cell in row.records.values()
+    )
 
 
 def test_a_negative_gap_scores_nobody() -> None:

@@ -134,3 +134,29 @@ def test_a_real_race_ends_what_cannot_run(tiny: Arena) -> None:
     assert scores(tiny) == {handed.attempt.id: ("done", "failed")}
     assert tournament.resume(tiny, [handed.attempt.id]) == []
     assert verify.verify(tiny).problems == ()
+
+
+def test_a_real_run_that_is_far_too_slow_is_stopped_on_its_way(tiny: Arena) -> None:
+    """Twenty times the steps: the clock of its parent ends it, the stop is stored, scored and verified."""
+    base = (TINY / "base" / "train_gpt.py").read_text()
+    slow = base.replace("STEPS = 600", "STEPS = 12000")
+    lines = (base.splitlines(keepends=True), slow.splitlines(keepends=True))
+    diff = "".join(difflib.unified_diff(*lines, "a/train_gpt.py", "b/train_gpt.py")).encode()
+    handed = tournament.hand_in(tiny, diff, ONE, "ada")
+    [study] = tournament.plan_waiting(tiny)
+    run_study(tiny, study, Options(race=True))
+    runs = {run.kind: run for run in tiny.runs()}
+    assert len(tiny.runs()) == 3 and [stop.quantity for stop in tiny.stops()] == ["exit"]
+    halted = runs["submission"]
+    assert (halted.exit, halted.seconds, halted.loss) == ("stopped", None, None)
+    assert halted.halt is not None and halted.halt.quantity == "time" and halted.halt.blocks == (0,)
+    assert halted.halt.limit < halted.halt.seen < 2.5 * (runs["baseline"].seconds or 0) + 1
+    assert scores(tiny) == {handed.attempt.id: ("done", "stopped")}
+    assert tournament.resume(tiny, [handed.attempt.id]) == []
+    assert verify.verify(tiny).problems == ()
+    forged = msgspec.structs.replace(
+        halted, halt=msgspec.structs.replace(halted.halt, limit=0.01, seen=0.02), seed=study.seeds[1], block=1
+    )
+    tiny.add_run(forged, b"")
+    [problem] = verify.verify(tiny).problems
+    assert "do not stop it where it was stopped" in problem
