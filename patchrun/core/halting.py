@@ -1,9 +1,10 @@
 """When a run of a submission need not go on to its end: limits that are known before it starts.
 
 Time: patchrun's own clock shows more seconds than a run of a study may take whose mean is still to come out faster than
-the baseline's. Loss: at a quarter, half or three quarters of its steps the script itself prints a loss from which no
-training in reach comes down to the target; a printed loss is the patch's own claim, so it can only hurt its maker.
-Both at ``racing.CONFIDENCE``, from the study's reference runs that ended before; whoever has them gets the same limits.
+the baseline's, or will at the pace so far; how far it is, the script itself prints. Loss: at a quarter, half or three
+quarters of its steps the script prints a loss from which no training in reach comes down to the target. What is printed
+is the patch's own claim, so it can only hurt its maker. All at ``racing.CONFIDENCE``, from the study's reference runs
+that ended before; whoever has them gets the same limits.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from patchrun.core.evidence import Evidence, collect, is_usable, losses_of
 from patchrun.core.racejudge import list_looks
 from patchrun.core.racing import (
     CONFIDENCE,
-    PRIOR_LOSS,
-    PRIOR_TIME,
     Outlook,
     Points,
+    assume_loss_spread,
+    assume_time_spread,
     chance_below,
     make_outlook,
     most_to_lose,
@@ -31,9 +32,10 @@ from patchrun.core.stats import summarize
 from patchrun.core.track import Track
 
 MARKS = (0.25, 0.5, 0.75)
+PACE = 0.8
 EASE = 1.25  # times the most that the references lost from a mark on
 FIRST_LOSS = 2.0  # curves that start beyond this factor of the references' are in another unit
-GRID = np.geomspace(0.01, 4.0, 120)
+GRID = np.geomspace(0.01, 4.0, 60)
 
 
 class Bar(msgspec.Struct, frozen=True, array_like=True):
@@ -62,6 +64,17 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         return Halt(
             quantity="time", seen=seconds, limit=self.seconds, blocks=self.blocks, confidence=self.confidence
         )
+
+    def judge_pace(self, fraction: float, seconds: float) -> Halt | None:
+        """The stop of a run that took ``seconds`` for a ``fraction`` of its steps, at a mark or later.
+
+        The steps to come may be as much cheaper as ``PACE`` says.
+        """
+        if fraction < MARKS[0]:
+            return None
+        least = max(seconds, PACE * seconds / fraction)
+        halt = self.judge_seconds(least)
+        return None if halt is None else msgspec.structs.replace(halt, fraction=fraction)
 
     def judge_losses(self, points: Points) -> Halt | None:
         """The stop of a run by ``points``, (fraction of its steps, printed loss), in order, judged at its last one."""
@@ -130,8 +143,22 @@ def _limit_seconds(evidence: Evidence, confidence: float) -> float | None:
     )
     slower = [own[block] - base[block] for block in sorted(own)]
     gaps = [base[block] - human[block] for block in sorted(base)]
-    slowest = max(base.values())
-    outlook = make_outlook(slower, 0.0, list_looks(evidence), [gaps], PRIOR_TIME * slowest)
+    clock = evidence.track.clock.source
+    return limit_seconds(slower, gaps, max(base.values()), list_looks(evidence), confidence, clock)
+
+
+def limit_seconds(
+    slower: Sequence[float],
+    gaps: Sequence[float],
+    slowest: float,
+    looks: Sequence[int],
+    confidence: float,
+    clock: str = "cpu",
+) -> float | None:
+    """The most seconds of the next run: ``slower`` are submission - baseline of the runs before, ``gaps`` baseline -
+    human, ``slowest`` is the longest baseline run; None where even four times as much leaves hope.
+    """
+    outlook = make_outlook(slower, 0.0, looks, [gaps], assume_time_spread(clock, slowest))
     behind = _solve(outlook, slowest * GRID, confidence) if outlook else None
     return None if behind is None else slowest + behind
 
@@ -173,7 +200,9 @@ def _list_bars(evidence: Evidence, confidence: float) -> tuple[Bar, ...]:
     curves, target = _curves(evidence), evidence.track.target.loss
     references = [losses_of(runs) for runs in evidence.references.values()]
     losses = losses_of(evidence.submission)
-    outlook = make_outlook(losses, target, list_looks(evidence), references, PRIOR_LOSS * abs(target))
+    outlook = make_outlook(
+        losses, target, list_looks(evidence), references, assume_loss_spread(evidence.track.rule, target)
+    )
     above = _solve(outlook, target + abs(target) * GRID, confidence) if outlook else None
     start = _first_loss(curves)
     if above is None or start is None:
@@ -185,7 +214,12 @@ def _list_bars(evidence: Evidence, confidence: float) -> tuple[Bar, ...]:
 def say_halt(halt: Halt) -> str:
     """The reason of a run that was stopped, with its evidence."""
     if halt.quantity == "time":
-        said = f"{halt.seen:.4g} s when it was stopped, and no run of more than {halt.limit:.4g} s"
+        how = (
+            "when it was stopped"
+            if halt.fraction is None
+            else f"at least, by its pace at {halt.fraction:.0%}"
+        )
+        said = f"{halt.seen:.4g} s {how}, and no run of more than {halt.limit:.4g} s"
         return f"racing: {said} can still come out faster than the baseline (confidence {halt.confidence:g})"
     said = f"it printed a loss of {halt.seen:.4g} at {halt.fraction:.0%} of its steps, and from above {halt.limit:.4g}"
     return f"racing: {said} nothing comes down to the target (confidence {halt.confidence:g})"

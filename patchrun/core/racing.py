@@ -17,14 +17,18 @@ import msgspec
 import numpy as np
 
 from patchrun.core.stats import Interval, as_values, summarize, t_quantile
+from patchrun.core.track import Rule
 
 CONFIDENCE = 0.999
 FEW = 3  # below so many degrees of freedom a spread is judged with what is assumed of it beforehand
 PRIOR_DF = 4.0
-PRIOR_TIME = 0.10  # of the baseline's seconds: more than any record of the pocket ladder but the last shows
-PRIOR_LOSS = 0.01  # of the target
+PRIOR_TIME = {
+    "cpu": 0.10,
+    "arrival": 0.005,
+}  # by clock, of the baseline's seconds: above what either ladder shows
+PRIOR_LOSS = 0.01  # of the target, where the track's rule states no spread
 Points = Sequence[tuple[float, float]]
-Quantity = Literal["loss", "time", "exit", "proof"]
+Quantity = Literal["loss", "time", "exit", "proof", "rank"]
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -85,6 +89,16 @@ def make_outlook(
     if pooled is None:
         return None
     return Outlook(values=tuple(values), bound=bound, looks=tuple(looks), sd=pooled[0], df=pooled[1])
+
+
+def assume_loss_spread(rule: Rule, target: float) -> float:
+    """The sd of one loss (nats per token) assumed beforehand: twice the rule's own, else a share of the target."""
+    return 2 * rule.loss_sd if rule.loss_sd else PRIOR_LOSS * abs(target)
+
+
+def assume_time_spread(clock: str, slowest: float) -> float:
+    """The sd of a difference of two runs' seconds assumed beforehand; ``slowest``: the longest baseline run."""
+    return PRIOR_TIME[clock] * slowest
 
 
 def chance_below(values: Sequence[float], bound: float, planned: int, sd: float, df: float) -> float:

@@ -221,18 +221,21 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
 class StopRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A submission arm that racing ended, and on what evidence: the first ``blocks`` blocks of its study.
 
-    ``quantity``: loss or time stop it; exit and proof only spare it the runs that its verdict does not need.
+    ``quantity``: loss, time or rank stop it; exit and proof only spare it the runs that its verdict does not need.
+    ``rank`` is successive rejects: the worst of ``rivals``, the arms of ``group`` that were left.
     """
 
     version: int = VERSION
     study: str
     arm: str
-    quantity: Literal["loss", "time", "exit", "proof"]
+    quantity: Literal["loss", "time", "exit", "proof", "rank"]
     reason: str
     confidence: float
     blocks: int
     track_digest: str
     created: str
+    group: tuple[str, ...] = ()
+    rivals: tuple[str, ...] = ()
 
 
 T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord)

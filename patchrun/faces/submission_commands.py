@@ -37,8 +37,17 @@ run_options = (
         help="What goes around a run; default is bwrap.",
     ),
 )
-race_option = click.option(
-    "--race", is_flag=True, help="End a submission that cannot rank any more (or is proven already)."
+race_options = (
+    click.option(
+        "--race",
+        is_flag=True,
+        help="End a run or submission that cannot rank any more (or is proven already).",
+    ),
+    click.option(
+        "--rejects",
+        is_flag=True,
+        help="Of one agent's submissions to a record find the best by successive rejects, for --pick best.",
+    ),
 )
 
 
@@ -47,6 +56,13 @@ steps_option = click.option(
     type=click.IntRange(min=2),
     help="Stop each run after this step and compare step times: for trying, never counted.",
 )
+
+
+def with_race_options(command: Any) -> Any:
+    """Add the options that end what cannot matter any more."""
+    for option in reversed(race_options):
+        command = option(command)
+    return command
 
 
 def with_run_options(command: Any) -> Any:
@@ -108,7 +124,7 @@ def _sources(arena: Arena, validation: Validation) -> dict[str, str]:
 @click.option("--dry-run", is_flag=True, help="Say what it would take; store and run nothing.")
 @steps_option
 @with_run_options
-@race_option
+@with_race_options
 @format_option("text", "json")
 @click.pass_obj
 def submit_command(
@@ -125,6 +141,7 @@ def submit_command(
     jobs: int,
     sandbox: str,
     race: bool,
+    rejects: bool,
     form: str,
 ) -> int:
     """Validate, store, run, evaluate, score and rank a patch."""
@@ -151,7 +168,7 @@ def submit_command(
             if steps:
                 return try_steps(arena, ids, steps, jobs, sandbox, form)
             studies = tournament.resume(arena, ids) + tournament.plan_waiting(arena, ids)
-            measure(arena, studies, jobs, sandbox, race)
+            measure(arena, studies, jobs, sandbox, race, rejects)
         except SetupError as error:
             click.echo(f"patchrun: stored as pending: {_say_pending(error)}", err=True)
     return _show_results(arena, [one.attempt.id for one in handed], form, rejected)
@@ -225,7 +242,7 @@ def _show_cost(arena: Arena, handins: Sequence[Any], form: str) -> int:
 )
 @steps_option
 @with_run_options
-@race_option
+@with_race_options
 @format_option("text", "json")
 @click.pass_obj
 def run_command(
@@ -237,6 +254,7 @@ def run_command(
     jobs: int,
     sandbox: str,
     race: bool,
+    rejects: bool,
     form: str,
 ) -> int:
     """Run what is missing of a study: safe to repeat, stop and resume."""
@@ -257,7 +275,7 @@ def run_command(
     studies = tournament.resume(arena, chosen) + tournament.plan_waiting(arena, chosen)
     if not studies:
         click.echo("nothing is missing", err=True)
-    measure(arena, studies, jobs, sandbox, race)
+    measure(arena, studies, jobs, sandbox, race, rejects)
     measured = tournament.covered(arena, studies) if pending else chosen
     return _show_results(arena, measured, form)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -17,7 +18,7 @@ from typing import Any
 from patchrun.adapters import cputime, sandbox
 from patchrun.adapters.child import Child, Stopped
 from patchrun.core.errors import SetupError
-from patchrun.core.halting import Limits, say_halt
+from patchrun.core.halting import MARKS, Limits, say_halt
 from patchrun.core.results import CurvePoint, Exit, Halt
 from patchrun.core.runlog import RunLog, printable
 from patchrun.core.steplines import StepLine
@@ -137,6 +138,7 @@ class Training:
         self.halt: Halt | None = None
         self.used_before: float | None = None
         self.printed: list[tuple[float, float]] = []
+        self.next_mark = MARKS[0]
         try:
             self.child = Child(self.wrapped.argv, self._environment(), place, self._must_stop)
         except BaseException:
@@ -219,10 +221,23 @@ class Training:
 
     def _see_step(self, line: StepLine, at: float, tell: Callable[[StepLine, float], None]) -> None:
         """Take a step line, and stop by what it says where that is hopeless."""
-        if self.plan.limits and line.loss is not None and line.steps > 0:
-            self.printed.append((line.step / line.steps, line.loss))
-            self.halt = self.halt or self.plan.limits.judge_losses(self.printed)
+        if self.plan.limits and line.steps > 0:
+            fraction = line.step / line.steps
+            self.halt = self.halt or self._judge_pace(self.plan.limits, fraction, line.train_time_ms)
+            if line.loss is not None:
+                self.printed.append((fraction, line.loss))
+                self.halt = self.halt or self.plan.limits.judge_losses(self.printed)
         tell(line, at)
+
+    def _judge_pace(self, limits: Limits, fraction: float, claimed_ms: float | None) -> Halt | None:
+        """At each mark, by the lesser of our clock and the script's own: a line may have lain in a buffer for long, and
+        the script's clock runs on while others have the CPU.
+        """
+        if fraction < self.next_mark or claimed_ms is None or self.plan.track.clock.source != "cpu":
+            return None
+        self.next_mark = next((mark for mark in MARKS if mark > fraction), math.inf)
+        own = cputime.cpu_seconds(self.child.pid) - (self.used_before or 0.0)
+        return limits.judge_pace(fraction, min(own, claimed_ms / 1000))
 
     def _find_overfull(self) -> str:
         """What holds too much by now, empty when nothing does; a compiler leaves many small files."""

@@ -193,6 +193,15 @@ def _check_stop(arena: Arena, name: str, commit: str, data: bytes, known: Mappin
     if stop.track_digest == study.track_digest == arena.track.digest:
         again = racejudge.judge_again(arena.track, study, _runs_of(arena, study, known), stop)
         _require(again, "its study's runs do not end that arm")
+    if stop.quantity == "rank":
+        _require(_is_one_agents(arena, study, stop, known), "its group is not one agent's own submissions")
+
+
+def _is_one_agents(arena: Arena, study: Study, stop: StopRecord, known: Mapping[str, str]) -> bool:
+    """Each arm of the group was handed in by the same agent."""
+    own = [name for name in stop.group if ATTEMPTS + name in known]
+    agents = {_read_attempt(arena, name, known).agent for name in own}
+    return len(own) == len(stop.group) and len(agents) == 1
 
 
 def _runs_of(arena: Arena, study: Study, known: Mapping[str, str]) -> list[Run]:
