@@ -35,8 +35,8 @@ class RaceResult:
     """Shares of the training seconds that were saved (in units of each record's baseline) and of wrong decisions.
 
     Of the submissions' own runs: ``saved_by_looks`` by the rule's early looks alone, ``saved`` in all, ``bound`` if
-    every submission that does not score had cost nothing. Of all runs, the references' too: ``saved_shared`` against full
-    studies that share their references alike, ``saved_alone`` against a full study of its own for each submission.
+    every submission that does not score had cost nothing. Of all runs, the references' too: ``saved_shared`` against
+    full studies that share their references alike, ``saved_alone`` against a study of its own for each submission.
     ``wrong``: share of submissions stopped though the full study scores them above 0. ``stopped`` counts by rule.
     """
 

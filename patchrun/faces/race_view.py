@@ -34,11 +34,11 @@ Shares of the training seconds of full studies, in which every planned run is ma
   0 to 1, a third near the human code (FSR 1, standard deviation 0.1). Population `all good`: all near the
   human code.
 
-What half of the compute means on the pocket track: its rule needs five blocks, with no early looks, so a
-submission that scores makes all of its runs, and `most` is the bound for its own runs. Racing comes near it,
-and does not reach half of them on every ladder. Half of all compute is saved because references are shared as
-well, which is in `one by one`: on a population of good submissions sharing is all that is saved. On nanogpt
-`racing` can pass `most`, since a proof at an early look spares a good one its later runs.
+On the pocket track racing alone does not save half of the submissions' own runs: its rule needs five blocks
+and has no early looks, so a submission that scores makes all of its runs, and what does not score is about
+half (`most` is the bound, of which racing saves the greater part). Half of all compute is saved only with the
+sharing of references, in `one by one`; where all are good, sharing is all that is saved. On nanogpt `racing`
+can pass `most`, since a proof at an early look spares a good submission its later runs.
 
 Without stops on the way, between blocks only:
 

@@ -26,7 +26,7 @@ def runs_of(blocks: int, **means: float) -> list[Run]:
 
 
 def test_the_phases_are_those_of_the_formula() -> None:
-    """Four arms, five blocks: log~ = 1/2 + 1/2 + 1/3 + 1/4 = 19/12, n - K = 15; 15 / (19/12 x 4, 3, 2) = 2.4, 3.2, 4.7."""
+    """Four arms, five blocks: log~ = 1/2 + 1/2 + 1/3 + 1/4 = 19/12, n - K = 15; over 4, 3, 2 of it 2.4, 3.2, 4.7."""
     assert list_phases(4, 5) == (3, 4, 5)
     assert list_phases(2, 5) == (5,)
     assert list_phases(10, 5) == (1, 2, 2, 2, 2, 2, 3, 4, 5)
@@ -85,12 +85,13 @@ def test_alone_there_is_nothing_to_reject() -> None:
 def test_a_reject_can_be_judged_again_and_a_forged_one_does_not_hold() -> None:
     runs = runs_of(5, a=8, b=9, c=8.5, d=8.2)
     stop = StopRecord(
-        study="study", arm="b", quantity="rank", reason="", confidence=0.999, blocks=3, track_digest="d", created="2026",
-        group=ARMS, rivals=ARMS,
+        study="study", arm="b", quantity="rank", reason="", confidence=0.999, blocks=3, track_digest="d",
+        created="2026", group=ARMS, rivals=ARMS,
     )  # fmt: skip
     assert judge_reject(TRACK, STUDY, runs, stop)
     for changes in (
-        {"arm": "a"}, {"blocks": 2}, {"rivals": ("a", "b")}, {"rivals": ("b",)}, {"group": ("b", "zz"), "rivals": ("b", "zz")},
+        {"arm": "a"}, {"blocks": 2}, {"rivals": ("a", "b")}, {"rivals": ("b",)},
+        {"group": ("b", "zz"), "rivals": ("b", "zz")},
         {"arm": "c"}, {"rivals": ("a", "c", "d")}, {"group": (), "rivals": ()},
     ):  # fmt: skip
         assert not judge_reject(TRACK, STUDY, runs, msgspec.structs.replace(stop, **changes)), changes
@@ -98,7 +99,7 @@ def test_a_reject_can_be_judged_again_and_a_forged_one_does_not_hold() -> None:
 
 
 def test_the_best_is_mostly_left() -> None:
-    """One arm half a second faster than three others, noise 0.35 s: chance would leave it among two every second time."""
+    """One arm half a second faster than three others, noise 0.35 s; chance would keep it every second time."""
     random = np.random.default_rng(5)
     left = 0
     for _ in range(100):
