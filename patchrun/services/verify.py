@@ -190,14 +190,14 @@ def _check_stop(arena: Arena, name: str, commit: str, data: bytes, known: Mappin
     study = results.decode(arena.repo.read(f"{known[STUDIES + stop.study]}:study.json"), Study, stop.study)
     arms = {arm.name for arm in study.arms if arm.kind == "submission"}
     _require(stop.arm in arms, "its study has no such submission")
+    if stop.quantity == "rank":
+        _require(_is_one_agents(arena, stop, known), "its group is not one agent's own submissions")
     if stop.track_digest == study.track_digest == arena.track.digest:
         again = racejudge.judge_again(arena.track, study, _runs_of(arena, study, known), stop)
         _require(again, "its study's runs do not end that arm")
-    if stop.quantity == "rank":
-        _require(_is_one_agents(arena, study, stop, known), "its group is not one agent's own submissions")
 
 
-def _is_one_agents(arena: Arena, study: Study, stop: StopRecord, known: Mapping[str, str]) -> bool:
+def _is_one_agents(arena: Arena, stop: StopRecord, known: Mapping[str, str]) -> bool:
     """Each arm of the group was handed in by the same agent."""
     own = [name for name in stop.group if ATTEMPTS + name in known]
     agents = {_read_attempt(arena, name, known).agent for name in own}
