@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from patchrun.adapters.store import Arena, group_by_study
-from patchrun.core import chains, plan, progress, racejudge, scoring
+from patchrun.core import chains, plan, progress, racejudge, scoring, versions
 from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study
 from patchrun.core.scoring import Score
 from patchrun.services.outlook import Outlook
@@ -82,7 +82,7 @@ def _assess(
 
 def find_rulings(arena: Arena, attempts: Sequence[Attempt]) -> dict[str, Ruling]:
     """Submission -> the ruling that holds for it (see ``chains.rule_chains``)."""
-    return chains.rule_chains(attempts, {ruling.submission: ruling for ruling in arena.rulings()})
+    return chains.rule_chains(attempts, versions.strongest(arena.rulings()))
 
 
 def covers(study: Study, attempt: Attempt) -> bool:
