@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from numpy.random import Generator
 
 from patchrun.core.errors import UsageError
+from patchrun.core.ladderstats import Sample, sample_of
+from patchrun.core.logfacts import LogFact, counted
 from patchrun.core.progress import planned_blocks
+from patchrun.core.racing import pool_spread
+from patchrun.core.stats import summarize
 from patchrun.core.track import Rule, Track
 
 COLUMNS = ("record", "baseline_seconds", "human_seconds", "seconds_sd", "loss_mean", "loss_sd", "n")
@@ -72,6 +76,30 @@ def make_world(track: Track, text: str, name: str) -> World:
     return World(
         track.name, track.target.loss, track.rule, found, track.clock.source, track.launch.kind == "python"
     )
+
+
+def measure_figures(facts: Sequence[LogFact], records: Iterable[int], least: int = 5) -> str:
+    """The figures of ``records`` as CSV, from logs that count: those whose baseline and human code have ``least`` logs
+    each with times on one hardware class. The spreads are pooled within the arms; the mean loss is the human code's.
+    """
+    lines = [",".join(COLUMNS)]
+    for record in records:
+        arms = [counted(facts, record, arm) for arm in ("baseline", "human")]
+        for name in sorted({fact.hardware_class for fact in arms[1]}):
+            samples = [sample_of(fact for fact in arm if fact.hardware_class == name) for arm in arms]
+            if min(len(sample.seconds) for sample in samples) >= least:
+                lines.append(_line(record, *samples))
+    return "\n".join(lines)
+
+
+def _line(record: int, baseline: Sample, human: Sample) -> str:
+    means = [summarize(values).mean for values in (baseline.seconds, human.seconds, human.losses)]
+    spreads = [
+        pool_spread(pair) for pair in ((baseline.seconds, human.seconds), (baseline.losses, human.losses))
+    ]
+    seconds_sd, loss_sd = (spread[0] if spread else 0.0 for spread in spreads)
+    n = min(len(baseline.seconds), len(human.seconds))
+    return f"{record},{means[0]:.2f},{means[1]:.2f},{seconds_sd:.3f},{means[2]:.4f},{loss_sd:.4f},{n}"
 
 
 @dataclass(frozen=True)

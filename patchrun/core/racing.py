@@ -82,7 +82,7 @@ def make_outlook(
     with theirs as if it rested on ``PRIOR_DF`` (a scaled inverse chi-square prior: Gelman et al., Bayesian Data
     Analysis, 3rd ed. 2013, section 2.6), so a study can end after its first block, and never later for it.
     """
-    pooled = _pool_spread(references)
+    pooled = pool_spread(references)
     if prior is not None and (pooled is None or pooled[1] < FEW):
         sd, df = pooled or (0.0, 0.0)
         pooled = math.sqrt((PRIOR_DF * prior**2 + df * sd**2) / (PRIOR_DF + df)), PRIOR_DF + df
@@ -220,7 +220,7 @@ def most_to_lose(
     return falls.mean + t_quantile(confidence, falls.n - 1) * (falls.sd or 0.0) * math.sqrt(1 + 1 / falls.n)
 
 
-def _pool_spread(groups: Sequence[Sequence[float]]) -> tuple[float, float] | None:
+def pool_spread(groups: Sequence[Sequence[float]]) -> tuple[float, float] | None:
     """Pooled standard deviation within groups and its degrees of freedom; None without any."""
     found = [summarize(group) for group in groups if len(group) > 1]
     df = sum(group.n - 1 for group in found)

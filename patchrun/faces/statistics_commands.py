@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from patchrun.core.errors import UsageError
-from patchrun.faces.options import echo_json, format_option
+from patchrun.faces.options import echo_json, format_option, open_arena
 
 
 def _read_text(path: Path) -> str:
@@ -81,7 +81,7 @@ def _show_gaps(times: Path, tries: int, top: int, form: str) -> int:
 
 
 @click.command("simulate")
-@click.argument("what", type=click.Choice(["coverage", "racing"]))
+@click.argument("what", type=click.Choice(["coverage", "racing", "figures"]))
 @click.option(
     "--track", "tracks", multiple=True, metavar="TRACK",
     help="Race on this track's figures (race.csv): pocket, nanogpt, or a folder; may be repeated.",
@@ -94,8 +94,22 @@ def _show_gaps(times: Path, tries: int, top: int, form: str) -> int:
     help="Raced for each line of a table.",
 )
 @format_option("text", "markdown", "json")
-def simulate_command(what: str, tracks: tuple[str, ...], studies: int, form: str) -> int:
-    """How often a 95% interval holds the truth, or what racing would save: by simulation, from fixed seeds."""
+@click.pass_obj
+def simulate_command(named: str | None, what: str, tracks: tuple[str, ...], studies: int, form: str) -> int:
+    """How often a 95% interval holds the truth, or what racing would save: by simulation, from fixed seeds.
+
+    `figures` are what a race is fed with, a track's race.csv, from the logs that the arena has taken in.
+    """
+    if what == "figures":
+        from patchrun.services import racefigures
+
+        text = racefigures.measure(open_arena(named))
+        if form == "json":
+            names, *rows = [line.split(",") for line in text.splitlines()]
+            echo_json({"rows": [dict(zip(names, map(float, row), strict=True)) for row in rows]})
+        else:
+            click.echo(text)
+        return 0
     if what == "racing":
         return _simulate_racing(tracks, studies, form)
     import msgspec

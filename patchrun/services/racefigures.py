@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from patchrun.adapters.store import Arena
 from patchrun.core.errors import UsageError
-from patchrun.core.raceworlds import World, make_world
+from patchrun.core.raceworlds import World, make_world, measure_figures
 from patchrun.services.importer import find_track, read_track
+from patchrun.services.upstream_logs import read_facts
 
 TRACKS = ("pocket", "nanogpt")
 
@@ -18,6 +20,11 @@ def read_worlds(tracks: Sequence[str] = TRACKS) -> tuple[World, ...]:
         UsageError: a track has no figures, or they cannot be read.
     """
     return tuple(_read_world(name) for name in tracks)
+
+
+def measure(arena: Arena) -> str:
+    """The figures of an arena's ladder from the logs that were taken in, as ``race.csv`` holds them."""
+    return measure_figures(read_facts(arena), [record.number for record in arena.ladder.record])
 
 
 def _read_world(name: str) -> World:

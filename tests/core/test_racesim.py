@@ -7,8 +7,9 @@ from builders import make_track
 
 from patchrun.core import racesim
 from patchrun.core.errors import UsageError
+from patchrun.core.logfacts import LogFact
 from patchrun.core.racesim import simulate_race, simulate_rejects
-from patchrun.core.raceworlds import GOOD, MIXED, World, make_world
+from patchrun.core.raceworlds import GOOD, MIXED, World, make_world, measure_figures
 
 HEAD = "record,baseline_seconds,human_seconds,seconds_sd,loss_mean,loss_sd,n\n"
 POCKET = make_world(
@@ -104,3 +105,21 @@ def test_rejects_save_more_the_more_there_are_and_keep_the_best() -> None:
 def test_an_unknown_population_is_an_error() -> None:
     with pytest.raises(KeyError):
         simulate_race(POCKET, "saints")
+
+
+def test_figures_come_from_logs_of_both_arms_on_one_kind_of_machine() -> None:
+    def logs(record: int, arm: str, seconds: list[float], gpu: str = "H100") -> list[LogFact]:
+        return [
+            LogFact(
+                path=f"{record}{arm}{k}", digest=f"{record}{arm}{gpu}{k}", record=record, arm=arm, steps=10, reached=10,
+                seconds=time, loss=3.27 + 0.001 * k, gpu=gpu, gpus=8,
+            )
+            for k, time in enumerate(seconds)
+        ]  # fmt: skip
+
+    base, human = [165.0, 165.2, 165.4, 165.2, 165.2], [163.0, 163.2, 163.4, 163.2, 163.2]
+    facts = logs(2, "baseline", base) + logs(2, "human", human)
+    facts += logs(3, "baseline", base) + logs(3, "human", human, gpu="H200") + logs(4, "human", human)
+    text = measure_figures(facts, [2, 3, 4])
+    assert text.splitlines() == [HEAD.strip(), "2,165.20,163.20,0.141,3.2720,0.0016,5"]
+    assert make_world(WHOLE, text, "figures").records[0].gap == pytest.approx(2)
