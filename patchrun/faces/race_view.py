@@ -17,6 +17,7 @@ more. The tables are made by `patchrun simulate racing --format markdown`, from 
 figures: the times, losses and spreads of `baselines/pocket/race.csv` (the track's own tables) and
 `baselines/nanogpt/race.csv` (published logs of the records whose baseline and human code ran five times or
 more on one kind of machine). Each record counts alike.
+`patchrun simulate figures` makes such a table from the logs that an arena has taken in.
 
 ## What is saved
 
