@@ -15,7 +15,7 @@ from patchrun.core.errors import UnreadableDiff, UsageError
 from patchrun.core.results import Arm, Attempt, Ruling, Run, Study, content_id
 from patchrun.core.selection import Span
 from patchrun.services import validator
-from patchrun.services.assessment import Scored, assess, covers, find_rulings, say_stopped
+from patchrun.services.assessment import Covering, Scored, assess, covers, find_rulings, say_stopped
 from patchrun.services.outlook import Outlook
 from patchrun.services.validator import Validation
 
@@ -157,13 +157,13 @@ def waiting(arena: Arena, ids: Iterable[str] | None = None) -> list[Attempt]:
     """Accepted attempts under the present track that no study covers and that can be scored, oldest first."""
     attempts = arena.attempts()
     withdrawn = find_rulings(arena, attempts)
-    studies, outlook = arena.studies(), Outlook(arena)
+    covering, outlook = Covering(arena.studies()), Outlook(arena)
     chosen = None if ids is None else set(ids)
     return [
         attempt for attempt in attempts
         if attempt.accepted and attempt.track_digest == arena.track.digest and attempt.id not in withdrawn
         and (chosen is None or attempt.id in chosen)
-        and not any(covers(study, attempt) for study in studies)
+        and not covering.of(attempt)
         and not outlook.obstacle(attempt.span)
     ]  # fmt: skip
 
