@@ -18,7 +18,15 @@ VERSION = 1
 
 ArmKind = Literal["baseline", "human", "submission"]
 Exit = Literal[
-    "ok", "failed", "timed-out", "out-of-memory", "no-model", "bad-model", "disqualified", "interrupted"
+    "ok",
+    "failed",
+    "timed-out",
+    "out-of-memory",
+    "no-model",
+    "bad-model",
+    "disqualified",
+    "stopped",
+    "interrupted",
 ]
 VerdictName = Literal[
     "rejected",
@@ -52,6 +60,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     created: str  # ISO 8601, UTC
     sequence: int
     findings: tuple[Finding, ...] = ()
+    onto: str = ""  # the submission whose tree the diff is against; none: the baseline
 
     @property
     def span(self) -> Span:
@@ -140,6 +149,19 @@ class GpuState(msgspec.Struct, frozen=True):
     reasons: tuple[str, ...] = ()
 
 
+class Halt(msgspec.Struct, frozen=True, kw_only=True):
+    """Why racing ended a run before its end: ``seen`` was above ``limit`` (seconds by the track's clock, or printed
+    loss at ``fraction`` of the steps), which follows from the study's reference runs in ``blocks`` (see ``halting``).
+    """
+
+    quantity: Literal["time", "loss"]
+    seen: float
+    limit: float
+    fraction: float | None = None
+    blocks: tuple[int, ...]
+    confidence: float
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One training of one arm with one seed on one machine.
 
@@ -180,6 +202,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     gpus_at_start: tuple[GpuState, ...] = ()
     gpus_at_end: tuple[GpuState, ...] = ()
     curve: tuple[CurvePoint, ...] = ()
+    halt: Halt | None = None
     sandbox: str
     machine: Machine
     commit: str
@@ -207,18 +230,21 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
 class StopRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A submission arm that racing ended, and on what evidence: the first ``blocks`` blocks of its study.
 
-    ``quantity``: loss or time stop it; exit and proof only spare it the runs that its verdict does not need.
+    ``quantity``: loss, time or rank stop it; exit and proof only spare it the runs that its verdict does not need.
+    ``rank`` is successive rejects: the worst of ``rivals``, the arms of ``group`` that were left.
     """
 
     version: int = VERSION
     study: str
     arm: str
-    quantity: Literal["loss", "time", "exit", "proof"]
+    quantity: Literal["loss", "time", "exit", "proof", "rank"]
     reason: str
     confidence: float
     blocks: int
     track_digest: str
     created: str
+    group: tuple[str, ...] = ()
+    rivals: tuple[str, ...] = ()
 
 
 class FinalRound(msgspec.Struct, frozen=True, kw_only=True):

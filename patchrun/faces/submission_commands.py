@@ -11,12 +11,20 @@ import click
 
 from patchrun.core.errors import SetupError, UsageError
 from patchrun.core.selection import Span
-from patchrun.faces.options import SpanType, TiersType, echo_json, format_option, open_arena
+from patchrun.faces.options import (
+    SpanType,
+    TiersType,
+    echo_json,
+    find_ground,
+    format_option,
+    onto_option,
+    open_arena,
+)
 from patchrun.faces.trials import measure, try_seeds, try_steps
 
 if TYPE_CHECKING:
     from patchrun.adapters.store import Arena
-    from patchrun.services.tournament import Scored
+    from patchrun.services.assessment import Scored
     from patchrun.services.validator import Validation
 
 run_options = (
@@ -29,8 +37,17 @@ run_options = (
         help="What goes around a run; default is bwrap.",
     ),
 )
-race_option = click.option(
-    "--race", is_flag=True, help="End a submission that cannot rank any more (or is proven already)."
+race_options = (
+    click.option(
+        "--race",
+        is_flag=True,
+        help="End a run or submission that cannot rank any more (or is proven already).",
+    ),
+    click.option(
+        "--rejects",
+        is_flag=True,
+        help="Of one agent's submissions to a record find the best by successive rejects, for --pick best.",
+    ),
 )
 
 
@@ -39,6 +56,13 @@ steps_option = click.option(
     type=click.IntRange(min=2),
     help="Stop each run after this step and compare step times: for trying, never counted.",
 )
+
+
+def with_race_options(command: Any) -> Any:
+    """Add the options that end what cannot matter any more."""
+    for option in reversed(race_options):
+        command = option(command)
+    return command
 
 
 def with_run_options(command: Any) -> Any:
@@ -51,9 +75,10 @@ def with_run_options(command: Any) -> Any:
 @click.command("validate")
 @click.argument("diff")
 @click.option("--record", "span", type=SpanType(), required=True, help="12, or a span 30..62.")
+@onto_option
 @format_option("text", "json", "sarif", "github")
 @click.pass_obj
-def validate_command(named: str | None, diff: str, span: Span, form: str) -> int:
+def validate_command(named: str | None, diff: str, span: Span, onto: str, form: str) -> int:
     """Say what is wrong with DIFF (a file, an edited checkout, or -); nothing is stored."""
     from patchrun.faces import findings_view
     from patchrun.services import intake, validator
@@ -61,8 +86,14 @@ def validate_command(named: str | None, diff: str, span: Span, form: str) -> int
     arena = open_arena(named)
     arena.ladder.get(span.last)
     baseline = arena.baseline(span.first)
-    track = arena.track.at_record(span.first)
-    validation = validator.validate(arena.repo, track, baseline, intake.read_diff(arena, diff, span))
+    if ground := find_ground(arena, span, None, onto):
+        from patchrun.services import tournament
+
+        data = intake.read_diff(arena, diff, span, ground.commit)
+        validation = tournament.validate(arena, data, span, ground)
+    else:
+        track = arena.track.at_record(span.first)
+        validation = validator.validate(arena.repo, track, baseline, intake.read_diff(arena, diff, span))
     click.echo(
         findings_view.render(validation, span.to_json(), arena.track.name, form, _sources(arena, validation))
     )
@@ -87,12 +118,13 @@ def _sources(arena: Arena, validation: Validation) -> dict[str, str]:
 @click.option(
     "--hint-tier", "tiers", type=TiersType(), default=(), help="Hints the agent had: 1,3; 0 is none."
 )
+@onto_option
 @click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
 @click.option("--no-run", is_flag=True, help="Store it; `patchrun run --pending` measures it later.")
 @click.option("--dry-run", is_flag=True, help="Say what it would take; store and run nothing.")
 @steps_option
 @with_run_options
-@race_option
+@with_race_options
 @format_option("text", "json")
 @click.pass_obj
 def submit_command(
@@ -101,6 +133,7 @@ def submit_command(
     span: Span | None,
     agent: str,
     tiers: tuple[int, ...],
+    onto: str,
     executor: str,
     no_run: bool,
     dry_run: bool,
@@ -108,19 +141,20 @@ def submit_command(
     jobs: int,
     sandbox: str,
     race: bool,
+    rejects: bool,
     form: str,
 ) -> int:
     """Validate, store, run, evaluate, score and rank a patch."""
     from patchrun.services import intake, tournament
 
     arena = open_arena(named)
-    handins = intake.read(arena, source, span, agent)
+    handins = intake.read(arena, source, span, agent, onto)
     for handin in handins:
         arena.ladder.get(handin.span.last)
         arena.baseline(handin.span.first)
     if dry_run:
         return _show_cost(arena, handins, form)
-    handed = [tournament.hand_in(arena, h.diff, h.span, h.agent, tiers) for h in handins]
+    handed = [tournament.hand_in(arena, h.diff, h.span, h.agent, tiers, h.onto) for h in handins]
     for one in handed:
         known = "known already, " if one.known else ""
         state = "accepted" if one.attempt.accepted else "rejected"
@@ -135,7 +169,7 @@ def submit_command(
             if steps:
                 return try_steps(arena, ids, steps, jobs, sandbox, form)
             studies = tournament.resume(arena, ids) + tournament.plan_waiting(arena, ids)
-            measure(arena, studies, jobs, sandbox, race)
+            measure(arena, studies, jobs, sandbox, race, rejects)
         except SetupError as error:
             click.echo(f"patchrun: stored as pending: {_say_pending(error)}", err=True)
     return _show_results(arena, [one.attempt.id for one in handed], form, rejected)
@@ -185,8 +219,11 @@ def _show_cost(arena: Arena, handins: Sequence[Any], form: str) -> int:
 
     from patchrun.services import cost, tournament
 
-    validations = [tournament.validate(arena, handin.diff, handin.span) for handin in handins]
-    spans = [h.span for h, v in zip(handins, validations, strict=True) if v.accepted]
+    grounds = [tournament.find_ground(arena, h.span, h.agent, h.onto) for h in handins]
+    validations = [
+        tournament.validate(arena, h.diff, h.span, g) for h, g in zip(handins, grounds, strict=True)
+    ]
+    spans = [ground.span for ground, v in zip(grounds, validations, strict=True) if v.accepted]
     rows = cost.estimate(arena, spans)
     hopeless = [row for row in rows if row.obstacle]
     if form == "json":
@@ -212,7 +249,7 @@ def _show_cost(arena: Arena, handins: Sequence[Any], form: str) -> int:
 )
 @steps_option
 @with_run_options
-@race_option
+@with_race_options
 @format_option("text", "json")
 @click.pass_obj
 def run_command(
@@ -224,6 +261,7 @@ def run_command(
     jobs: int,
     sandbox: str,
     race: bool,
+    rejects: bool,
     form: str,
 ) -> int:
     """Run what is missing of a study: safe to repeat, stop and resume."""
@@ -244,7 +282,7 @@ def run_command(
     studies = tournament.resume(arena, chosen) + tournament.plan_waiting(arena, chosen)
     if not studies:
         click.echo("nothing is missing", err=True)
-    measure(arena, studies, jobs, sandbox, race)
+    measure(arena, studies, jobs, sandbox, race, rejects)
     measured = tournament.covered(arena, studies) if pending else chosen
     return _show_results(arena, measured, form)
 

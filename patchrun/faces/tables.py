@@ -93,6 +93,7 @@ def show_document(
         "attempt": attempt.sequence,
         "attempts": tried,
         "hint_tiers": list(attempt.hint_tiers),
+        "onto": attempt.onto or None,
         "state": score.state,
         "verdict": score.verdict,
         "reason": score.reason,
@@ -283,6 +284,7 @@ def show_text(attempt: Attempt, score: Score, runs: Iterable[Run], tried: int | 
     number = f"attempt {attempt.sequence}" + (f" of {tried}" if tried else "")
     said = f"record {attempt.record}, agent {attempt.agent}, {number}, hint tiers: {tiers}"
     facts = [("submission", attempt.id), ("of", said), ("verdict", score.verdict or score.state)]
+    facts += [("built on", attempt.onto)] if attempt.onto else []
     facts += [("because", score.reason)] if score.reason else []
     parts = [_table(facts + _score_facts(score), (), "plain", "ll")]
     runs = list(runs)

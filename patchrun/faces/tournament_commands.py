@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from patchrun.faces.options import echo_json, format_option, open_arena
-from patchrun.faces.submission_commands import race_option, with_run_options
+from patchrun.faces.submission_commands import with_race_options, with_run_options
 from patchrun.faces.trials import measure
 
 
@@ -19,7 +19,7 @@ from patchrun.faces.trials import measure
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show the plan and its cost; store and run nothing.")
 @with_run_options
-@race_option
+@with_race_options
 @format_option("text", "json")
 @click.pass_obj
 def tournament_command(
@@ -30,6 +30,7 @@ def tournament_command(
     jobs: int,
     sandbox: str,
     race: bool,
+    rejects: bool,
     form: str,
 ) -> int:
     """Run what waits, then measure again what narrows the ranking most for its cost."""
@@ -43,7 +44,7 @@ def tournament_command(
         if form == "json":
             echo_json(plan.to_json())
         return 0
-    measure(arena, [item.study for item in plan.items], jobs, sandbox, race)
+    measure(arena, [item.study for item in plan.items], jobs, sandbox, race, rejects)
     board = standings.board(arena)
     if form == "json":
         echo_json(plan.to_json() | {"leaderboard": tables.leaderboard_document(board, arena.track.name)})

@@ -15,14 +15,21 @@ if TYPE_CHECKING:
     from patchrun.core.steptimes import StepTimes
 
 
-def measure(arena: Arena, studies: Sequence[Study], jobs: int, sandbox: str, race: bool = False) -> None:
+def measure(
+    arena: Arena,
+    studies: Sequence[Study],
+    jobs: int,
+    sandbox: str,
+    race: bool = False,
+    rejects: bool = False,
+) -> None:
     """Run what the studies lack, with live progress on standard error."""
     from patchrun.faces.live import watch
     from patchrun.services.study import Options, run_study
 
     for study in studies:
         with watch(study) as live:
-            run_study(arena, study, Options(jobs, sandbox, race), live.on_progress, live.on_wait)
+            run_study(arena, study, Options(jobs, sandbox, race, rejects), live.on_progress, live.on_wait)
 
 
 def _runs_of(arena: Arena, studies: Sequence[Study]) -> list[Run]:

@@ -25,6 +25,7 @@ from patchrun.adapters.corpus import Corpus
 from patchrun.adapters.modelfile import BadModel, ModelFile, NoModel, read_model
 from patchrun.adapters.modelworker import ModelWorker, WorkerFault
 from patchrun.core.errors import SetupError
+from patchrun.core.halting import Limits
 from patchrun.core.results import Arm, Exit, Machine, Run, Slot
 from patchrun.core.steplines import StepLine
 from patchrun.core.track import Track
@@ -49,6 +50,7 @@ class SlotRequest:
     single step and score that model. ``sandbox``: a name that ``adapters.sandbox.resolve`` knows. ``scored``: an ok run
     of the same tree and seed; weights that are the same bit for bit are not scored again. ``held_out``: the shard of a
     final round: the loss is on its tokens then, and the one on the ordinary validation tokens is kept beside it.
+    ``limits``: racing stops it beyond them.
     """
 
     track: Track
@@ -67,6 +69,7 @@ class SlotRequest:
     scored: Run | None = None
     final: str = ""
     held_out: Path | None = None
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True)
@@ -191,9 +194,10 @@ class _SlotWork:
                 self.versions = training.await_ready()
             step1 = self._train_one_step(first) if first else None
             trained = [self._train(training, name) for training, name in zip(trainings, names, strict=True)]
-            self._take_best(trained)
+            finished = self._leave_out_halted(trained)
+            self._take_best(finished)
             if by_model:
-                self._score(self._read_repeats(trained), step1, workers, stack)
+                self._score(self._read_repeats(finished), step1, workers, stack)
 
     def result(self) -> Run:
         """The run as far as it is known."""
@@ -218,6 +222,7 @@ class _SlotWork:
             cpu=request.cpu,
             steps=steps,
             warmup=steps is None and self.track.clock.source == "cpu",
+            limits=request.limits if steps is None else None,
             python=request.python,
         )
         return stack.enter_context(Training(plan, self.stop))
@@ -251,11 +256,23 @@ class _SlotWork:
         trained = training.train(self._tell_step)
         self.logs.append((name, trained.log))
         self.facts.update(wall_seconds=trained.wall_seconds, curve=trained.curve)
+        if trained.halt and trained.halt.quantity == "time":
+            return trained
         if trained.exit != "ok":
+            self.facts.update(halt=trained.halt)
             raise _Ended(trained.exit, trained.reason)
         if trained.seconds is None:
             raise _Ended("failed", "it printed fewer than two step lines, so there is nothing to time")
         return trained
+
+    def _leave_out_halted(self, trained: list[Trained]) -> list[Trained]:
+        """The repeats that ended: the least counts, so one that was too slow says nothing if another was not."""
+        finished = [each for each in trained if each.halt is None]
+        if not finished:
+            best = min(trained, key=lambda each: each.halt.seen if each.halt else 0.0)
+            self.facts.update(halt=best.halt)
+            raise _Ended("stopped", best.reason)
+        return finished
 
     def _take_best(self, trained: list[Trained]) -> None:
         """The least of the repeats counts: with one seed they differ only in what else the machine did."""

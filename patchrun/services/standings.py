@@ -16,7 +16,7 @@ from patchrun.core.picks import Entry, Pick
 from patchrun.core.versus import Versus, compare_agents
 from patchrun.core.winmatrix import WinMatrix, make_matrix
 from patchrun.services import tournament
-from patchrun.services.tournament import Measured, Scored
+from patchrun.services.assessment import Measured, Scored
 
 
 def board(
@@ -115,4 +115,5 @@ def _status_row(arena: Arena, one: Scored) -> dict[str, Any]:
         "runs_planned": planned,
         "reason": score.reason,
         "created": attempt.created,
+        "onto": attempt.onto or None,
     }

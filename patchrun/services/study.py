@@ -6,7 +6,7 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,8 +24,11 @@ from patchrun.adapters.keys import load_key
 from patchrun.adapters.store import Arena, cache_home
 from patchrun.core import plan, progress
 from patchrun.core.errors import ArenaError, SetupError, UsageError
+from patchrun.core.halting import Limits, find_limits
 from patchrun.core.logjudge import reference_of
 from patchrun.core.racejudge import ended_arms, judge_arm
+from patchrun.core.racing import Stop
+from patchrun.core.rejects import judge_group
 from patchrun.core.results import Arm, FinalRound, Run, Slot, StopRecord, Study
 from patchrun.core.selection import parse_span
 from patchrun.services.logslot import LogRequest, train_log_slot
@@ -50,12 +53,15 @@ class Progress:
 class Options:
     """How runs are made: ``jobs`` blocks at once, each pinned to a CPU of its own; ``sandbox`` by name.
 
-    ``race``: a submission whose verdict cannot change any more is not run on (see ``core.racejudge``).
+    ``race``: a submission whose verdict cannot change any more is not run on (see ``core.racejudge``), nor a run of it
+    beyond its limits (``core.halting``). ``rejects``: of several submissions of one agent only the best are run to the
+    end (``core.rejects``).
     """
 
     jobs: int = 1
     sandbox: str = "default"
     race: bool = False
+    rejects: bool = False
 
 
 def prepare_data(arena: Arena) -> Corpus | None:
@@ -126,14 +132,44 @@ def judge_arms(arena: Arena, study: Study, ended: Collection[str] = ()) -> list[
         if judged := judge_arm(arena.track, study, runs, name):
             stop, blocks = judged
             if blocks < study.blocks:
-                found.append(
-                    StopRecord(
-                        study=study.id, arm=name, quantity=stop.quantity, reason=stop.reason,
-                        confidence=stop.confidence, blocks=blocks, track_digest=study.track_digest,
-                        created=datetime.now(UTC).isoformat(timespec="seconds"),
-                    )
-                )  # fmt: skip
+                found.append(_make_stop(study, name, stop, blocks))
     return found
+
+
+def judge_rejects(arena: Arena, study: Study, ended: Collection[str] = ()) -> list[StopRecord]:
+    """The arms that successive rejects dismiss now among each agent's own; nothing is stored."""
+    runs = [run for run in arena.runs() if run.study == study.id]
+    found, gone = [], set(ended)
+    for group in find_groups(arena, study):
+        while rejected := judge_group(arena.track, study, runs, group, gone):
+            gone.add(rejected.arm)
+            found.append(
+                _make_stop(study, rejected.arm, rejected.stop, rejected.blocks, group, rejected.rivals)
+            )
+    return found
+
+
+def find_groups(arena: Arena, study: Study) -> list[tuple[str, ...]]:
+    """The arms of a study that are one agent's alone, agent by agent, where it has several."""
+    owners: dict[str, set[str]] = {}
+    for attempt in arena.attempts():
+        if attempt.accepted and (arm := plan.find_arm(study, attempt.record, attempt.ast_digest)):
+            owners.setdefault(arm.name, set()).add(attempt.agent)
+    groups: dict[str, list[str]] = {}
+    for arm, agents in owners.items():
+        if len(agents) == 1:
+            groups.setdefault(next(iter(agents)), []).append(arm)
+    return [tuple(sorted(groups[agent])) for agent in sorted(groups) if len(groups[agent]) > 1]
+
+
+def _make_stop(
+    study: Study, arm: str, stop: Stop, blocks: int, group: Sequence[str] = (), rivals: Sequence[str] = ()
+) -> StopRecord:
+    return StopRecord(
+        study=study.id, arm=arm, quantity=stop.quantity, reason=stop.reason, confidence=stop.confidence, blocks=blocks,
+        track_digest=study.track_digest, created=datetime.now(UTC).isoformat(timespec="seconds"), group=tuple(group),
+        rivals=tuple(rivals),
+    )  # fmt: skip
 
 
 class _Work:
@@ -181,7 +217,7 @@ class _Work:
                 name = f"{arm.name}/{self.study.id}-{slot.name}"
                 if name not in stored and not self.stop.is_set() and self._is_wanted(arm):
                     self._run_slot(arm, slot, cpu)
-            if self.options.race and not self.stop.is_set():
+            if (self.options.race or self.options.rejects) and not self.stop.is_set():
                 self._race()
         finally:
             self.cpus.put(cpu)
@@ -189,7 +225,11 @@ class _Work:
     def _race(self) -> None:
         """End the submission arms that the runs so far have settled."""
         with self.guard:
-            for stop in judge_arms(self.arena, self.study, self.ended):
+            found = judge_arms(self.arena, self.study, self.ended) if self.options.race else []
+            if self.options.rejects:
+                gone = self.ended | {stop.arm for stop in found}
+                found += judge_rejects(self.arena, self.study, gone)
+            for stop in found:
                 self.arena.add_stop(stop)
                 self.ended.add(stop.arm)
                 self.on_progress(
@@ -262,7 +302,14 @@ class _Work:
             scored=self.scored.get((arm.tree, slot.seed)),
             final=self.study.final,
             held_out=self.held_out,
+            limits=self._find_limits(arm, slot),
         )
+
+    def _find_limits(self, arm: Arm, slot: Slot) -> Limits | None:
+        """Beyond what a submission's run need not go on, where studies are raced."""
+        if not self.options.race or arm.kind != "submission" or self.site is not None:
+            return None
+        return find_limits(self.arena.track, self.study, self._own_runs(), arm.name, slot.block)
 
     def _tell(self, arm: Arm, slot: Slot, event: Event | None = None, run: Run | None = None) -> None:
         self.on_progress(Progress(self.study, arm, slot, event, run))

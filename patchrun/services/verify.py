@@ -32,7 +32,9 @@ from patchrun.adapters.store import (
     stop_name,
 )  # fmt: skip
 from patchrun.core import plan, racejudge, results
+from patchrun.core.chains import attempt_id, check_link
 from patchrun.core.errors import ArenaError, PatchrunError
+from patchrun.core.halting import judge_halt
 from patchrun.core.logfacts import decode_ingest
 from patchrun.core.results import (
     Attempt,
@@ -126,25 +128,53 @@ def _check_attempt(arena: Arena, name: str, commit: str, data: bytes, known: Map
     diff = arena.repo.read(f"{commit}:patch.diff")
     content = attempt.patched_tree if attempt.accepted else content_id(diff.hex())
     baseline = arena.repo.tree_of(attempt.baseline_commit)
-    parts = (attempt.track_digest, attempt.record, attempt.hint_tiers, baseline, content, attempt.agent)
+    parts = (
+        attempt.track_digest,
+        attempt.record,
+        attempt.hint_tiers,
+        baseline,
+        content,
+        attempt.agent,
+        attempt.onto,
+    )
     _require(name == ATTEMPTS + attempt.id, f"named {attempt.id} inside")
-    _require(attempt.id == content_id(*parts), "its id does not follow from its content")
+    _require(attempt.id == attempt_id(*parts), "its id does not follow from its content")
     _require(arena.baseline(attempt.span.first) == attempt.baseline_commit, "made on another baseline")
     _require(
         attempt.accepted == (SUBMISSIONS + attempt.id in known), "accepted, but its submission is absent"
     )
+    ground = _check_onto(arena, attempt, known) if attempt.onto else baseline
     if attempt.accepted:
-        applied = arena.repo.apply(baseline, diff)
+        applied = arena.repo.apply(ground, diff)
         _require(applied.tree == attempt.patched_tree, "its diff does not give its tree")
 
 
+def _check_onto(arena: Arena, attempt: Attempt, known: Mapping[str, str]) -> str:
+    """The tree of the submission that an attempt builds on, which must be one that it could build on."""
+    _require(SUBMISSIONS + attempt.onto in known, f"builds on {attempt.onto}, which is absent")
+    base = _read_attempt(arena, attempt.onto, known)
+    if problem := check_link(attempt, base):
+        raise ArenaError(problem)
+    return base.patched_tree
+
+
+def _read_attempt(arena: Arena, name: str, known: Mapping[str, str]) -> Attempt:
+    _require(ATTEMPTS + name in known, f"attempt {name} is absent")
+    return results.decode(arena.repo.read(f"{known[ATTEMPTS + name]}:attempt.json"), Attempt, name)
+
+
 def _check_submission(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
-    attempt_ref = ATTEMPTS + name.removeprefix(SUBMISSIONS)
-    _require(attempt_ref in known, "has no attempt")
-    attempt = results.decode(arena.repo.read(f"{known[attempt_ref]}:attempt.json"), Attempt, attempt_ref)
+    _require(ATTEMPTS + name.removeprefix(SUBMISSIONS) in known, "has no attempt")
+    attempt = _read_attempt(arena, name.removeprefix(SUBMISSIONS), known)
     head = data.decode("utf-8", "replace").split("\n\n", 1)[0].splitlines()
     _require(f"tree {attempt.patched_tree}" in head, "its tree is not the one that was validated")
-    _require(f"parent {attempt.baseline_commit}" in head, "its parent is not its baseline")
+    parent = known.get(SUBMISSIONS + attempt.onto) if attempt.onto else attempt.baseline_commit
+    _require(
+        [f"parent {parent}"] == [line for line in head if line.startswith("parent ")],
+        "its parent is not the submission that it builds on"
+        if attempt.onto
+        else "its parent is not its baseline",
+    )
 
 
 def _check_study(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
@@ -178,6 +208,9 @@ def _check_run(arena: Arena, name: str, commit: str, data: bytes, known: Mapping
     _require(arm is not None and arm.tree == run.tree, "trained another tree than its study plans")
     _require(run.final == study.final, "its loss is on other tokens than its study is about")
     _require(run.block < study.blocks and study.seeds[run.block] == run.seed, "not a slot of its study")
+    if run.exit == "stopped" and run.track_digest == study.track_digest == arena.track.digest:
+        halted = judge_halt(arena.track, study, _runs_of(arena, study, known), run)
+        _require(halted, "its study's runs do not stop it where it was stopped")
 
 
 def _check_extra(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
@@ -192,9 +225,18 @@ def _check_stop(arena: Arena, name: str, commit: str, data: bytes, known: Mappin
     study = results.decode(arena.repo.read(f"{known[STUDIES + stop.study]}:study.json"), Study, stop.study)
     arms = {arm.name for arm in study.arms if arm.kind == "submission"}
     _require(stop.arm in arms, "its study has no such submission")
+    if stop.quantity == "rank":
+        _require(_is_one_agents(arena, stop, known), "its group is not one agent's own submissions")
     if stop.track_digest == study.track_digest == arena.track.digest:
         again = racejudge.judge_again(arena.track, study, _runs_of(arena, study, known), stop)
         _require(again, "its study's runs do not end that arm")
+
+
+def _is_one_agents(arena: Arena, stop: StopRecord, known: Mapping[str, str]) -> bool:
+    """Each arm of the group was handed in by the same agent."""
+    own = [name for name in stop.group if ATTEMPTS + name in known]
+    agents = {_read_attempt(arena, name, known).agent for name in own}
+    return len(own) == len(stop.group) and len(agents) == 1
 
 
 def _runs_of(arena: Arena, study: Study, known: Mapping[str, str]) -> list[Run]:
