@@ -99,13 +99,14 @@ class Proposal:
     """How an attempt to make a patch ended; the workspace's folder holds the patch itself.
 
     ``outcome``: "proposed" when the agent is done (the search makes it "empty" where git sees no change); otherwise why
-    it is not done: the edits made so far are kept. ``reason``: one sentence. ``usage`` is None where it is not known.
-    ``transcript``: all that was said and done, as JSON-able turns ``{"role": ..., ...}``.
+    it is not done: the edits made so far are kept. ``reason``: one sentence. ``usage`` (tokens) and ``usd`` are None
+    where they are not known. ``transcript``: all that was said and done, as JSON-able turns ``{"role": ..., ...}``.
     """
 
     outcome: Outcome
     reason: str = ""
     usage: Usage | None = None
+    usd: float | None = None
     transcript: list[dict[str, Any]] = field(default_factory=list)
 
 
