@@ -128,7 +128,7 @@ def submit_command(
     if dry_run:
         return _show_cost(arena, handins, form)
     handed = [
-        tournament.hand_in(arena, h.diff, h.span, h.agent, tiers, partial(review, span=h.span))
+        tournament.hand_in(arena, h.diff, h.span, h.agent, tiers, review=partial(review, span=h.span))
         for h in handins
     ]
     for one in handed:
