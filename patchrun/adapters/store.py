@@ -224,6 +224,17 @@ class Arena:
         found = self._read_all(TRANSCRIPTS, "transcript.json", Transcript)
         return sorted(found, key=lambda one: (one.created, one.id))
 
+    def find_transcripts(self, short: str) -> list[Transcript]:
+        """The transcript whose id begins with ``short``, or all those of the submission that does; UsageError."""
+        found = [one for one in self.transcripts() if len(short) >= 4]
+        own = [one for one in found if one.id.startswith(short)]
+        own = own or [one for one in found if one.submission.startswith(short)]
+        if len({one.submission or one.id for one in own}) != 1:
+            problem = "is ambiguous" if own else "names no transcript here"
+            hint = "`patchrun agent list` lists them; give at least 4 characters"
+            raise UsageError(f"{short!r} {problem}", hint)
+        return own
+
     def turns(self, transcript_id: str) -> list[dict[str, Any]]:
         """The turns of a transcript: what was said and done."""
         return json.loads(gzip.decompress(self.repo.read(f"{TRANSCRIPTS}{transcript_id}:turns.json.gz")))
