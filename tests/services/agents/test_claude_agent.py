@@ -130,7 +130,7 @@ def test_a_tool_loop_edits_the_workspace(
     ]  # fmt: skip
     assert "    1  RATE = 1" in results(api, 1)[0]["content"]
     assert [one["content"] for one in results(api, 2)] == [
-        "train.py:1:RATE = 1\ntrain.py:9:    print(RATE, STEPS, load())", "train.py: replaced at line 1",
+        "train.py:1:RATE = 1\ntrain.py:10:    print(RATE, STEPS, load())", "train.py: replaced at line 1",
     ]  # fmt: skip
     assert [one["content"] for one in results(api, 3)] == ["accepted", "3 steps ran"]
     assert [one["tool_use_id"] for one in results(api, 3)] == ["toolu_validate", "toolu_try_steps"]
