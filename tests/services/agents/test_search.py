@@ -95,7 +95,7 @@ def test_a_proposal_is_kept_with_its_submission(plain: Arena) -> None:
         "draft",
         None,
     )
-    assert one.wall_seconds > 0 and one.counts
+    assert 0 <= one.wall_seconds < 60 and one.counts
     assert plain.turns(one.id) == [{"role": "assistant", "text": "edited"}]
     assert plain.transcript_diff(one.id) == plain.diff(attempt.id)
     assert plain.find_transcripts(attempt.id[:6]) == plain.find_transcripts(one.id[:6]) == [one]
