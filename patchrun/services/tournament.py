@@ -61,17 +61,19 @@ def hand_in(
     agent: str,
     tiers: tuple[int, ...] = (),
     also: Callable[[Attempt], Mapping[str, str]] = lambda attempt: {},
+    review: Callable[[Validation], Validation] = lambda validation: validation,
 ) -> Handed:
     """Validate a diff and keep it as an attempt, and as a submission if it was accepted.
 
-    ``also`` names more refs of the same act (name -> commit), which are created in the same transaction.
+    ``also`` names more refs of the same act (name -> commit), which are created in the same transaction. ``review`` may
+    add findings before anything is stored (see ``services.judge``).
 
     Raises:
         UsageError: no such record, or a name git cannot keep.
         UnreadableDiff: the bytes are not a diff; nothing is stored.
     """
     author = Author(agent, f"{content_id(agent)[:12]}@agents.patchrun.invalid")
-    validation = validate(arena, diff, span)
+    validation = review(validate(arena, diff, span))
     attempt = _describe(arena, validation, diff, span, agent, tiers)
     submission = _commit(arena, attempt, validation, author) if validation.accepted else None
     fresh = arena.add_attempt(attempt, diff, submission, also(attempt))
