@@ -373,9 +373,8 @@ def test_a_human_control_and_its_replay(plain: Arena, tmp_path) -> None:
 
 def test_a_replay_of_files(plain: Arena, tmp_path) -> None:
     (tmp_path / "1-a.diff").write_bytes(change("STEPS = 100", "STEPS = 60", 2))
-    (tmp_path / "1-b.diff").write_bytes(
-        change("STEPS = 100", "STEPS = 60", 2).replace(b"train.py", b"../../x.py")
-    )
+    outside = b"diff --git a/../x.py b/../x.py\nnew file mode 100644\n--- /dev/null\n+++ b/../x.py\n@@ -0,0 +1 @@\n+x\n"
+    (tmp_path / "1-b.diff").write_bytes(outside)
     (tmp_path / "record-2-c.patch").write_bytes(b"no diff")
     (tmp_path / "notes.txt").write_text("x")
     replay = read_recorded(plain, str(tmp_path))
