@@ -188,7 +188,8 @@ class _Talk:
         spent = self._usd()
         self.turns.append({
             "role": "assistant", "content": list(reply.blocks), "stop_reason": reply.stop_reason, "tries": reply.tries,
-            "usage": [usage_of(usage) for usage in reply.usages], "usd_so_far": None if spent is None else round(spent, 6),
+            "usage": [usage_of(usage) for usage in reply.usages],
+            "usd_so_far": None if spent is None else round(spent, 6),
             "seconds": round(time.monotonic() - self.began, 1),
         })  # fmt: skip
         self.tools.tell(f"reply {self.replies}, {say_cost(spent)} so far")
