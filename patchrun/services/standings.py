@@ -35,6 +35,8 @@ def board(
     """
     everything = _assess(arena, "all" if pick != "best" else "first", only)
     again = _assess(arena, "again", only) if pick == "best" else []
+    left_out = arena.left_out()
+    unsigned = (f"{left_out} results that no listed key signed do not count",) if left_out else ()
     made = [one for one in arena.transcripts() if only.admits(one, ()) and _is_in(one.record, records)]
     labels = _label([one.attempt for one in everything], mix)
     named = [(relabel(one.attempt, labels), one) for one in [*everything, *again]]
@@ -44,7 +46,8 @@ def board(
         remeasured=[(attempt, one.score) for attempt, one in named[count:]],
     )  # fmt: skip
     found = msgspec.structs.replace(
-        found, spent=spent_seconds((attempt, one.runs) for attempt, one in named),
+        found, notes=(*found.notes, *unsigned),
+        spent=spent_seconds((attempt, one.runs) for attempt, one in named),
         machine="GPU" if arena.track.hardware.device == "cuda" else "CPU", filters=only.describe(),
         competitors=describe_competitors(labels, made, _days(arena, made), mix),
     )  # fmt: skip
