@@ -3,8 +3,8 @@
 Refs: ``refs/heads/main`` (the track), ``refs/heads/baseline/N``, ``refs/patchrun/human/N``,
 ``refs/patchrun/{attempts,submissions,studies}/<id>``, ``refs/patchrun/runs/<arm>/<study>-<slot>``,
 ``refs/patchrun/extra/...`` (a later run of a taken slot: shown, never counted), ``refs/patchrun/stops/<study>/<arm>``,
-``refs/patchrun/verdicts/...``, ``refs/patchrun/transcripts/<id>`` and ``refs/patchrun/also/...`` (what a synced arena holds
-under a name taken here).
+``refs/patchrun/verdicts/...``, ``refs/patchrun/transcripts/<id>`` and ``refs/patchrun/also/...`` (what a synced
+arena holds under a name taken here).
 """
 
 from __future__ import annotations
@@ -45,15 +45,8 @@ EXTRA = "refs/patchrun/extra/"
 STOPS = "refs/patchrun/stops/"
 VERDICTS = "refs/patchrun/verdicts/"
 TRANSCRIPTS = "refs/patchrun/transcripts/"
-ALSO = (
-    "refs/patchrun/also/"  # what another arena holds under a name that was taken here: <kind>/<name>/<commit>
-)
-SIGNED = (
-    RUNS,
-    EXTRA,
-    STOPS,
-    VERDICTS,
-)  # what only counts with a listed key's signature, where there is a list
+ALSO = "refs/patchrun/also/"  # <kind>/<name>/<commit>: what another arena holds under a name taken here
+SIGNED = (RUNS, EXTRA, STOPS, VERDICTS)  # where keys are listed these count with the signature of one only
 NOT_AN_ARENA = "make one with `patchrun init DIR`, or name one with -C DIR or PATCHRUN_ARENA"
 
 
@@ -242,8 +235,9 @@ class Arena:
         own = own or [one for one in found if one.submission.startswith(short)]
         if len({one.submission or one.id for one in own}) != 1:
             problem = "is ambiguous" if own else "names no transcript here"
-            hint = "`patchrun agent list` lists them; give at least 4 characters"
-            raise UsageError(f"{short!r} {problem}", hint)
+            raise UsageError(
+                f"{short!r} {problem}", "`patchrun agent list` lists them; 4 characters at least"
+            )
         return own
 
     def turns(self, transcript_id: str) -> list[dict[str, Any]]:

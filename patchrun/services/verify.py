@@ -35,7 +35,7 @@ from patchrun.core.errors import ArenaError, PatchrunError
 from patchrun.core.logfacts import decode_ingest
 from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study, content_id
 from patchrun.core.trainlog import MAX_BYTES
-from patchrun.core.transcripts import TURNS_BYTES, Transcript
+from patchrun.core.transcripts import TURNS_BYTES, Transcript, transcript_id
 from patchrun.services.upstream_logs import INGESTS
 
 STALE_LOCK_SECONDS = 600
@@ -207,9 +207,8 @@ def _check_transcript(arena: Arena, name: str, commit: str, data: bytes, known: 
     """Named by its search and number; its turns can be read, and what it handed in is there and is its diff."""
     one = results.decode(data, Transcript, name)
     _require(name == TRANSCRIPTS + one.id, f"named {one.id} inside")
-    _require(
-        one.id == content_id(one.search, one.number), "its id does not follow from its search and number"
-    )
+    made = transcript_id(one.search, one.number, one.created)
+    _require(one.id == made, "its id does not follow from its search, number and time")
     packed = arena.repo.read(f"{commit}:turns.json.gz")
     json.loads(gzip.GzipFile(fileobj=io.BytesIO(packed)).read(2 * TURNS_BYTES))
     if one.submission:

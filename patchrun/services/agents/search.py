@@ -22,7 +22,7 @@ from patchrun.core.results import Attempt, Study, content_id
 from patchrun.core.scrub import scrub, scrub_json
 from patchrun.core.search import Node, Step, choose_next, find_best, share
 from patchrun.core.selection import Span
-from patchrun.core.transcripts import HANDED_IN, Scaffold, Spent, Transcript, add_up
+from patchrun.core.transcripts import HANDED_IN, Scaffold, Spent, Transcript, add_up, transcript_id
 from patchrun.services import tournament
 from patchrun.services.agents.protocol import Agent, Budget, Earlier, Feedback, Proposal
 from patchrun.services.agents.tools import Bench
@@ -235,8 +235,8 @@ class _Attempt:
         nothing = proposal.outcome == "proposed" and not made.diff and not made.trouble
         created = tournament.now()
         return Transcript(
-            id=transcript_id(search, self.number, created), search=search, number=self.number, track=self.arena.track.name,
-            track_digest=self.arena.track.digest, record=str(self.span), agent=order.name, kind=order.kind,
+            id=transcript_id(search, self.number, created), search=search, number=self.number,
+            track=self.arena.track.name, track_digest=self.arena.track.digest, record=str(self.span), agent=order.name, kind=order.kind,
             model=order.agent.model, hint_tiers=order.tiers, scaffold=order.scaffold, task=self.step.task,
             base=self.step.base, outcome="empty" if nothing else proposal.outcome,
             reason=scrub(proposal.reason, order.secrets), trouble=scrub(made.trouble, order.secrets),
