@@ -172,14 +172,11 @@ class Arena:
 
     def attempt(self, short: str) -> Attempt:
         """The one attempt whose id begins with ``short``; UsageError when none or several do."""
-        refs = self.repo.refs(ATTEMPTS)
-        ids = [name.removeprefix(ATTEMPTS) for name in refs]
+        ids = [name.removeprefix(ATTEMPTS) for name in self.repo.refs(ATTEMPTS)]
         matches = [name for name in ids if name.startswith(short)] if len(short) >= 4 else []
         if len(matches) != 1:
             problem = "is ambiguous" if matches else "names no submission here"
-            raise UsageError(
-                f"{short!r} {problem}", "`patchrun status` lists the ids; give at least 4 characters"
-            )
+            raise UsageError(f"{short!r} {problem}", "`patchrun status` lists the ids; 4 characters at least")
         data = self.repo.read(f"{ATTEMPTS}{matches[0]}:attempt.json")
         return results.decode(data, Attempt, matches[0])
 
