@@ -237,8 +237,9 @@ class _Attempt:
         return Transcript(
             id=transcript_id(search, self.number, created), search=search, number=self.number,
             track=self.arena.track.name, track_digest=self.arena.track.digest, record=str(self.span),
-            agent=order.name, kind=order.kind, model=order.agent.model, hint_tiers=order.tiers, scaffold=order.scaffold, task=self.step.task,
-            base=self.step.base, outcome="empty" if nothing else proposal.outcome,
+            agent=order.name, kind=order.kind, model=order.agent.model, hint_tiers=order.tiers,
+            scaffold=order.scaffold, task=self.step.task, base=self.step.base,
+            outcome="empty" if nothing else proposal.outcome,
             reason=scrub(proposal.reason, order.secrets), trouble=scrub(made.trouble, order.secrets),
             usage=proposal.usage, usd=proposal.usd, wall_seconds=round(made.wall_seconds, 3),
             tries_seconds=round(made.tries_seconds, 3), cutoff=order.cutoff, created=created,
