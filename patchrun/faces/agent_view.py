@@ -52,7 +52,7 @@ def plan_text(order: Order, plan: OrderPlan) -> str:
     tiers = ", ".join(map(str, order.tiers)) or "none"
     lines = [
         f"{order.name}: {order.kind}{f' {order.agent.model}' if order.agent.model else ''}, hints {tiers}, "
-        f"{order.attempts} attempts a record, scaffold {order.scaffold}.",
+        f"{order.attempts} attempt{'s' if order.attempts != 1 else ''} a record, scaffold {order.scaffold}.",
         tabulate(
             [(s.record, s.done, s.todo, s.studies, s.runs, s.wall_seconds, s.gpu_hours) for s in plan.searches],
             ("record", "made", "to make", "studies", "runs", "measuring, wall s", "GPU-hours"),
