@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -95,11 +95,13 @@ class Client:
         tools: Sequence[Mapping[str, Any]] = (),
         schema: Mapping[str, Any] | None = None,
         wall_seconds: float | None = None,
+        may_retry: Callable[[tuple[Usage, ...]], bool] = lambda wasted: True,
     ) -> Reply | Failure:
         """Send the conversation so far; ``schema`` asks for JSON of that form.
 
         Tools, system and the conversation are marked for the prompt cache. What may pass is tried again: rate limits
-        (for as long as the server says), overload, 5xx, connections and streams that break.
+        (for as long as the server says), overload, 5xx, connections and streams that break; unless ``may_retry`` says
+        no to what the tries so far have used.
         """
         if problem := check_key():
             return problem
@@ -112,7 +114,7 @@ class Client:
                 return replace(outcome, tries=number, wasted=wasted)
             wasted += outcome.usages
             pause = self._pause(number, outcome, deadline)
-            if pause is None:
+            if pause is None or not may_retry(wasted):
                 return Failure(outcome.kind, _clean(outcome.message), wasted, number)
             time.sleep(pause)
         raise AssertionError("the last try returns")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,8 @@ class ClaudeAgent:
     def propose(self, workspace: Workspace, budget: Budget, feedback: Feedback, tools: Tools) -> Proposal:
         """Let the model edit the workspace until it is done or a limit is reached; see ``Agent``.
 
-        Limits are looked at before each request. A request is not begun whose reply could cost more than is left, so
-        USD are overshot by no more than what a reply that breaks off and is asked for again costs.
+        Limits are looked at before each request, those that repeat one that broke off included. A request is not begun
+        whose whole reply could cost more than is left.
         """
         if budget.usd is not None and self.prices.find(self.model) is None:
             raise SetupError(
@@ -102,8 +103,9 @@ class _Talk:
             if ending := self._find_limit(allowed, left):
                 return ending
             reply = self.agent.client.ask(
-                system, self.messages, max_tokens=allowed.max_tokens, tools=forms, wall_seconds=left
-            )
+                system, self.messages, max_tokens=allowed.max_tokens, tools=forms, wall_seconds=left,
+                may_retry=lambda wasted, most=allowed.max_tokens: self._allow(wasted).max_tokens >= most,
+            )  # fmt: skip
             self.usages += reply.usages
             if ending := self._take(reply, allowed):
                 return ending
@@ -115,12 +117,14 @@ class _Talk:
         usage = sum(self.usages, Usage())
         return Proposal(outcome, scrub(reason, hidden), usage, self._usd(), scrub_json(self.turns, hidden))
 
-    def _usd(self) -> float | None:
-        return add_costs(cost_usd(usage, self.agent.model, self.agent.prices) for usage in self.usages)
+    def _usd(self, more: Sequence[Usage] = ()) -> float | None:
+        usages = (*self.usages, *more)
+        return add_costs(cost_usd(usage, self.agent.model, self.agent.prices) for usage in usages)
 
-    def _allow(self) -> Allowance:
-        budget, used = self.budget, sum(usage.total for usage in self.usages)
-        usd = None if budget.usd is None else budget.usd - (self._usd() or 0.0)
+    def _allow(self, more: Sequence[Usage] = ()) -> Allowance:
+        """What the next reply may be, after all that was used and ``more``."""
+        budget, used = self.budget, sum(usage.total for usage in (*self.usages, *more))
+        usd = None if budget.usd is None else budget.usd - (self._usd(more) or 0.0)
         tokens = None if budget.tokens is None else budget.tokens - used
         return allow_reply(self.prompt, usd, tokens, self.agent.model, self.agent.prices)
 
@@ -188,7 +192,8 @@ class _Talk:
         spent = self._usd()
         self.turns.append({
             "role": "assistant", "content": list(reply.blocks), "stop_reason": reply.stop_reason, "tries": reply.tries,
-            "usage": [usage_of(usage) for usage in reply.usages], "usd_so_far": spent,
+            "usage": [usage_of(usage) for usage in reply.usages],
+            "usd_so_far": None if spent is None else round(spent, 6),
             "seconds": round(time.monotonic() - self.began, 1),
         })  # fmt: skip
         self.tools.tell(f"reply {self.replies}, {say_cost(spent)} so far")

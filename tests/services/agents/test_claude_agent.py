@@ -308,6 +308,20 @@ def test_no_reply_can_overshoot_the_usd(api: MessagesApi, propose) -> None:
         assert proposal.outcome == "budget-spent" and 0 < proposal.usd <= budget
 
 
+def test_a_reply_that_broke_off_is_not_asked_for_again_when_the_budget_is_short(
+    api: MessagesApi, propose
+) -> None:
+    long = {"input_tokens": 20_000, "output_tokens": 10}  # $0.10 for the prompt alone
+    api.script(say("cut", cut=3, usage=long), say("never"))
+    proposal = propose(Budget(usd=0.25))
+    assert proposal.outcome == "failed" and "broken-stream" in proposal.reason and api.left == 1
+    assert proposal.usd == pytest.approx(0.1, rel=0.01)
+    api.script(say("cut", cut=3, usage=long), fail(529, "overloaded_error"), say("done"))
+    assert propose(Budget(usd=5.0)).outcome == "failed"  # two tries are all that this client has
+    api.script(fail(529, "overloaded_error"), say("done"))
+    assert propose(Budget(usd=0.25)).outcome == "proposed"
+
+
 def test_a_reply_that_the_budget_cut_says_so(api: MessagesApi, propose) -> None:
     api.script(say("half", stop="max_tokens"))
     proposal = propose(Budget(usd=0.10))
