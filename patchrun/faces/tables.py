@@ -46,7 +46,7 @@ def _row_document(board: Leaderboard, row: Row) -> dict[str, Any]:
         "machine_seconds": board.spent.get(row.agent),
         **known,
         "records": {
-            name: _cell_document(cell, board.similarity.get((row.agent, name)))
+            name: _cell_document(cell, board.similarity.get(row.agent, {}).get(name))
             for name, cell in row.records.items()
         },
     }

@@ -31,12 +31,13 @@ def copied(tiny: Arena) -> Arena:
 
 def test_a_copy_without_hints_is_noted_and_nothing_else(copied: Arena) -> None:
     board = standings.board(copied)
+    assert standings.board(copied) == board, "as it is remembered"
     assert {row.agent: row.valid for row in board.rows} == {"copycat": 1, "hinted": 1, "people": 1}
     flagged = [note for note in board.notes if "similarity" in note]
     assert flagged == [
         "copycat, record 3: similarity 1.00 to the human patch without hints; a flag, not a verdict"
     ]
-    assert set(board.similarity) == {("copycat", "3")}
+    assert {agent: set(own) for agent, own in board.similarity.items()} == {"copycat": {"3"}}
     assert all(row.score == board.rows[0].score for row in board.rows), "a flag takes nothing off"
 
 
