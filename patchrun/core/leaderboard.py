@@ -59,7 +59,7 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
 
     ``spent``: agent -> seconds of ``machine`` ("CPU" or "GPU") that measuring its submissions took, where known.
     ``filters``: the conditions on the attempts, in words. ``competitors``: row name -> who that is, and the cost.
-    ``similarity``: (row name, record) -> that of its submission to the human patch, where it was asked for.
+    ``similarity``: row name -> record -> that of its submission to the human patch, where it was asked for.
     """
 
     pick: Pick
@@ -73,7 +73,7 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
     machine: str = ""
     filters: tuple[str, ...] = ()
     competitors: dict[str, Competitor] = {}
-    similarity: dict[tuple[str, str], Similarity] = {}
+    similarity: dict[str, dict[str, Similarity]] = {}
 
 
 Picks = Mapping[str, Mapping[str, Picked]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import accumulate
@@ -19,6 +20,11 @@ Outcome = Literal["proposed", "empty", "refused", "truncated", "failed", "budget
 Scaffold = Literal["flat", "tree"]
 Task = Literal["draft", "improve", "debug"]
 HANDED_IN: tuple[Outcome, ...] = ("proposed", "truncated", "budget-spent")
+
+
+def transcript_id(search: str, number: int, created: str) -> str:
+    """20 hex digits. The time is in it: arenas that ran one search apart keep and count both proposals."""
+    return hashlib.sha256(f"{search} {number} {created}".encode()).hexdigest()[:20]
 
 
 class Transcript(msgspec.Struct, frozen=True, kw_only=True):

@@ -84,7 +84,7 @@ def run_command(named: str | None, form: str, dry_run: bool, **chosen: Any) -> i
     order = make_order(arena, **chosen)
     check_order(arena, order)
     plan = plan_order(arena, order)
-    click.echo(agent_view.plan_text(order, plan), err=form == "json" and not dry_run)
+    click.echo(agent_view.plan_text(order, plan), err=form == "json")
     if dry_run:
         if form == "json":
             echo_json(plan.to_json())

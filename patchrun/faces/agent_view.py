@@ -52,7 +52,7 @@ def plan_text(order: Order, plan: OrderPlan) -> str:
     tiers = ", ".join(map(str, order.tiers)) or "none"
     lines = [
         f"{order.name}: {order.kind}{f' {order.agent.model}' if order.agent.model else ''}, hints {tiers}, "
-        f"{order.attempts} attempts a record, scaffold {order.scaffold}.",
+        f"{order.attempts} attempt{'s' if order.attempts != 1 else ''} a record, scaffold {order.scaffold}.",
         tabulate(
             [(s.record, s.done, s.todo, s.studies, s.runs, s.wall_seconds, s.gpu_hours) for s in plan.searches],
             ("record", "made", "to make", "studies", "runs", "measuring, wall s", "GPU-hours"),
@@ -165,7 +165,8 @@ def order_text(
     rows = [row for own in results.values() for row in own]
     parts = [_result_table(rows), f"Used: {spent_words(spent_so_far(arena, order))}."]
     parts += [f"Note: {note}." for note in notes]
-    if order.attempts > 1 and (best := [row.transcript.submission[:12] for row in rows if row.best]):
+    measured = [row for row in rows if row.best and row.scored and row.scored.score.n_blocks]
+    if order.attempts > 1 and (best := [row.transcript.submission[:12] for row in measured]):
         parts.append(
             "* the best of its search as measured. `patchrun leaderboard --pick best` shows a best attempt only after "
             f"it was measured again: patchrun rerun {' / '.join(best)}"

@@ -33,9 +33,10 @@ def leaderboard_document(board: Leaderboard, track: str) -> dict[str, Any]:
 
 
 def _row_document(board: Leaderboard, row: Row) -> dict[str, Any]:
+    known = cost_view.row_document(board, row)
     return {
         "rank": row.rank,
-        **cost_view.row_document(board, row),
+        "agent": known.pop("agent"),
         "score": row.score,
         "ci": _pair(row.ci),
         "log_speedup_fraction": row.log_speedup_fraction,
@@ -43,8 +44,9 @@ def _row_document(board: Leaderboard, row: Row) -> dict[str, Any]:
         "valid": row.valid,
         "attempted": row.attempted,
         "machine_seconds": board.spent.get(row.agent),
+        **known,
         "records": {
-            name: _cell_document(cell, board.similarity.get((row.agent, name)))
+            name: _cell_document(cell, board.similarity.get(row.agent, {}).get(name))
             for name, cell in row.records.items()
         },
     }

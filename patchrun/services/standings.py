@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from patchrun.adapters.memory import remember
 from patchrun.adapters.store import Arena
 from patchrun.core.competitors import Key, describe_competitors, label_keys, relabel
 from patchrun.core.errors import UsageError
@@ -14,6 +15,7 @@ from patchrun.core.filters import EVERYTHING, Filter, check_known, spent_seconds
 from patchrun.core.leaderboard import Leaderboard, rank
 from patchrun.core.picks import Entry, Pick
 from patchrun.core.results import Attempt
+from patchrun.core.similarity import Similarity
 from patchrun.core.transcripts import Transcript
 from patchrun.core.versus import Versus, compare_agents
 from patchrun.core.winmatrix import WinMatrix, make_matrix
@@ -29,12 +31,20 @@ def board(
     only: Filter = EVERYTHING,
     mix: bool = False,
 ) -> Leaderboard:
-    """The leaderboard under a pick rule, of the attempts that ``only`` admits.
+    """The leaderboard under a pick rule, of the attempts that ``only`` admits; remembered until the arena changes.
 
     An agent that had different hints has a row for each, unless ``mix``. What its proposals cost stands beside.
     """
+    return remember(
+        arena, Leaderboard, (records, pick, only, mix), lambda: _board(arena, records, pick, only, mix)
+    )
+
+
+def _board(arena: Arena, records: Sequence[int] | None, pick: Pick, only: Filter, mix: bool) -> Leaderboard:
     everything = _assess(arena, "all" if pick != "best" else "first", only)
     again = _assess(arena, "again", only) if pick == "best" else []
+    left_out = arena.left_out()
+    unsigned = (f"{left_out} results that no listed key signed do not count",) if left_out else ()
     made = [one for one in arena.transcripts() if only.admits(one, ()) and _is_in(one.record, records)]
     labels = _label([one.attempt for one in everything], mix)
     named = [(relabel(one.attempt, labels), one) for one in [*everything, *again]]
@@ -44,7 +54,8 @@ def board(
         remeasured=[(attempt, one.score) for attempt, one in named[count:]],
     )  # fmt: skip
     found = msgspec.structs.replace(
-        found, spent=spent_seconds((attempt, one.runs) for attempt, one in named),
+        found, notes=(*found.notes, *unsigned),
+        spent=spent_seconds((attempt, one.runs) for attempt, one in named),
         machine="GPU" if arena.track.hardware.device == "cuda" else "CPU", filters=only.describe(),
         competitors=describe_competitors(labels, made, _days(arena, made), mix),
     )  # fmt: skip
@@ -71,16 +82,20 @@ def _flag(
     """With notes on what a reader should look at: patches like the human's without hints, records a model may know."""
     attempts = {one.attempt.id: one.attempt for one in everything}
     controls = {one.submission for one in made if one.kind == "human"}
-    similar = {
-        (row.agent, record): value for row in found.rows for record, cell in row.records.items()
-        if cell.verdict == "valid" and not attempts[cell.id].hint_tiers and cell.id not in controls
-        and (value := compare_with_human(arena, attempts[cell.id])) is not None
-    }  # fmt: skip
-    notes = [
-        f"{agent}, record {record}: similarity {value.value:.2f} to the human patch without hints; a flag, "
-        "not a verdict"
-        for (agent, record), value in similar.items() if value.high
-    ]  # fmt: skip
+    similar: dict[str, dict[str, Similarity]] = {}
+    notes = []
+    for row in found.rows:
+        for record, cell in row.records.items():
+            if cell.verdict != "valid" or attempts[cell.id].hint_tiers or cell.id in controls:
+                continue
+            if (value := compare_with_human(arena, attempts[cell.id])) is None:
+                continue
+            similar.setdefault(row.agent, {})[record] = value
+            if value.high:
+                words = (
+                    f"similarity {value.value:.2f} to the human patch without hints; a flag, not a verdict"
+                )
+                notes.append(f"{row.agent}, record {record}: {words}")
     notes += [
         f"{label}: its model's training data reach to {one.cutoff}, so it may know record {', '.join(one.may_know)}"
         for label, one in found.competitors.items() if one.may_know

@@ -63,7 +63,9 @@ def test_one_value_is_too_little_to_tell() -> None:
     scaled = BASE.replace("self.mix(x)", "self.mix(2 * x)")
     found = similarity(scaled, scaled)
     assert found.value == 1 and 0 < found.windows < FEW and not found.high
-    assert similarity(BASE.replace("0.1", "0.2"), BASE.replace("0.1", "0.2")).value is None, "shorter than a run"
+    assert similarity(BASE.replace("0.1", "0.2"), BASE.replace("0.1", "0.2")).value is None, (
+        "shorter than a run"
+    )
 
 
 def test_what_brings_in_no_code_has_no_similarity() -> None:

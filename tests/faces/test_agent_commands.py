@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from patchrun.adapters.store import Arena
+from patchrun.faces import cli
+from patchrun.services import tournament
 from tests.boxes import needs_bwrap
 from tests.conftest import change
 from tests.faces.test_cli import Shell
@@ -56,21 +58,32 @@ def test_a_command_that_edits_a_learning_rate_is_measured_in_the_sandbox(
         "60",
     ]
     line = f"{EDIT}; echo key $MY_API_KEY; patchrun validate"
-    document = shell.json(*words, "--command", line, "--pass-env", "MY_API_KEY")
+    words += ["--command", line, "--pass-env", "MY_API_KEY"]
+    capsys.readouterr()
+    cli.run([*shell.where, *words, "--format", "json"])
+    said = capsys.readouterr()
+    document = json.loads(said.out)
     [one] = document["attempts"]
-    assert (one["outcome"], one["verdict"], one["best"]) == ("proposed", "valid", True) and one["fsr"] > 0.2
+    assert one["outcome"] == "proposed" and one["accepted"] and one["best"]
+    assert one["verdict"] in ("valid", "unscorable"), (
+        "two blocks on a busy machine may be too noisy to compare"
+    )
     assert (one["tokens"], one["usd"]) == (None, None) and document["spent"]["usd"] is None
-    assert "to make" in shell.err and "what the command spends is not known" in shell.err
+    assert "to make" in said.err and "what the command spends is not known" in said.err
+    measured = next(scored for scored in tournament.assess(tiny)).score
+    assert measured.loss.mean < tiny.track.target.loss
+    assert measured.seconds.submission < measured.seconds.baseline, "it trains half as many steps"
     shown = shell("agent", "show", one["submission"])
     assert (
         "key [key removed]" in shown
         and "accepted: 1 files, 2 lines added" in shown
         and "sandbox: bwrap" in shown
     )
-    assert shell.json("show", one["submission"])["transcripts"][0]["id"] == one["id"]
+    code = 0 if one["verdict"] == "valid" else 1
+    assert shell.json("show", one["submission"], code=code)["transcripts"][0]["id"] == one["id"]
     for data in objects_of(tiny).values():
         assert KEY.encode() not in (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
-    again = shell.json(*words, "--command", line, "--pass-env", "MY_API_KEY")
+    again = shell.json(*words, code=code)
     assert [each["id"] for each in again["attempts"]] == [one["id"]], "nothing is proposed twice"
     assert "0 problems" in shell("verify")
 

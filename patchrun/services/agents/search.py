@@ -22,7 +22,7 @@ from patchrun.core.results import Attempt, Study, content_id
 from patchrun.core.scrub import scrub, scrub_json
 from patchrun.core.search import Node, Step, choose_next, find_best, share
 from patchrun.core.selection import Span
-from patchrun.core.transcripts import HANDED_IN, Scaffold, Spent, Transcript, add_up
+from patchrun.core.transcripts import HANDED_IN, Scaffold, Spent, Transcript, add_up, transcript_id
 from patchrun.services import tournament
 from patchrun.services.agents.protocol import Agent, Budget, Earlier, Feedback, Proposal
 from patchrun.services.agents.tools import Bench
@@ -233,14 +233,16 @@ class _Attempt:
     def _describe(self, made: _Made) -> Transcript:
         order, proposal, search = self.order, made.proposal, search_id(self.arena, self.order, self.span)
         nothing = proposal.outcome == "proposed" and not made.diff and not made.trouble
+        created = tournament.now()
         return Transcript(
-            id=content_id(search, self.number), search=search, number=self.number, track=self.arena.track.name,
-            track_digest=self.arena.track.digest, record=str(self.span), agent=order.name, kind=order.kind,
-            model=order.agent.model, hint_tiers=order.tiers, scaffold=order.scaffold, task=self.step.task,
-            base=self.step.base, outcome="empty" if nothing else proposal.outcome,
+            id=transcript_id(search, self.number, created), search=search, number=self.number,
+            track=self.arena.track.name, track_digest=self.arena.track.digest, record=str(self.span),
+            agent=order.name, kind=order.kind, model=order.agent.model, hint_tiers=order.tiers,
+            scaffold=order.scaffold, task=self.step.task, base=self.step.base,
+            outcome="empty" if nothing else proposal.outcome,
             reason=scrub(proposal.reason, order.secrets), trouble=scrub(made.trouble, order.secrets),
             usage=proposal.usage, usd=proposal.usd, wall_seconds=round(made.wall_seconds, 3),
-            tries_seconds=round(made.tries_seconds, 3), cutoff=order.cutoff, created=tournament.now(),
+            tries_seconds=round(made.tries_seconds, 3), cutoff=order.cutoff, created=created,
         )  # fmt: skip
 
     def _keep(self, transcript: Transcript, made: _Made) -> Transcript:

@@ -221,7 +221,7 @@ def test_a_budget_that_cannot_be_kept(plain: Arena) -> None:
         run_order(plain, order)
     assert outcomes(plain, order) == ["refused"]
     with pytest.raises(UsageError, match="what a command spends is not known"):
-        check_order(plain, make_order(kind="command", budget=Budget(tokens=5)))
+        check_order(plain, make_order(kind="command", name="new", budget=Budget(tokens=5)))
     assert budget_left(plain, make_order(name="new")) == Budget()
 
 
