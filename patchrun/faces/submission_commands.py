@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import click
 
 from patchrun.core.errors import SetupError, UsageError
 from patchrun.core.selection import Span
+from patchrun.faces.judge_options import make_review, with_judge_options
 from patchrun.faces.options import (
     SpanType,
     TiersType,
@@ -76,16 +78,17 @@ def with_run_options(command: Any) -> Any:
 @click.argument("diff")
 @click.option("--record", "span", type=SpanType(), required=True, help="12, or a span 30..62.")
 @onto_option
+@with_judge_options
 @format_option("text", "json", "sarif", "github")
 @click.pass_obj
-def validate_command(named: str | None, diff: str, span: Span, onto: str, form: str) -> int:
+def validate_command(named: str | None, diff: str, span: Span, onto: str, form: str, **judging: Any) -> int:
     """Say what is wrong with DIFF (a file, an edited checkout, or -); nothing is stored."""
     from patchrun.faces import findings_view
     from patchrun.services import intake, validator
 
     arena = open_arena(named)
     arena.ladder.get(span.last)
-    baseline = arena.baseline(span.first)
+    baseline, review = arena.baseline(span.first), make_review(arena, **judging)
     if ground := find_ground(arena, span, None, onto):
         from patchrun.services import tournament
 
@@ -94,6 +97,7 @@ def validate_command(named: str | None, diff: str, span: Span, onto: str, form: 
     else:
         track = arena.track.at_record(span.first)
         validation = validator.validate(arena.repo, track, baseline, intake.read_diff(arena, diff, span))
+    validation = review(validation, ground.span if ground else span)
     click.echo(
         findings_view.render(validation, span.to_json(), arena.track.name, form, _sources(arena, validation))
     )
@@ -125,6 +129,7 @@ def _sources(arena: Arena, validation: Validation) -> dict[str, str]:
 @steps_option
 @with_run_options
 @with_race_options
+@with_judge_options
 @format_option("text", "json")
 @click.pass_obj
 def submit_command(
@@ -143,18 +148,23 @@ def submit_command(
     race: bool,
     rejects: bool,
     form: str,
+    **judging: Any,
 ) -> int:
     """Validate, store, run, evaluate, score and rank a patch."""
     from patchrun.services import intake, tournament
 
     arena = open_arena(named)
+    review = make_review(arena, **judging)
     handins = intake.read(arena, source, span, agent, onto)
     for handin in handins:
         arena.ladder.get(handin.span.last)
         arena.baseline(handin.span.first)
     if dry_run:
         return _show_cost(arena, handins, form)
-    handed = [tournament.hand_in(arena, h.diff, h.span, h.agent, tiers, h.onto) for h in handins]
+    handed = [
+        tournament.hand_in(arena, h.diff, h.span, h.agent, tiers, h.onto, review=partial(review, span=h.span))
+        for h in handins
+    ]
     for one in handed:
         known = "known already, " if one.known else ""
         state = "accepted" if one.attempt.accepted else "rejected"

@@ -16,18 +16,29 @@ from patchrun.core.selection import Span
 if TYPE_CHECKING:
     from patchrun.services.tournament import Ground
 
-OURS = ("TASK.md", "hints")
+OURS = ("TASK.md", "ATTEMPTS.md", "hints", ".patchrun")
 SKIPPED = {".git", "__pycache__", ".ruff_cache", ".mypy_cache", ".venv", *OURS}
 EPOCH = "2000-01-01T00:00:00+00:00"
+HAND_IN = """## Check and hand in
+    patchrun validate DIFF {words}      # findings, nothing is stored
+    patchrun submit DIFF {words} --agent NAME
+
+A plain `git diff` in this folder is what is asked for.
+"""
 
 
 def checkout(
-    arena: Arena, span: Span, target: Path, tiers: tuple[int, ...] = (), ground: Ground | None = None
+    arena: Arena,
+    span: Span,
+    target: Path,
+    tiers: tuple[int, ...] = (),
+    ground: Ground | None = None,
+    ending: str = HAND_IN,
 ) -> None:
     """Write baseline ``span.first`` to ``target`` as a repository of one commit, with TASK.md and hints beside.
 
-    ``ground``: instead of the baseline the submission that is built on, over its span. Nothing of the arena goes
-    along: no other object, no history, no address.
+    ``ground``: instead of the baseline the submission that is built on, over its span. ``ending`` closes TASK.md: how
+    to check and hand in, ``{words}`` in it for the options. Of the arena no other object and no address goes along.
 
     Raises:
         UsageError: the target exists and is not empty, or the record has no such hint.
@@ -43,9 +54,8 @@ def checkout(
     try:
         arena.repo.export(tree, target)
         _commit_all(target)
-        (target / "TASK.md").write_text(
-            task_page(arena, ground.span if ground else span, tiers, onto), encoding="utf-8"
-        )
+        page = task_page(arena, ground.span if ground else span, tiers, onto, ending)
+        (target / "TASK.md").write_text(page, encoding="utf-8")
         for name, text in texts.items():
             (target / "hints").mkdir(exist_ok=True)
             (target / "hints" / name).write_text(text, encoding="utf-8")
@@ -74,8 +84,8 @@ def _commit_all(folder: Path) -> None:
     (info / "exclude").write_text("".join(f"/{name}\n" for name in OURS) + "__pycache__/\n")
 
 
-def task_page(arena: Arena, span: Span, tiers: tuple[int, ...], onto: str = "") -> str:
-    """TASK.md: the goal, the rules, the target, and how to check and hand in a patch; ``onto``: what it builds on."""
+def task_page(arena: Arena, span: Span, tiers: tuple[int, ...], onto: str = "", ending: str = HAND_IN) -> str:
+    """TASK.md: goal, rules, target, and how to check and hand in (``ending``); ``onto``: what it builds on."""
     track = arena.track
     hint_line = f"Hints (tier {', '.join(map(str, tiers))}) lie in `hints/`.\n" if tiers else ""
     protected = "".join(f"- `{name}`\n" for name in track.edit.protected)
@@ -100,12 +110,7 @@ the speedup recovered that people found over {start}: 0 is the baseline's time, 
 - A run may take {track.limits.wall_seconds:g} s of wall time and {track.limits.memory_mb} MiB of memory; no network.
 - The data is read through the script's own loader. Parameters are learned from it by gradient steps.
 
-## Check and hand in
-    patchrun validate DIFF {words}      # findings, nothing is stored
-    patchrun submit DIFF {words} --agent NAME
-
-A plain `git diff` in this folder is what is asked for.
-"""
+{ending.replace("{words}", words)}"""
 
 
 def diff_of_folder(arena: Arena, span: Span, folder: Path, commit: str | None = None) -> bytes:

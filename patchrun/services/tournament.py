@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -93,11 +93,21 @@ def _validate_whole(arena: Arena, found: Validation, ground: Ground) -> Validati
 
 
 def hand_in(
-    arena: Arena, diff: bytes, span: Span, agent: str, tiers: tuple[int, ...] = (), onto: str = ""
+    arena: Arena,
+    diff: bytes,
+    span: Span,
+    agent: str,
+    tiers: tuple[int, ...] = (),
+    onto: str = "",
+    *,
+    also: Callable[[Attempt], Mapping[str, str]] = lambda attempt: {},
+    review: Callable[[Validation], Validation] = lambda validation: validation,
 ) -> Handed:
     """Validate a diff and keep it as an attempt, and as a submission if it was accepted.
 
-    ``onto``: the agent's own valid submission that the diff is against (see ``find_ground``).
+    ``onto``: the agent's own valid submission that the diff is against (see ``find_ground``). ``also`` names more refs
+    of the same act (name -> commit), created in the same transaction. ``review`` may add findings before anything
+    is stored (see ``services.judge``).
 
     Raises:
         UsageError: no such record, a name git cannot keep, or nothing that can be built on.
@@ -105,11 +115,11 @@ def hand_in(
     """
     author = Author(agent, f"{content_id(agent)[:12]}@agents.patchrun.invalid")
     ground = find_ground(arena, span, agent, onto)
-    validation = validate(arena, diff, span, ground)
+    validation = review(validate(arena, diff, span, ground))
     base = ground.onto.hint_tiers if ground.onto else ()
     attempt = _describe(arena, validation, diff, ground, agent, chains.join_tiers(tiers, base))
     submission = _commit(arena, attempt, validation, author, ground) if validation.accepted else None
-    fresh = arena.add_attempt(attempt, diff, submission)
+    fresh = arena.add_attempt(attempt, diff, submission, also(attempt))
     return Handed(attempt if fresh else arena.attempt(attempt.id), validation, known=not fresh)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from patchrun.adapters.store import (
     STOPS,
     STUDIES,
     SUBMISSIONS,
+    TRANSCRIPTS,
     VERDICTS,
     Arena,
     own_name,
@@ -47,6 +49,7 @@ from patchrun.core.results import (
     content_id,
 )
 from patchrun.core.trainlog import MAX_BYTES
+from patchrun.core.transcripts import TURNS_BYTES, Transcript, transcript_id
 from patchrun.services.upstream_logs import INGESTS
 
 STALE_LOCK_SECONDS = 600
@@ -295,6 +298,22 @@ def _check_ruling(arena: Arena, name: str, commit: str, data: bytes, known: Mapp
     _require(name.startswith(f"{VERDICTS}{ruling.submission}/"), f"about {ruling.submission} inside")
 
 
+def _check_transcript(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
+    """Named by its search and number; its turns can be read, and what it handed in is there and is its diff."""
+    one = results.decode(data, Transcript, name)
+    _require(name == TRANSCRIPTS + one.id, f"named {one.id} inside")
+    made = transcript_id(one.search, one.number, one.created)
+    _require(one.id == made, "its id does not follow from its search, number and time")
+    packed = arena.repo.read(f"{commit}:turns.json.gz")
+    json.loads(gzip.GzipFile(fileobj=io.BytesIO(packed)).read(2 * TURNS_BYTES))
+    if one.submission:
+        attempt = known.get(ATTEMPTS + one.submission)
+        _require(attempt is not None, f"its submission {one.submission} is absent")
+        stored = results.decode(arena.repo.read(f"{attempt}:attempt.json"), Attempt, name)
+        same = (stored.agent, stored.record, stored.hint_tiers) == (one.agent, one.record, one.hint_tiers)
+        _require(same, "its submission is another agent's, or for another record or other hints")
+
+
 _CHECKS = {
     ATTEMPTS: _check_attempt,
     SUBMISSIONS: _check_submission,
@@ -305,6 +324,7 @@ _CHECKS = {
     VERDICTS: _check_ruling,
     FINALS: _check_final,
     REVEALS: _check_reveal,
+    TRANSCRIPTS: _check_transcript,
     INGESTS: _check_ingest,
 }
 _FILES = {
@@ -317,5 +337,6 @@ _FILES = {
     VERDICTS: "ruling.json",
     FINALS: "final.json",
     REVEALS: "reveal.json",
+    TRANSCRIPTS: "transcript.json",
     INGESTS: "ingest.json",
 }

@@ -179,7 +179,8 @@ def test_the_leaderboard_document_has_the_contracts_keys() -> None:
     row = found["rows"][0]
     assert list(row) == [
         "rank", "agent", "score", "ci", "log_speedup_fraction", "rating", "valid", "attempted",
-        "machine_seconds", "records",
+        "machine_seconds", "label", "hint_tiers", "proposals", "tokens", "usd", "agent_seconds", "usd_per_percent",
+        "model_cutoff", "may_know", "records",
     ]  # fmt: skip
     assert {"id", "verdict", "fsr", "ci"} <= set(row["records"]["12"])
     assert row["records"]["12"]["ci"] == [0.84, 1.35]
