@@ -72,7 +72,8 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
 class Study(msgspec.Struct, frozen=True, kw_only=True):
     """The plan of all blocks that score the submissions among ``arms``; fixed before the first run.
 
-    ``seeds[k]`` is the seed of block k, the same for every arm. ``generation`` counts re-measurements.
+    ``seeds[k]`` is the seed of block k, the same for every arm. ``generation`` counts re-measurements. ``final``: the
+    final round that it belongs to, with ``picks``, the attempts that it scores there; such a study counts nowhere else.
     """
 
     version: int = VERSION
@@ -83,10 +84,12 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 0
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
-    seed_source: Literal["scoring", "public", "calibration", "steps"] = "scoring"
+    seed_source: Literal["scoring", "public", "calibration", "steps", "final"] = "scoring"
     steps: int | None = (
         None  # runs are stopped after this step: their step times are compared, they never count
     )
+    final: str = ""
+    picks: tuple[str, ...] = ()
     created: str
 
     @property
@@ -144,7 +147,9 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     ``seconds`` is the number that counts (the least of ``repeats``, by the track's clock); ``loss`` is the
     evaluator's, or of the script's own log where that is the evidence, in nats per token; both None when there is
     none. ``reason`` says what was seen, also of an ok run. By the arrival clock ``claimed_seconds`` are the script's
-    own and ``validation_seconds`` is what was taken off for one validation.
+    own and ``validation_seconds`` is what was taken off for one validation. ``final``: the final round whose held-back
+    tokens ``loss`` is of; ``validation_loss`` is then that of the same weights on the ordinary validation tokens, and
+    ``parts`` and ``validation_parts`` the losses of stretches of either, in the text's order.
     """
 
     version: int = VERSION
@@ -162,6 +167,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     repeats: tuple[float, ...] = ()
     wall_seconds: float | None = None
     loss: float | None = None
+    final: str = ""
+    validation_loss: float | None = None
+    parts: tuple[float, ...] = ()
+    validation_parts: tuple[float, ...] = ()
     loss_step0: float | None = None
     loss_step1: float | None = None
     parameters: int | None = None
@@ -213,11 +222,47 @@ class StopRecord(msgspec.Struct, frozen=True, kw_only=True):
     created: str
 
 
-T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, Transcript)
+class FinalRound(msgspec.Struct, frozen=True, kw_only=True):
+    """The owner's promise of a final round: its secrets by hash, made before the round and never changed.
+
+    ``key_commitment``: SHA-256 of the key that makes its seeds (see ``adapters.keys``). ``tokens_digest``: HMAC-SHA256
+    of the held-back shard under that key, so that a guess of the tokens cannot be tried before the key is revealed.
+    ``source``: drawn by the key from texts that are held out, or given by the owner.
+    """
+
+    version: int = VERSION
+    id: str
+    track: str
+    track_digest: str
+    key_commitment: str
+    tokens_digest: str
+    tokens: int
+    source: Literal["drawn", "given"]
+    by: str
+    created: str
+
+    @property
+    def expected_id(self) -> str:
+        """The id that follows from all else."""
+        parts = (self.track, self.track_digest, self.key_commitment, self.tokens_digest, self.tokens)
+        return content_id("final", *parts, self.source, self.by, self.created)
+
+
+class Reveal(msgspec.Struct, frozen=True, kw_only=True):
+    """The key of a final round that is over, in hex; the shard lies beside it where it is small."""
+
+    version: int = VERSION
+    final: str
+    key: str
+    by: str
+    created: str
+
+
+T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, FinalRound, Reveal, Transcript)
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
-def encode(value: Attempt | Study | Run | Ruling | StopRecord | Transcript) -> bytes:
+def encode(value: Attempt | Study | Run | Ruling | StopRecord | FinalRound | Reveal | Transcript) -> bytes:
     """Indented JSON with sorted keys and a final newline."""
     return msgspec.json.format(_encoder.encode(value), indent=1) + b"\n"
 

@@ -28,6 +28,7 @@ ROOMS = {
         "validate", "submit", "run", "rerun", "status", "withdraw", "disqualify",
     ),
     "patchrun.faces.calibration_commands": ("calibrate",),
+    "patchrun.faces.final_commands": ("final",),
     "patchrun.faces.statistics_commands": ("fsr", "simulate"),
     "patchrun.faces.tournament_commands": ("tournament",),
     "patchrun.faces.view_commands": ("leaderboard", "versus", "show", "diff", "log"),

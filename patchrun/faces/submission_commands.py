@@ -135,8 +135,9 @@ def submit_command(
         known = "known already, " if one.known else ""
         state = "accepted" if one.attempt.accepted else "rejected"
         click.echo(
-            f"{one.attempt.id} {one.attempt.agent}, record {one.attempt.record}: {known}{state}", err=True
-        )
+            f"{one.attempt.id} {one.attempt.agent}, record {one.attempt.record}, attempt {one.attempt.sequence}: "
+            f"{known}{state}", err=True,
+        )  # fmt: skip
     rejected = {one.attempt.id: one.validation for one in handed if not one.attempt.accepted}
     if not no_run and not (steps and rejected):
         ids = [one.attempt.id for one in handed]
@@ -160,21 +161,27 @@ def _show_results(
     arena: Arena, ids: Sequence[str], form: str, rejected: Mapping[str, Validation] = MappingProxyType({})
 ) -> int:
     """Print the outcome of submissions, of those just ``rejected`` the offending lines; 1 when one did not pass."""
+    from patchrun.core.picks import count_attempts
     from patchrun.faces import findings_view, tables
     from patchrun.services import standings, tournament
 
     everything = tournament.assess(arena)
     chosen = [scored for scored in everything if scored.attempt.id in set(ids)]
+    tried = count_attempts(scored.attempt for scored in everything)
+    counts = [tried[scored.attempt.agent, scored.attempt.record] for scored in chosen]
     if form == "json":
-        documents = [tables.show_document(scored.attempt, scored.score, scored.runs) for scored in chosen]
+        documents = [
+            tables.show_document(scored.attempt, scored.score, scored.runs, count)
+            for scored, count in zip(chosen, counts, strict=True)
+        ]
         echo_json(documents[0] if len(documents) == 1 else documents)
     else:
-        for scored in chosen:
+        for scored, count in zip(chosen, counts, strict=True):
             if found := rejected.get(scored.attempt.id):
                 record, sources = scored.attempt.span.to_json(), _sources(arena, found)
                 click.echo(findings_view.render(found, record, arena.track.name, "text", sources))
             else:
-                click.echo(tables.show_text(scored.attempt, scored.score, scored.runs))
+                click.echo(tables.show_text(scored.attempt, scored.score, scored.runs, count))
         click.echo(standings.rank_lines(everything, chosen))
     return 0 if all(_passes(scored) for scored in chosen) else 1
 

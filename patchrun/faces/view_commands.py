@@ -96,17 +96,20 @@ def versus_command(
 @click.pass_obj
 def show_command(named: str | None, name: str, form: str) -> int:
     """One submission: verdict, runs, curves."""
+    from patchrun.core.picks import count_attempts
     from patchrun.faces import agent_view, cost_view, logs_view, tables
     from patchrun.services import logbook, resemblance, tournament
 
     arena = open_arena(named)
     wanted = arena.attempt(name).id
-    one = next(scored for scored in tournament.assess(arena) if scored.attempt.id == wanted)
+    everything = tournament.assess(arena)
+    one = next(scored for scored in everything if scored.attempt.id == wanted)
+    tried = count_attempts(each.attempt for each in everything)[one.attempt.agent, one.attempt.record]
     logs = logbook.score_from_logs(arena, one.attempt)
     similar = resemblance.compare_with_human(arena, one.attempt)
     made = [each for each in arena.transcripts() if each.submission == wanted]
     if form == "json":
-        document = tables.show_document(one.attempt, one.score, one.runs)
+        document = tables.show_document(one.attempt, one.score, one.runs, tried)
         if logs:
             document["time_source"] = document["time_source"] or logs.source
         document["similarity"] = asdict(similar) | {"high": similar.high} if similar else None
@@ -115,7 +118,7 @@ def show_command(named: str | None, name: str, form: str) -> int:
     else:
         day = arena.ladder.get(one.attempt.span.last).date
         more = cost_view.show_facts(similar, made, bool(one.attempt.hint_tiers), day)
-        click.echo(tables.show_text(one.attempt, one.score, one.runs, more))
+        click.echo(tables.show_text(one.attempt, one.score, one.runs, tried, more))
         if logs:
             click.echo("\n" + logs_view.logs_text(logs))
     return 0 if one.score.verdict in (None, "valid") else 1

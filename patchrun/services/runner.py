@@ -29,9 +29,13 @@ from patchrun.core.results import Arm, Exit, Machine, Run, Slot
 from patchrun.core.steplines import StepLine
 from patchrun.core.track import Track
 from patchrun.services import evaluator
+from patchrun.services.probes import Blocks
 from patchrun.services.training import MODEL, Plan, Trained, Training, base_job
 
 EVENT_SECONDS = 0.1  # step events come no faster
+EVALUATED = (
+    "loss", "validation_loss", "parts", "validation_parts", "loss_step0", "loss_step1", "evaluation_seconds",
+)  # fmt: skip
 
 Phase = Literal["starting", "training", "evaluating", "done"]
 
@@ -43,7 +47,8 @@ class SlotRequest:
     ``code_dir``: the arm's exported tree. ``corpus`` may be None on tracks whose evidence is the log. ``scratch``: a
     folder for jobs, copies and outputs, kept. ``cpu``: the one to pin timed work to. ``check_start``: also train a
     single step and score that model. ``sandbox``: a name that ``adapters.sandbox.resolve`` knows. ``scored``: an ok run
-    of the same tree and seed; weights that are the same bit for bit are not scored again.
+    of the same tree and seed; weights that are the same bit for bit are not scored again. ``held_out``: the shard of a
+    final round: the loss is on its tokens then, and the one on the ordinary validation tokens is kept beside it.
     """
 
     track: Track
@@ -60,6 +65,8 @@ class SlotRequest:
     sandbox: str = "default"
     python: str = sys.executable
     scored: Run | None = None
+    final: str = ""
+    held_out: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +152,7 @@ def make_run(request: SlotRequest, sandbox_name: str, seen: Machine, facts: Mapp
         tree=request.arm.tree,
         track_digest=request.track.digest,
         tool_version=patchrun.__version__,
+        final=request.final,
         **facts,
     )
 
@@ -272,8 +280,7 @@ class _SlotWork:
         if known is None:
             self._evaluate(model, step1, workers)
         elif known.tree == self.request.arm.tree and known.model_sha256 == model.sha256:
-            names = ("loss", "loss_step0", "loss_step1", "evaluation_seconds")
-            self.facts.update({name: getattr(known, name) for name in names})
+            self.facts.update({name: getattr(known, name) for name in EVALUATED})
         else:
             self._evaluate(model, step1, self._start_workers(stack))
 
@@ -287,12 +294,11 @@ class _SlotWork:
         self.on_event(Event("evaluating"))
         models = evaluator.Models(self._put("final", model), self._put("step1", step1) if step1 else None)
         request = self.request
-        assert request.corpus
-        blocks = evaluator.read_blocks(request.corpus.val_file, self.track)
+        blocks, counted = self._read_blocks()
         cap = evaluator.evaluation_cap(self.track, request.baseline_evaluation_seconds)
         try:
             scores = evaluator.score(
-                self.track, blocks, models, (workers[0], workers[1]), request.slot.seed, cap
+                self.track, blocks, models, (workers[0], workers[1]), request.slot.seed, cap, counted
             )
         except WorkerFault as fault:
             raise _Ended("bad-model", str(fault)) from None
@@ -300,10 +306,23 @@ class _SlotWork:
             raise _Ended("disqualified", str(seen)) from None
         self.facts.update(
             loss=scores.loss,
+            validation_loss=scores.other_loss,
+            parts=scores.parts,
+            validation_parts=scores.other_parts,
             loss_step0=scores.loss_step0,
             loss_step1=scores.loss_step1,
             evaluation_seconds=scores.seconds,
         )
+
+    def _read_blocks(self) -> tuple[Blocks, int | None]:
+        """What is scored, and how many of the first blocks count (None: all)."""
+        request = self.request
+        assert request.corpus
+        ordinary = evaluator.read_blocks(request.corpus.val_file, self.track)
+        if request.held_out is None:
+            return ordinary, None
+        held_out = evaluator.read_blocks(request.held_out, self.track)
+        return evaluator.join_blocks(held_out, ordinary), held_out.count
 
     def _read_repeats(self, trained: list[Trained]) -> ModelFile:
         """The one model that all repeats saved, where runs are deterministic; else the last one."""

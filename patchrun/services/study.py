@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -15,14 +16,17 @@ from pathlib import Path
 
 import msgspec
 
-from patchrun.adapters import corpus
+from patchrun.adapters import corpus, sandbox
 from patchrun.adapters.corpus import Corpus
+from patchrun.adapters.gitrepo import DAMAGED
+from patchrun.adapters.heldout import load_tokens, show_tokens
+from patchrun.adapters.keys import load_key
 from patchrun.adapters.store import Arena, cache_home
 from patchrun.core import plan, progress
-from patchrun.core.errors import UsageError
+from patchrun.core.errors import ArenaError, SetupError, UsageError
 from patchrun.core.logjudge import reference_of
 from patchrun.core.racejudge import ended_arms, judge_arm
-from patchrun.core.results import Arm, Run, Slot, StopRecord, Study
+from patchrun.core.results import Arm, FinalRound, Run, Slot, StopRecord, Study
 from patchrun.core.selection import parse_span
 from patchrun.services.logslot import LogRequest, train_log_slot
 from patchrun.services.readiness import Site, prepare_site
@@ -72,10 +76,11 @@ def run_study(
 ) -> None:
     """Store the plan, then train every slot that has no run yet; safe to repeat, stop and resume.
 
-    A study whose rule looks more than once ends at the look that decides it.
+    A study whose rule looks more than once ends at the look that decides it; one of a final round runs every block,
+    and its losses are on the held-back tokens.
 
     Raises:
-        SetupError: this machine lacks what the track needs.
+        SetupError: this machine lacks what the track needs, or the secrets of the final round.
         UsageError: more jobs than CPUs, or than one where a run takes the whole machine.
     """
     cpus = sorted(os.sched_getaffinity(0))
@@ -85,9 +90,31 @@ def run_study(
     is_log = arena.track.launch.kind == "torchrun"
     site = prepare_site(arena, parse_span(study.record)) if is_log else None
     data = prepare_data(arena)
+    secrets = find_secrets(arena, study.final) if study.final else None
+    if secrets and is_log and sandbox.resolve(options.sandbox) != "bwrap":
+        raise SetupError(
+            "a final round puts other validation tokens in place of the data's", "that needs bwrap"
+        )
     arena.add_study(study)
-    with arena.lock(study.id, on_wait):
-        _Work(arena, study, options, data, site, on_progress, cpus[: options.jobs]).run()
+    with ExitStack() as stack:
+        stack.enter_context(arena.lock(study.id, on_wait))
+        held_out = show_tokens(*secrets, stack.enter_context(arena.scratch())) if secrets else None
+        _Work(arena, study, options, data, site, on_progress, cpus[: options.jobs], held_out).run()
+
+
+def find_secrets(arena: Arena, name: str) -> tuple[FinalRound, bytes]:
+    """A final round and its key; the tokens are seen to be there.
+
+    Raises:
+        ArenaError: this arena has no such round.
+        SetupError: its secrets are not on this machine, or are others.
+    """
+    final = next((final for final in arena.finals() if final.id == name), None)
+    if final is None:
+        raise ArenaError(f"no final round {name} here", "`patchrun sync` brings it from where it was made")
+    key = load_key(final.key_commitment)
+    load_tokens(final, key)
+    return final, key
 
 
 def judge_arms(arena: Arena, study: Study, ended: Collection[str] = ()) -> list[StopRecord]:
@@ -121,9 +148,10 @@ class _Work:
         site: Site | None,
         on_progress: Callable[[Progress], None],
         cpus: list[int],
+        held_out: Path | None = None,
     ) -> None:
         self.arena, self.study, self.options, self.data, self.site = arena, study, options, data, site
-        self.on_progress = on_progress
+        self.on_progress, self.held_out = on_progress, held_out
         self.cpus: queue.Queue[int] = queue.Queue()
         for cpu in cpus:
             self.cpus.put(cpu)
@@ -182,6 +210,7 @@ class _Work:
     def _run_slot(self, arm: Arm, slot: Slot, cpu: int) -> None:
         with self.arena.scratch() as scratch:
             code = scratch / "code"
+            self._require_tree(arm)
             self.arena.repo.export(arm.tree, code)
             request = self._request(arm, slot, cpu, code, scratch)
             run, log = self._train(request, lambda event: self._tell(arm, slot, event=event))
@@ -195,12 +224,22 @@ class _Work:
         self.arena.add_run(run, log)
         self._tell(arm, slot, run=run)
 
+    def _require_tree(self, arm: Arm) -> None:
+        """What is about to run is the tree that was validated: its own id, and the submission's commit has it.
+
+        ``export`` sees to it that each file is what its id says.
+        """
+        repo = self.arena.repo
+        for found in (repo.rebuild_tree(arm.tree), repo.tree_of(arm.commit)):
+            if found != arm.tree:
+                raise ArenaError(f"the code of {arm.name} was to be tree {arm.tree}, and is {found}", DAMAGED)
+
     def _train(self, request: SlotRequest, on_event: Callable[[Event], None]) -> tuple[Run, bytes]:
         """The run of a slot, by the way of the track's evidence; of a study of steps, stopped after them."""
         if self.site is None:
             train = train_slot if self.study.steps is None else partial(train_steps, limit=self.study.steps)
             return train(request, on_event=on_event, stop=self.stop.is_set)
-        compiled = self.arena.folder / "compiled" / request.arm.tree
+        compiled = self.arena.folder / "compiled" / self.study.final / request.arm.tree
         reference = reference_of(self._own_runs())
         made = LogRequest(request, self.site, compiled, reference, self.study.steps)
         return train_log_slot(made, on_event, self.stop.is_set)
@@ -221,6 +260,8 @@ class _Work:
             sandbox=self.options.sandbox,
             python=self.site.python if self.site else sys.executable,
             scored=self.scored.get((arm.tree, slot.seed)),
+            final=self.study.final,
+            held_out=self.held_out,
         )
 
     def _tell(self, arm: Arm, slot: Slot, event: Event | None = None, run: Run | None = None) -> None:

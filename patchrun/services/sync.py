@@ -29,6 +29,8 @@ KINDS = (
     "transcripts",
     "labels",
     "ingest",
+    "finals",
+    "reveals",
     "also",
 )
 SAME = (ATTEMPTS, STUDIES)  # two of one id have one content and differ in when they were made

@@ -234,7 +234,7 @@ def _plan(
     arena: Arena, attempts: list[Attempt], generation: int, public: tuple[int, ...], steps: int | None
 ) -> Study:
     span = attempts[0].span
-    arms = (*reference_arms(arena, span), *(_submission_arm(arena, attempt) for attempt in attempts))
+    arms = (*reference_arms(arena, span), *(submission_arm(arena, attempt) for attempt in attempts))
     source = "steps" if steps else "public" if public else "scoring"
     words = f"{source}{steps or ''}{public or ''}"
     name = plan.study_id(arena.track.digest, str(span), arms, generation, words)
@@ -264,7 +264,7 @@ def reference_arms(arena: Arena, span: Span) -> tuple[Arm, ...]:
     )
 
 
-def _submission_arm(arena: Arena, attempt: Attempt) -> Arm:
+def submission_arm(arena: Arena, attempt: Attempt) -> Arm:
     return Arm(
         name=attempt.id,
         kind="submission",

@@ -47,7 +47,8 @@ class Plan:
 
     ``script`` and ``arguments``: else the track's script without any. ``ranks``: processes that torchrun starts, else a
     rank for each of the track's GPUs. ``environment`` is added to the listed one. ``readable`` and ``writable``: more
-    folders that it sees; ``outputs``: names beside the script that it writes to, links into ``out``.
+    folders that it sees; ``instead``: file that it sees -> file whose content it finds there (under bubblewrap only);
+    ``outputs``: names beside the script that it writes to, links into ``out``.
     """
 
     track: Track
@@ -67,6 +68,7 @@ class Plan:
     readable: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
     outputs: tuple[str, ...] = ()
+    instead: Mapping[Path, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -221,6 +223,7 @@ class Training:
             python=self.plan.python,
             readable=((self.plan.data_dir,) if self.plan.data_dir else ()) + self.plan.readable,
             writable=self.plan.writable,
+            instead=self.plan.instead,
             memory_bytes=job["memory_bytes"],
             tasks=job["tasks"],
             cuda=job["cuda"],

@@ -13,27 +13,39 @@ from pathlib import Path
 
 import msgspec
 
-from patchrun.adapters.keys import find_key
+from patchrun.adapters.heldout import digest_tokens
+from patchrun.adapters.keys import commitment, find_key
 from patchrun.adapters.store import (
     ALSO,
     ATTEMPTS,
     EXTRA,
+    FINALS,
     RESULTS,
+    REVEALS,
     RUNS,
     STOPS,
     STUDIES,
     SUBMISSIONS,
-    TRANSCRIPTS,
     VERDICTS,
     Arena,
     own_name,
     run_name,
     stop_name,
 )  # fmt: skip
+from patchrun.adapters.transcripts import TRANSCRIPTS
 from patchrun.core import plan, racejudge, results
 from patchrun.core.errors import ArenaError, PatchrunError
 from patchrun.core.logfacts import decode_ingest
-from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study, content_id
+from patchrun.core.results import (
+    Attempt,
+    FinalRound,
+    Reveal,
+    Ruling,
+    Run,
+    StopRecord,
+    Study,
+    content_id,
+)
 from patchrun.core.trainlog import MAX_BYTES
 from patchrun.core.transcripts import TURNS_BYTES, Transcript, transcript_id
 from patchrun.services.upstream_logs import INGESTS
@@ -141,13 +153,23 @@ def _check_submission(arena: Arena, name: str, commit: str, data: bytes, known: 
 def _check_study(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
     study = results.decode(data, Study, name)
     _require(name == STUDIES + study.id, f"named {study.id} inside")
+    _require((study.seed_source == "final") == bool(study.final), "is of a final round, or is not")
+    _require(not study.final or FINALS + study.final in known, f"its final round {study.final} is absent")
     for arm in study.arms:
         _require(
             arena.repo.tree_of(arm.commit) == arm.tree, f"arm {arm.name} has another tree than its commit"
         )
-    if study.seed_source == "scoring" and (key := find_key(arena.identity)):
+    if (secret := _secret_of(arena, study, known)) and (key := find_key(secret)):
         drawn = plan.derive_seeds(key, study.id, study.blocks)
         _require(study.seeds == drawn, "its seeds are not those that the owner's key gives")
+
+
+def _secret_of(arena: Arena, study: Study, known: Mapping[str, str]) -> str:
+    """The commitment to the key that made a study's seeds; empty where they are no secret."""
+    if study.final:
+        data = arena.repo.read(f"{known[FINALS + study.final]}:final.json")
+        return results.decode(data, FinalRound, study.final).key_commitment
+    return arena.identity if study.seed_source == "scoring" else ""
 
 
 def _check_run(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
@@ -157,6 +179,7 @@ def _check_run(arena: Arena, name: str, commit: str, data: bytes, known: Mapping
     study = results.decode(arena.repo.read(f"{known[STUDIES + run.study]}:study.json"), Study, run.study)
     arm = next((arm for arm in study.arms if arm.name == run.arm), None)
     _require(arm is not None and arm.tree == run.tree, "trained another tree than its study plans")
+    _require(run.final == study.final, "its loss is on other tokens than its study is about")
     _require(run.block < study.blocks and study.seeds[run.block] == run.seed, "not a slot of its study")
 
 
@@ -198,6 +221,36 @@ def _check_ingest(arena: Arena, name: str, commit: str, data: bytes, known: Mapp
         _require(hashlib.sha256(text).hexdigest() == fact.digest, f"the text of {fact.path} is another one")
 
 
+def _check_final(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
+    final = results.decode(data, FinalRound, name)
+    _require(
+        name == FINALS + final.id == FINALS + final.expected_id, "its id does not follow from its content"
+    )
+
+
+def _check_reveal(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
+    """The key and tokens are those that were promised, and the seeds of the round's studies follow from the key."""
+    reveal = results.decode(data, Reveal, name)
+    _require(name == REVEALS + reveal.final, f"about {reveal.final} inside")
+    _require(FINALS + reveal.final in known, f"its final round {reveal.final} is absent")
+    final_data = arena.repo.read(f"{known[FINALS + reveal.final]}:final.json")
+    final, key = results.decode(final_data, FinalRound, reveal.final), bytes.fromhex(reveal.key)
+    _require(commitment(key) == final.key_commitment, "its key is not the one that was committed to")
+    [tokens] = arena.repo.read_many([f"{commit}:held_out.bin"])
+    promised = tokens is None or digest_tokens(key, tokens) == final.tokens_digest
+    _require(promised, "its tokens are not the ones that were committed to")
+    for study in _studies_of(arena, final, known):
+        seeds = plan.derive_seeds(key, study.id, study.blocks)
+        _require(study.seeds == seeds, f"the seeds of study {study.id} do not follow from its key")
+
+
+def _studies_of(arena: Arena, final: FinalRound, known: Mapping[str, str]) -> list[Study]:
+    own = [commit for name, commit in known.items() if name.startswith(STUDIES)]
+    blobs = arena.repo.read_many(f"{commit}:study.json" for commit in own)
+    studies = [results.decode(data or b"", Study, final.id) for data in blobs]
+    return [study for study in studies if study.final == final.id]
+
+
 def _check_ruling(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
     ruling = results.decode(data, Ruling, name)
     _require(name.startswith(f"{VERDICTS}{ruling.submission}/"), f"about {ruling.submission} inside")
@@ -228,6 +281,8 @@ _CHECKS = {
     STOPS: _check_stop,
     VERDICTS: _check_ruling,
     TRANSCRIPTS: _check_transcript,
+    FINALS: _check_final,
+    REVEALS: _check_reveal,
     INGESTS: _check_ingest,
 }
 _FILES = {
@@ -239,5 +294,7 @@ _FILES = {
     STOPS: "stop.json",
     VERDICTS: "ruling.json",
     TRANSCRIPTS: "transcript.json",
+    FINALS: "final.json",
+    REVEALS: "reveal.json",
     INGESTS: "ingest.json",
 }
