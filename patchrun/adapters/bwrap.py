@@ -189,11 +189,11 @@ def _own(room: Room, stage: Mapping[Path, Path]) -> Iterator[str]:
     _refuse_to_show(prefixes, room)
     for path in (*prefixes, LAUNCH, room.place, *room.readable):
         yield from ("--ro-bind", str(stage.get(_real(path), _real(path))), str(path))
+    for path in solution_folders(prefixes):
+        yield from ("--tmpfs", str(path), "--remount-ro", str(path))
     for path, other in room.instead.items():
         folder = _real(other.parent)
         yield from ("--ro-bind", str(stage.get(folder, folder) / other.name), str(path))
-    for path in solution_folders(prefixes):
-        yield from ("--tmpfs", str(path), "--remount-ro", str(path))
     for path in room.writable:
         yield from ("--bind", str(stage.get(_real(path), _real(path))), str(path))
     if (room.place / "out").is_dir():

@@ -3,8 +3,8 @@
 Refs: ``refs/heads/main`` (the track), ``refs/heads/baseline/N``, ``refs/patchrun/human/N``,
 ``refs/patchrun/{attempts,submissions,studies}/<id>``, ``refs/patchrun/runs/<arm>/<study>-<slot>``,
 ``refs/patchrun/extra/...`` (a later run of a taken slot: shown, never counted), ``refs/patchrun/stops/<study>/<arm>``,
-``refs/patchrun/verdicts/...``, ``refs/patchrun/transcripts/<id>``, ``refs/patchrun/{finals,reveals}/<id>`` of final
-rounds, and ``refs/patchrun/also/...`` (what a synced arena holds under a name taken here).
+``refs/patchrun/verdicts/...``, ``refs/patchrun/transcripts/<id>`` and ``refs/patchrun/also/...`` (what a synced
+arena holds under a name taken here). Of final rounds ``refs/patchrun/{finals,reveals}/<id>``.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, RefExists
+from patchrun.adapters.transcripts import TranscriptFiles
 from patchrun.core import results, versions
 from patchrun.core.errors import ArenaError, UsageError
 from patchrun.core.results import Attempt, FinalRound, Reveal, Ruling, Run, StopRecord, Study
-from patchrun.core.transcripts import TURNS_BYTES, Transcript, cut_turns
+from patchrun.core.transcripts import Transcript
 from patchrun.core.versions import Version
 
 if TYPE_CHECKING:
@@ -46,13 +47,12 @@ STOPS = "refs/patchrun/stops/"
 VERDICTS = "refs/patchrun/verdicts/"
 FINALS = "refs/patchrun/finals/"
 REVEALS = "refs/patchrun/reveals/"
-TRANSCRIPTS = "refs/patchrun/transcripts/"
 ALSO = "refs/patchrun/also/"  # <kind>/<name>/<commit>: what another arena holds under a name taken here
 SIGNED = (RUNS, EXTRA, STOPS, VERDICTS)  # where keys are listed these count with the signature of one only
 NOT_AN_ARENA = "make one with `patchrun init DIR`, or name one with -C DIR or PATCHRUN_ARENA"
 
 
-class Arena:
+class Arena(TranscriptFiles):
     """An open arena. Reading methods see what other processes have added since."""
 
     def __init__(self, repo: GitRepo) -> None:
@@ -213,39 +213,6 @@ class Arena:
                 self.repo.create_refs(also)
             return False
         return True
-
-    def stage_transcript(self, transcript: Transcript, turns: list[Any], diff: bytes) -> dict[str, str]:
-        """Write a transcript's objects; the ref that makes them last (name -> commit), for its transaction."""
-        packed = gzip.compress(json.dumps(cut_turns(turns, TURNS_BYTES)).encode(), mtime=0)
-        files = {"transcript.json": results.encode(transcript), "turns.json.gz": packed}
-        tree = self.repo.store_files(files | ({"patch.diff": diff} if diff else {}))
-        words = f"transcript {transcript.id}: {transcript.agent} on record {transcript.record}: {transcript.outcome}\n"
-        return {TRANSCRIPTS + transcript.id: self.repo.commit(tree, [], words, PATCHRUN, transcript.created)}
-
-    def transcripts(self) -> list[Transcript]:
-        """Every transcript without its turns, oldest first."""
-        found = {one.value.id: one.value for one in self._read(TRANSCRIPTS, "transcript.json", Transcript)}
-        return sorted(found.values(), key=lambda one: (one.created, one.id))
-
-    def find_transcripts(self, short: str) -> list[Transcript]:
-        """The transcript whose id begins with ``short``, or all those of the submission that does; UsageError."""
-        found = [one for one in self.transcripts() if len(short) >= 4]
-        own = [one for one in found if one.id.startswith(short)]
-        own = own or [one for one in found if one.submission.startswith(short)]
-        if len({one.submission or one.id for one in own}) != 1:
-            problem = "is ambiguous" if own else "names no transcript here"
-            raise UsageError(
-                f"{short!r} {problem}", "`patchrun agent list` lists them; 4 characters at least"
-            )
-        return own
-
-    def turns(self, transcript_id: str) -> list[dict[str, Any]]:
-        """The turns of a transcript: what was said and done."""
-        return json.loads(gzip.decompress(self.repo.read(f"{TRANSCRIPTS}{transcript_id}:turns.json.gz")))
-
-    def transcript_diff(self, transcript_id: str) -> bytes:
-        """What the workspace of a transcript held in the end, as a diff; empty where nothing differed."""
-        return self.repo.read_many([f"{TRANSCRIPTS}{transcript_id}:patch.diff"])[0] or b""
 
     def studies(self) -> list[Study]:
         """Every study, oldest first."""

@@ -60,8 +60,8 @@ def _cell_document(cell: Cell, similarity: Similarity | None) -> dict[str, Any]:
         "fsr": cell.fsr,
         "ci": _pair(cell.ci),
         "speedup": cell.speedup,
-        "tried": cell.tried,
         "similarity": similarity.value if similarity else None,
+        "tried": cell.tried,
     }
 
 
@@ -265,7 +265,10 @@ def show_text(
     tried: int | None = None,
     more: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """One submission: what was said of it and why, its numbers, ``more`` facts, its runs; ``tried`` as in JSON."""
+    """One submission: what was said of it and why, its numbers, ``more`` facts, its runs, its findings.
+
+    ``tried`` as in JSON.
+    """
     tiers = ", ".join(str(tier) for tier in attempt.hint_tiers) or "none"
     number = f"attempt {attempt.sequence}" + (f" of {tried}" if tried else "")
     said = f"record {attempt.record}, agent {attempt.agent}, {number}, hint tiers: {tiers}"

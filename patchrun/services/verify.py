@@ -26,13 +26,13 @@ from patchrun.adapters.store import (
     STOPS,
     STUDIES,
     SUBMISSIONS,
-    TRANSCRIPTS,
     VERDICTS,
     Arena,
     own_name,
     run_name,
     stop_name,
 )  # fmt: skip
+from patchrun.adapters.transcripts import TRANSCRIPTS
 from patchrun.core import plan, racejudge, results
 from patchrun.core.chains import attempt_id, check_link
 from patchrun.core.errors import ArenaError, PatchrunError
@@ -322,9 +322,9 @@ _CHECKS = {
     EXTRA: _check_extra,
     STOPS: _check_stop,
     VERDICTS: _check_ruling,
+    TRANSCRIPTS: _check_transcript,
     FINALS: _check_final,
     REVEALS: _check_reveal,
-    TRANSCRIPTS: _check_transcript,
     INGESTS: _check_ingest,
 }
 _FILES = {
@@ -335,8 +335,8 @@ _FILES = {
     EXTRA: "run.json",
     STOPS: "stop.json",
     VERDICTS: "ruling.json",
+    TRANSCRIPTS: "transcript.json",
     FINALS: "final.json",
     REVEALS: "reveal.json",
-    TRANSCRIPTS: "transcript.json",
     INGESTS: "ingest.json",
 }

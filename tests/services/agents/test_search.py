@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from patchrun.adapters.store import TRANSCRIPTS, Arena
+from patchrun.adapters.store import Arena
+from patchrun.adapters.transcripts import TRANSCRIPTS
 from patchrun.core.errors import SetupError, UsageError
 from patchrun.core.selection import Span
 from patchrun.core.usage import Usage
