@@ -20,14 +20,14 @@ from patchrun.core.ladder import Ladder, Record
 from patchrun.core.ladderstats import published_seconds
 
 By = Literal["depth", "provenance", "period", "contributor", "ai"]
-CLOCK = "the clock's rules changed"
+CLOCK = "(clock changed)"
 UNLABELLED = "unlabelled"
 HUMAN = "human"
 
 
 @dataclass(frozen=True)
 class Step:
-    """One record of the story. ``log_gain``: ln(seconds before / seconds after), 0 where nothing was timed before.
+    """One record of the story. ``log_gain``: ln(seconds before / seconds after), 0 where not both are known (``timed``).
 
     ``clock_gain``: the same of the code before, timed by the old and by the new rules; 0 where the rules stayed.
     """
@@ -40,6 +40,7 @@ class Step:
     seconds: float | None
     log_gain: float
     clock_gain: float
+    timed: bool
     label: LadderLabel
 
     @property
@@ -107,7 +108,7 @@ def _make_step(record: Record, before: float | None, label: LadderLabel) -> Step
     names = tuple(name.strip() for name in record.by.split(",") if name.strip())
     return Step(
         record.number, record.date, names or ("nobody named",), record.ai_system, record.summary, after, gain, clock,
-        label,
+        bool(timed_anew and after), label,
     )  # fmt: skip
 
 
@@ -146,6 +147,17 @@ def _order(by: By) -> Callable[[Group], tuple]:
     if by == "period":
         return lambda group: (group.name,)
     return lambda group: (group.name != HUMAN, -round(group.log_gain, 12), group.name)
+
+
+def since_first_ai(history: History) -> tuple[str, int, float, float] | None:
+    """From the first record on that credits an AI system: day, number of records, log speedup, the AI's part of it."""
+    steps = history.steps
+    first = next((k for k, step in enumerate(steps) if step.ai_system), None)
+    if first is None:
+        return None
+    later = steps[first:]
+    credited = math.fsum(step.log_gain for step in later if step.ai_system)
+    return steps[first].date, len(later), math.fsum(step.log_gain for step in later), credited
 
 
 def cumulate(history: History, by: By) -> list[tuple[str, dict[str, float]]]:

@@ -175,6 +175,7 @@ def _main_commit(repo: GitRepo, source: TrackFolder) -> str:
     """The commit of ``refs/heads/main``: the track, a page for those who clone, and the key's commitment."""
     identity = {"version": 1, "key_commitment": create_key()}
     names = ["track.toml", "records.toml"]
+    names += ["labels.toml"] if (source.folder / "labels.toml").is_file() else []
     if source.track.data.source == "folder":
         data = source.folder / source.track.data.folder
         names += [path.relative_to(source.folder).as_posix() for path in _plain_files(data)]
