@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from patchrun.adapters.gitrepo import GitRepo
 from patchrun.adapters.store import Arena
 from patchrun.services import importer
+from tests.messages_api import STUB_KEY, MessagesApi, serve
 
 TINY = Path(__file__).parent / "tracks" / "tiny"
 
@@ -115,6 +117,17 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
     monkeypatch.delenv("PATCHRUN_ARENA", raising=False)
     return folder
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[MessagesApi]:
+    """A scripted Messages API on this machine, with its address and a key in the environment."""
+    with serve() as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", STUB_KEY)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.delenv("ANTHROPIC_CUSTOM_HEADERS", raising=False)
+        yield server
 
 
 @pytest.fixture
