@@ -29,8 +29,8 @@ HUMAN = "human"
 class Step:
     """One record of the story.
 
-    ``log_gain``: ln(seconds before / seconds after), 0 where not both are known (``timed``). ``clock_gain``: the same of
-    the code before, timed by the old and by the new rules; 0 where the rules stayed.
+    ``log_gain``: ln(seconds before / seconds after), 0 where not both are known (``timed``). ``clock_gain``: the same
+    of the code before, timed by the old and by the new rules; 0 where the rules stayed.
     """
 
     record: int

@@ -86,7 +86,7 @@ class Published(Strict):
     """An analysis by others of the first ``records`` records, up to the day ``until``.
 
     ``shallow_and_moderate``: how much of ``speedup`` it puts down to changes of these two depths; ``invented_share``:
-    of the contributions since ``invented_since``.
+    of the contributions since ``invented_since``. ``remark``: ours, on where the two differ.
     """
 
     source: Words
@@ -98,6 +98,7 @@ class Published(Strict):
     invented_share: Share
     ai_records: Count
     ai_depth: Depth
+    remark: str = ""
 
 
 class LabelBook(Strict, frozen=True, kw_only=True):

@@ -51,7 +51,7 @@ def _depths(history: History, published: Published) -> Iterator[Comparison]:
         f"{theirs:.0f}x times {whole / theirs:.1f}x",
         f"{math.exp(plain):.1f}x times {math.exp(total - plain):.1f}x"
         f" ({math.exp(low):.1f}x to {math.exp(high):.1f}x)",
-        _verdict(math.exp(low) <= theirs <= math.exp(high)),
+        _verdict(_lies_in(theirs, math.exp(low), math.exp(high))),
     )
     yield _share("the same as a share of the log speedup", share, (plain, low, high), total)
     rises = sum_range(history, curve_rises(history), SMALL_CHANGES, "depth")
@@ -61,7 +61,7 @@ def _depths(history: History, published: Published) -> Iterator[Comparison]:
 def _share(question: str, theirs: float, ours: tuple[float, float, float], whole: float) -> Comparison:
     plain, low, high = (part / whole if whole else 0.0 for part in ours)
     said = f"{plain:.0%} ({low:.0%} to {high:.0%})"
-    return Comparison(question, f"{theirs:.0%}", said, _verdict(low <= theirs <= high))
+    return Comparison(question, f"{theirs:.0%}", said, _verdict(_lies_in(theirs, low, high)))
 
 
 def _others(history: History, published: Published) -> Iterator[Comparison]:
@@ -84,3 +84,8 @@ def _others(history: History, published: Published) -> Iterator[Comparison]:
 
 def _verdict(same: bool) -> str:
     return "agrees" if same else "differs"
+
+
+def _lies_in(value: float, low: float, high: float) -> bool:
+    slack = 1e-9 * max(abs(high), 1.0)  # of sums of logarithms
+    return low - slack <= value <= high + slack

@@ -46,6 +46,10 @@ def history_command(
         echo_json(history_view.history_document(story, source.book, groupings, beside))
     elif form == "csv":
         click.echo(history_view.history_csv(story), nl=False)
+    elif form == "markdown" and not by and not compare:
+        from patchrun.faces.history_page import render_page
+
+        click.echo(render_page(story, source.book, labelbook.read_rubric(), groupings, beside))
     else:
         shape = {"markdown": form == "markdown", "records": listed}
         click.echo(history_view.history_text(story, source.book, groupings, beside, **shape))

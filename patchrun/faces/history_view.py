@@ -265,4 +265,9 @@ def _comparison_text(comparisons: Sequence[Comparison], book: LabelBook, style: 
         f"{table}\n\nPublished: {published.source}; records to {published.until}.\n"
         "How it counts a part of a speedup is not known here, so ours is given in three ways. In brackets: the least\n"
         "and the most with close labels either way; a published figure outside differs. Labels are not fitted to it."
+        f"{_remark(published.remark)}"
     )
+
+
+def _remark(remark: str) -> str:
+    return f"\n\n{remark.strip()}" if remark else ""

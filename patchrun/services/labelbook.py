@@ -4,32 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 
 from patchrun.adapters.store import MAIN, Arena
-from patchrun.core.errors import ManifestError
 from patchrun.core.history import History, tell
 from patchrun.core.labels import NO_LABELS, LabelBook, Rubric, load_labels, load_rubric
 from patchrun.core.ladder import Ladder
-from patchrun.services.importer import find_track, read_track
-
-LABELS = "labels.toml"
+from patchrun.services.importer import LABELS, find_track, read_labels, read_track
 
 
 def read_rubric() -> Rubric:
     """The rubric that ships with patchrun."""
     return load_rubric(resources.files("patchrun").joinpath("rubric.toml").read_text(encoding="utf-8"))
-
-
-def read_folder(folder: Path, ladder: Ladder) -> LabelBook:
-    """The labels of a track's folder, none where it has no ``labels.toml``; ManifestError where that is broken."""
-    path = folder / LABELS
-    if not path.exists():
-        return NO_LABELS
-    try:
-        return load_labels(path.read_text(encoding="utf-8"), ladder, str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"{path}: cannot be read: {error}") from None
 
 
 def read_arena(arena: Arena) -> LabelBook:
@@ -56,7 +41,7 @@ class Labelled:
 def of_track(name_or_path: str) -> Labelled:
     """A shipped track, or one in a folder."""
     source = read_track(find_track(name_or_path))
-    return Labelled(source.track.name, source.ladder, read_folder(source.folder, source.ladder))
+    return Labelled(source.track.name, source.ladder, read_labels(source))
 
 
 def of_arena(arena: Arena) -> Labelled:
