@@ -51,6 +51,7 @@ DROP = (
     "--no-new-privs", "--",
 )  # fmt: skip
 MERGED = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")  # links into /usr, or folders of their own
+NET_ETC = ("resolv.conf", "ssl", "pki", "ca-certificates", "gai.conf", "services")
 ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "alternatives")
 OWN_ETC = ("hosts", "passwd", "group", "nsswitch.conf")
 ASK = "import json, sys; print(json.dumps([sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix]))"
@@ -63,7 +64,8 @@ class Room:
     ``place``: its own folder, read-only but for ``out`` in it; ``home`` in it is fresh memory. ``readable``: more
     folders; ``writable``: folders of the run's own that outlast it. ``python``: its interpreter ("" for none).
     ``memory_bytes``: of all its processes together, and a quarter of it for each of /tmp, /dev/shm and home. ``tasks``:
-    processes and threads. ``cuda``: with the GPUs' device nodes.
+    processes and threads. ``cuda``: with the GPUs' device nodes. ``start``: the folder to start in, else the place.
+    ``network``: with this machine's network; no training run has it.
     """
 
     place: Path
@@ -73,6 +75,8 @@ class Room:
     memory_bytes: int = 1 << 30
     tasks: int = 256
     cuda: bool = False
+    start: Path | None = None
+    network: bool = False
 
 
 @cache
@@ -109,7 +113,7 @@ def wrap(argv: Sequence[str], room: Room, program: bytes, group: Cgroup | None) 
         *((_find("unshare"), "--mount", "--propagation", "slave") if stage else ()),
         *(_find("sh"), "-c", SHELL, str(room.place), *folders, "--"),
         *((_find("setpriv"), *DROP) if root else ()),
-        *(_find("bwrap"), *NAMESPACES, *_system(room), *_own(room, stage)),
+        *(_find("bwrap"), *_namespaces(room), *_system(room), *_own(room, stage)),
         *(("--seccomp", str(SECCOMP_FD)) if program else ()),
         *("--", *words),
     )
@@ -139,6 +143,10 @@ def _exposed(python: Path) -> Path:
     return Path(os.path.realpath(python.parent)) / python.name
 
 
+def _namespaces(room: Room) -> tuple[str, ...]:
+    return tuple(word for word in NAMESPACES if not (room.network and word == "--unshare-net"))
+
+
 def _system(room: Room) -> Iterator[str]:
     """Programs, libraries, devices and a few facts; nothing of anyone's home."""
     yield from ("--ro-bind", "/usr", "/usr")
@@ -151,7 +159,10 @@ def _system(room: Room) -> Iterator[str]:
     for name in ETC:
         yield from ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")
     for name in OWN_ETC:
-        yield from ("--ro-bind", str(LAUNCH / "etc" / name), f"/etc/{name}")
+        source = LAUNCH / "etc" / (f"{name}.network" if room.network and name == "nsswitch.conf" else name)
+        yield from ("--ro-bind", str(source), f"/etc/{name}")
+    for name in NET_ETC if room.network else ():
+        yield from ("--ro-bind-try", os.path.realpath(f"/etc/{name}"), f"/etc/{name}")
     yield from ("--ro-bind-try", "/nix/store", "/nix/store", "--proc", "/proc", "--dev", "/dev")
     seen = "/sys" if room.cuda else "/sys/devices/system"
     yield from ("--ro-bind-try", seen, seen)
@@ -175,6 +186,8 @@ def _own(room: Room, stage: Mapping[Path, Path]) -> Iterator[str]:
     _refuse_to_show(prefixes, room)
     for path in (*prefixes, LAUNCH, room.place, *room.readable):
         yield from ("--ro-bind", str(stage.get(_real(path), _real(path))), str(path))
+    for path in solution_folders(prefixes):
+        yield from ("--tmpfs", str(path), "--remount-ro", str(path))
     for path in room.writable:
         yield from ("--bind", str(stage.get(_real(path), _real(path))), str(path))
     if (room.place / "out").is_dir():
@@ -182,7 +195,13 @@ def _own(room: Room, stage: Mapping[Path, Path]) -> Iterator[str]:
         yield from ("--bind", str(source), str(room.place / "out"))
     if (room.place / "home").is_dir():
         yield from ("--size", size, "--tmpfs", str(room.place / "home"))
-    yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", str(room.place))
+    yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", str(room.start or room.place))
+
+
+def solution_folders(prefixes: Iterable[Path]) -> list[Path]:
+    """Where an installed patchrun keeps ladders, human patches and hints: nobody in a sandbox may read them."""
+    homes = [Path("/usr"), Path("/usr/local"), *prefixes]
+    return [home / "share" / "patchrun" for home in homes if (home / "share" / "patchrun").is_dir()]
 
 
 def _refuse_to_show(prefixes: Iterable[Path], room: Room) -> None:

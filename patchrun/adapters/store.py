@@ -2,8 +2,9 @@
 
 Refs: ``refs/heads/main`` (the track), ``refs/heads/baseline/N``, ``refs/patchrun/human/N``,
 ``refs/patchrun/{attempts,submissions,studies}/<id>``, ``refs/patchrun/runs/<arm>/<study>-<slot>``,
-``refs/patchrun/extra/...`` (a later run of a taken slot: shown, never counted), ``refs/patchrun/stops/<study>/<arm>``
-and ``refs/patchrun/verdicts/...``.
+``refs/patchrun/extra/...`` (a later run of a taken slot: shown, never counted), ``refs/patchrun/stops/<study>/<arm>``,
+``refs/patchrun/verdicts/...``
+and ``refs/patchrun/transcripts/<id>``.
 """
 
 from __future__ import annotations
@@ -18,17 +19,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, RefExists
 from patchrun.core import results
 from patchrun.core.errors import ArenaError, UsageError
 from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study
+from patchrun.core.transcripts import TURNS_BYTES, Transcript, cut_turns
 
 if TYPE_CHECKING:
     from patchrun.core.track import Ladder, Track
 
-T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord)
+T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, Transcript)
 MAIN = "refs/heads/main"
 MANIFESTS = ("arena.json", "track.toml", "records.toml")
 ATTEMPTS = "refs/patchrun/attempts/"
@@ -38,6 +41,7 @@ RUNS = "refs/patchrun/runs/"
 EXTRA = "refs/patchrun/extra/"
 STOPS = "refs/patchrun/stops/"
 VERDICTS = "refs/patchrun/verdicts/"
+TRANSCRIPTS = "refs/patchrun/transcripts/"
 NOT_AN_ARENA = "make one with `patchrun init DIR`, or name one with -C DIR or PATCHRUN_ARENA"
 
 
@@ -183,18 +187,61 @@ class Arena:
         """The commit of a submission; ArenaError when the attempt was rejected."""
         return self.repo.resolve(f"{SUBMISSIONS}{attempt_id}")
 
-    def add_attempt(self, attempt: Attempt, diff: bytes, submission: str | None) -> bool:
-        """Store an attempt and, if it was accepted, its submission, in one transaction; False if known."""
+    def add_attempt(
+        self,
+        attempt: Attempt,
+        diff: bytes,
+        submission: str | None,
+        also: Mapping[str, str] = MappingProxyType({}),
+    ) -> bool:
+        """Store an attempt and, if it was accepted, its submission, in one transaction; False if known.
+
+        ``also``: more refs of the same act (name -> commit); they are created where the attempt is known too.
+        """
         tree = self.repo.store_files({"attempt.json": results.encode(attempt), "patch.diff": diff})
         words = f"attempt {attempt.id}: {attempt.agent} on record {attempt.record}\n"
         refs = {ATTEMPTS + attempt.id: self.repo.commit(tree, [], words, PATCHRUN, attempt.created)}
         if submission:
             refs[SUBMISSIONS + attempt.id] = submission
         try:
-            self.repo.create_refs(refs)
+            self.repo.create_refs({**refs, **also})
         except RefExists:
+            if also:
+                self.repo.create_refs(also)
             return False
         return True
+
+    def stage_transcript(self, transcript: Transcript, turns: list[Any], diff: bytes) -> dict[str, str]:
+        """Write a transcript's objects; the ref that makes them last (name -> commit), for its transaction."""
+        packed = gzip.compress(json.dumps(cut_turns(turns, TURNS_BYTES)).encode(), mtime=0)
+        files = {"transcript.json": results.encode(transcript), "turns.json.gz": packed}
+        tree = self.repo.store_files(files | ({"patch.diff": diff} if diff else {}))
+        words = f"transcript {transcript.id}: {transcript.agent} on record {transcript.record}: {transcript.outcome}\n"
+        return {TRANSCRIPTS + transcript.id: self.repo.commit(tree, [], words, PATCHRUN, transcript.created)}
+
+    def transcripts(self) -> list[Transcript]:
+        """Every transcript without its turns, oldest first."""
+        found = self._read_all(TRANSCRIPTS, "transcript.json", Transcript)
+        return sorted(found, key=lambda one: (one.created, one.id))
+
+    def find_transcripts(self, short: str) -> list[Transcript]:
+        """The transcript whose id begins with ``short``, or all those of the submission that does; UsageError."""
+        found = [one for one in self.transcripts() if len(short) >= 4]
+        own = [one for one in found if one.id.startswith(short)]
+        own = own or [one for one in found if one.submission.startswith(short)]
+        if len({one.submission or one.id for one in own}) != 1:
+            problem = "is ambiguous" if own else "names no transcript here"
+            hint = "`patchrun agent list` lists them; give at least 4 characters"
+            raise UsageError(f"{short!r} {problem}", hint)
+        return own
+
+    def turns(self, transcript_id: str) -> list[dict[str, Any]]:
+        """The turns of a transcript: what was said and done."""
+        return json.loads(gzip.decompress(self.repo.read(f"{TRANSCRIPTS}{transcript_id}:turns.json.gz")))
+
+    def transcript_diff(self, transcript_id: str) -> bytes:
+        """What the workspace of a transcript held in the end, as a diff; empty where nothing differed."""
+        return self.repo.read_many([f"{TRANSCRIPTS}{transcript_id}:patch.diff"])[0] or b""
 
     def studies(self) -> list[Study]:
         """Every study, oldest first."""

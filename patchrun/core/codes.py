@@ -193,6 +193,19 @@ _TABLE = (
          "Values are newly counted, or solved for in one go: so a model gets its weights from tables of "
          "the data.",
          "Let parameters be learned by gradient steps; say in a comment what is counted."),
+    Code("PR601", "judge-objects", "review",
+         "The judge, a language model, thinks that a rule is broken; the lines that it quotes exist unless it is "
+         "said that they were dropped.",
+         "Nothing, if the change is honest: a person looks at it."),
+    Code("PR602", "judge-unsure", "review",
+         "The judge is not sure whether a rule is kept.",
+         "Nothing; a comment in the code may make it clear to a person."),
+    Code("PR603", "judge-silent", "info",
+         "The judge did not answer, or not on every rule.",
+         "Ask again with `patchrun validate --judge`, or leave it: the other findings stand."),
+    Code("PR604", "judge-asked", "info",
+         "The judge saw the patch; what it objects to is said in findings of their own.",
+         "Nothing: that it found no rule broken proves nothing."),
 )  # fmt: skip
 
 CODES = {code.id: code for code in _TABLE}
@@ -228,7 +241,7 @@ def to_markdown() -> str:
         "What `patchrun validate` and `patchrun submit` can say of a patch. `error` rejects it; `review` asks "
         "a person; `warning` and `info` only tell. The severity is the usual one: a finding may carry another "
         "where the table says so. In SARIF and in annotations `review` and `warning` are warnings and `info` is "
-        "a note. Codes PR6xx are kept for the judge.",
+        "a note. Codes PR6xx come from the judge, a language model that is asked with `--judge`: they never reject.",
     ]
     for prefix, group in GROUPS.items():
         codes = [code for code in _TABLE if code.id.startswith(prefix)]

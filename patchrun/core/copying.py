@@ -58,6 +58,16 @@ def read_change(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Sour
     return Source(frozenset(code), frozenset(words))
 
 
+def read_runs(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> list[list[str]]:
+    """The runs of code tokens on the lines that a change adds (path -> bytes on both sides)."""
+    found: list[list[str]] = []
+    for path, data in after.items():
+        if data != before.get(path):
+            old, new = (side.get(path, b"").decode("utf-8", "replace") for side in (before, after))
+            found += _read_added(new, added_lines(old, new), path.endswith(".py"))[0]
+    return found
+
+
 def read_pages(texts: Iterable[str]) -> Source:
     """The sentences of Markdown pages."""
     return Source(words=frozenset(window for text in texts for window in _word_windows(text)))

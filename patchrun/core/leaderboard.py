@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from patchrun.core.bootstrap import percentile_intervals, resample
+from patchrun.core.competitors import Competitor
 from patchrun.core.matches import win_matrix
 from patchrun.core.picks import Entry, Metric, Pick, Picked, pick_all, record_key
 from patchrun.core.rating import rate
+from patchrun.core.similarity import Similarity
 from patchrun.core.stats import Interval
 
 RATED_AGENTS = 300  # beyond this the table of matches, quadratic in the agents, is left to `versus`
@@ -56,7 +58,8 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
     """The ranked view. ``records`` enter the mean, ``unscorable`` do not; ``notes`` say what a reader must know.
 
     ``spent``: agent -> seconds of ``machine`` ("CPU" or "GPU") that measuring its submissions took, where known.
-    ``filters``: the conditions on the attempts, in words.
+    ``filters``: the conditions on the attempts, in words. ``competitors``: row name -> who that is, and the cost.
+    ``similarity``: (row name, record) -> that of its submission to the human patch, where it was asked for.
     """
 
     pick: Pick
@@ -69,6 +72,8 @@ class Leaderboard(msgspec.Struct, frozen=True, kw_only=True):
     spent: dict[str, float] = {}
     machine: str = ""
     filters: tuple[str, ...] = ()
+    competitors: dict[str, Competitor] = {}
+    similarity: dict[tuple[str, str], Similarity] = {}
 
 
 Picks = Mapping[str, Mapping[str, Picked]]

@@ -13,6 +13,7 @@ import msgspec
 from patchrun.core.errors import ArenaError
 from patchrun.core.findings import Finding
 from patchrun.core.selection import Span, parse_span
+from patchrun.core.transcripts import Transcript
 
 VERSION = 1
 
@@ -212,11 +213,11 @@ class StopRecord(msgspec.Struct, frozen=True, kw_only=True):
     created: str
 
 
-T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord)
+T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, Transcript)
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
-def encode(value: Attempt | Study | Run | Ruling | StopRecord) -> bytes:
+def encode(value: Attempt | Study | Run | Ruling | StopRecord | Transcript) -> bytes:
     """Indented JSON with sorted keys and a final newline."""
     return msgspec.json.format(_encoder.encode(value), indent=1) + b"\n"
 

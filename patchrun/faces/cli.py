@@ -19,6 +19,7 @@ from patchrun import __version__
 from patchrun.core.errors import PatchrunError
 
 ROOMS = {
+    "patchrun.faces.agent_commands": ("agent",),
     "patchrun.faces.arena_commands": ("init", "checkout", "hint", "sync", "verify", "doctor", "gc"),
     "patchrun.faces.hint_commands": ("hints",),
     "patchrun.faces.history_commands": ("history",),

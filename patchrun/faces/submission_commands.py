@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import click
 
 from patchrun.core.errors import SetupError, UsageError
 from patchrun.core.selection import Span
+from patchrun.faces.judge_options import make_review, with_judge_options
 from patchrun.faces.options import SpanType, TiersType, echo_json, format_option, open_arena
 from patchrun.faces.trials import measure, try_seeds, try_steps
 
@@ -51,18 +53,20 @@ def with_run_options(command: Any) -> Any:
 @click.command("validate")
 @click.argument("diff")
 @click.option("--record", "span", type=SpanType(), required=True, help="12, or a span 30..62.")
+@with_judge_options
 @format_option("text", "json", "sarif", "github")
 @click.pass_obj
-def validate_command(named: str | None, diff: str, span: Span, form: str) -> int:
+def validate_command(named: str | None, diff: str, span: Span, form: str, **judging: Any) -> int:
     """Say what is wrong with DIFF (a file, an edited checkout, or -); nothing is stored."""
     from patchrun.faces import findings_view
     from patchrun.services import intake, validator
 
     arena = open_arena(named)
     arena.ladder.get(span.last)
-    baseline = arena.baseline(span.first)
+    baseline, review = arena.baseline(span.first), make_review(arena, **judging)
     track = arena.track.at_record(span.first)
     validation = validator.validate(arena.repo, track, baseline, intake.read_diff(arena, diff, span))
+    validation = review(validation, span)
     click.echo(
         findings_view.render(validation, span.to_json(), arena.track.name, form, _sources(arena, validation))
     )
@@ -93,6 +97,7 @@ def _sources(arena: Arena, validation: Validation) -> dict[str, str]:
 @steps_option
 @with_run_options
 @race_option
+@with_judge_options
 @format_option("text", "json")
 @click.pass_obj
 def submit_command(
@@ -109,18 +114,23 @@ def submit_command(
     sandbox: str,
     race: bool,
     form: str,
+    **judging: Any,
 ) -> int:
     """Validate, store, run, evaluate, score and rank a patch."""
     from patchrun.services import intake, tournament
 
     arena = open_arena(named)
+    review = make_review(arena, **judging)
     handins = intake.read(arena, source, span, agent)
     for handin in handins:
         arena.ladder.get(handin.span.last)
         arena.baseline(handin.span.first)
     if dry_run:
         return _show_cost(arena, handins, form)
-    handed = [tournament.hand_in(arena, h.diff, h.span, h.agent, tiers) for h in handins]
+    handed = [
+        tournament.hand_in(arena, h.diff, h.span, h.agent, tiers, review=partial(review, span=h.span))
+        for h in handins
+    ]
     for one in handed:
         known = "known already, " if one.known else ""
         state = "accepted" if one.attempt.accepted else "rejected"

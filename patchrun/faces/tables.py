@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+from patchrun.faces import cost_view, csv_view
 
 if TYPE_CHECKING:
     from patchrun.core.leaderboard import Cell, Leaderboard, Row
     from patchrun.core.results import Attempt, Run
     from patchrun.core.scoring import Score
+    from patchrun.core.similarity import Similarity
     from patchrun.core.versus import Versus
 
 SHOWN_AGENTS = 4  # as many columns of cells as fit in 100 characters
@@ -26,27 +27,30 @@ def leaderboard_document(board: Leaderboard, track: str) -> dict[str, Any]:
         "records": list(board.records),
         "filters": list(board.filters),
         "machine": board.machine or None,
-        "rows": [_row_document(row, board.spent) for row in board.rows],
+        "rows": [_row_document(board, row) for row in board.rows],
         "notes": list(board.notes),
     }
 
 
-def _row_document(row: Row, spent: Mapping[str, float]) -> dict[str, Any]:
+def _row_document(board: Leaderboard, row: Row) -> dict[str, Any]:
     return {
         "rank": row.rank,
-        "agent": row.agent,
+        **cost_view.row_document(board, row),
         "score": row.score,
         "ci": _pair(row.ci),
         "log_speedup_fraction": row.log_speedup_fraction,
         "rating": row.rating,
         "valid": row.valid,
         "attempted": row.attempted,
-        "machine_seconds": spent.get(row.agent),
-        "records": {name: _cell_document(cell) for name, cell in row.records.items()},
+        "machine_seconds": board.spent.get(row.agent),
+        "records": {
+            name: _cell_document(cell, board.similarity.get((row.agent, name)))
+            for name, cell in row.records.items()
+        },
     }
 
 
-def _cell_document(cell: Cell) -> dict[str, Any]:
+def _cell_document(cell: Cell, similarity: Similarity | None) -> dict[str, Any]:
     return {
         "id": cell.id,
         "state": cell.state,
@@ -54,6 +58,7 @@ def _cell_document(cell: Cell) -> dict[str, Any]:
         "fsr": cell.fsr,
         "ci": _pair(cell.ci),
         "speedup": cell.speedup,
+        "similarity": similarity.value if similarity else None,
     }
 
 
@@ -139,7 +144,7 @@ def _pair(interval: tuple[float, float] | None) -> list[float] | None:
 def render_leaderboard(board: Leaderboard, form: str = "text") -> str:
     """The leaderboard as ``text``, ``markdown`` or ``csv``."""
     if form == "csv":
-        return _leaderboard_csv(board)
+        return csv_view.leaderboard_csv(board)
     return leaderboard_text(board, "github" if form == "markdown" else "simple")
 
 
@@ -155,6 +160,9 @@ def leaderboard_text(board: Leaderboard, style: str = "simple") -> str:
         _rank_table(board, style),
         _cell_table(board, style),
     ]
+    head, costs = cost_view.cost_rows(board)
+    if costs:
+        parts.append(_table(costs, head, style, "llrrrrrl", widths=(24, 6, 9, 10, 10, 10, 8, 10)))
     if len(board.rows) > SHOWN_AGENTS:
         parts.append(
             f"The first {SHOWN_AGENTS} of {len(board.rows)} agents by record; json and csv have all."
@@ -202,35 +210,6 @@ def _cell(cell: Cell | None, metric: str) -> str:
     return f"{value:.2f}" + (f" [{cell.ci[0]:.2f}, {cell.ci[1]:.2f}]" if cell.ci else "")
 
 
-def _leaderboard_csv(board: Leaderboard) -> str:
-    names = [*board.records, *board.unscorable]
-    headers = [
-        "rank",
-        "agent",
-        "score",
-        "low",
-        "high",
-        "log_speedup_fraction",
-        "rating",
-        "valid",
-        "attempted",
-    ]
-    headers += [f"{name}_{what}" for name in names for what in ("verdict", "fsr", "low", "high")]
-    lines = [headers] + [_csv_row(row, names) for row in board.rows]
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    return text.getvalue().rstrip("\n")
-
-
-def _csv_row(row: Row, names: Sequence[str]) -> list[Any]:
-    line = [row.rank, row.agent, row.score, *(row.ci or (None, None)), row.log_speedup_fraction, row.rating]
-    line += [row.valid, row.attempted]
-    for name in names:
-        cell = row.records.get(name)
-        line += [cell.verdict or cell.state, cell.fsr, *(cell.ci or (None, None))] if cell else [None] * 4
-    return line
-
-
 def versus_text(versus: Versus, style: str = "simple") -> str:
     """Each record's difference with its interval and winner, then the sums."""
     names = {"a": versus.a, "b": versus.b, "tie": "tie", "unknown": "unknown"}
@@ -265,13 +244,15 @@ def _say_probability(versus: Versus) -> str:
     )
 
 
-def show_text(attempt: Attempt, score: Score, runs: Iterable[Run]) -> str:
-    """One submission: what was said of it and why, its numbers, its runs, its findings."""
+def show_text(
+    attempt: Attempt, score: Score, runs: Iterable[Run], more: Sequence[tuple[str, str]] = ()
+) -> str:
+    """One submission: what was said of it and why, its numbers, ``more`` facts, its runs, its findings."""
     tiers = ", ".join(str(tier) for tier in attempt.hint_tiers) or "none"
     said = f"record {attempt.record}, agent {attempt.agent}, attempt {attempt.sequence}, hint tiers: {tiers}"
     facts = [("submission", attempt.id), ("of", said), ("verdict", score.verdict or score.state)]
     facts += [("because", score.reason)] if score.reason else []
-    parts = [_table(facts + _score_facts(score), (), "plain", "ll")]
+    parts = [_table([*facts, *_score_facts(score), *more], (), "plain", "ll")]
     runs = list(runs)
     if runs:
         parts.append(runs_text(runs))

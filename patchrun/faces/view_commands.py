@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -27,19 +28,23 @@ records_option = click.option("--records", type=SetType(), help="Count these rec
 @records_option
 @pick_option
 @with_filters
+@click.option("--mix-hint-tiers", "mix", is_flag=True, help="One row an agent, whatever hints it had.")
 @format_option("text", "json", "csv", "markdown")
 @click.pass_obj
 def leaderboard_command(
-    named: str | None, records: tuple[int, ...] | None, pick: str, form: str, **chosen: Any
+    named: str | None, records: tuple[int, ...] | None, pick: str, mix: bool, form: str, **chosen: Any
 ) -> int:
-    """Agents ranked, with intervals, coverage, rating and what measuring them took."""
+    """Agents ranked, with intervals, coverage, rating and what making and measuring their patches took.
+
+    An agent that had different hints has a row for each.
+    """
     from patchrun.faces import tables
     from patchrun.services import standings
 
     arena = open_arena(named)
     for number in records or ():
         arena.ladder.get(number)
-    found = standings.board(arena, records, pick, make_filter(arena, **chosen))
+    found = standings.board(arena, records, pick, make_filter(arena, **chosen), mix)
     if form == "json":
         echo_json(tables.leaderboard_document(found, arena.track.name))
     else:
@@ -91,20 +96,26 @@ def versus_command(
 @click.pass_obj
 def show_command(named: str | None, name: str, form: str) -> int:
     """One submission: verdict, runs, curves."""
-    from patchrun.faces import logs_view, tables
-    from patchrun.services import logbook, tournament
+    from patchrun.faces import agent_view, cost_view, logs_view, tables
+    from patchrun.services import logbook, resemblance, tournament
 
     arena = open_arena(named)
     wanted = arena.attempt(name).id
     one = next(scored for scored in tournament.assess(arena) if scored.attempt.id == wanted)
     logs = logbook.score_from_logs(arena, one.attempt)
+    similar = resemblance.compare_with_human(arena, one.attempt)
+    made = [each for each in arena.transcripts() if each.submission == wanted]
     if form == "json":
         document = tables.show_document(one.attempt, one.score, one.runs)
         if logs:
             document["time_source"] = document["time_source"] or logs.source
+        document["similarity"] = asdict(similar) | {"high": similar.high} if similar else None
+        document["transcripts"] = [agent_view.transcript_document(arena, each) for each in made]
         echo_json(document | {"logs": logs_view.logs_document(logs) if logs else None})
     else:
-        click.echo(tables.show_text(one.attempt, one.score, one.runs))
+        day = arena.ladder.get(one.attempt.span.last).date
+        more = cost_view.show_facts(similar, made, bool(one.attempt.hint_tiers), day)
+        click.echo(tables.show_text(one.attempt, one.score, one.runs, more))
         if logs:
             click.echo("\n" + logs_view.logs_text(logs))
     return 0 if one.score.verdict in (None, "valid") else 1

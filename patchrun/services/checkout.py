@@ -12,15 +12,24 @@ from patchrun.adapters.store import Arena
 from patchrun.core.errors import UsageError
 from patchrun.core.selection import Span
 
-OURS = ("TASK.md", "hints")
+OURS = ("TASK.md", "ATTEMPTS.md", "hints", ".patchrun")
 SKIPPED = {".git", "__pycache__", ".ruff_cache", ".mypy_cache", ".venv", *OURS}
 EPOCH = "2000-01-01T00:00:00+00:00"
+HAND_IN = """## Check and hand in
+    patchrun validate DIFF --record {span}      # findings, nothing is stored
+    patchrun submit DIFF --record {span} --agent NAME
+
+A plain `git diff` in this folder is what is asked for.
+"""
 
 
-def checkout(arena: Arena, span: Span, target: Path, tiers: tuple[int, ...] = ()) -> None:
+def checkout(
+    arena: Arena, span: Span, target: Path, tiers: tuple[int, ...] = (), ending: str = HAND_IN
+) -> None:
     """Write baseline ``span.first`` to ``target`` as a repository of one commit, with TASK.md and hints beside.
 
-    Nothing of the arena goes along: no other object, no history, no address.
+    Nothing of the arena goes along: no other object, no history, no address. ``ending`` closes TASK.md, with
+    ``{span}`` in it: how to check and hand in.
 
     Raises:
         UsageError: the target exists and is not empty, or the record has no such hint.
@@ -35,7 +44,7 @@ def checkout(arena: Arena, span: Span, target: Path, tiers: tuple[int, ...] = ()
     try:
         arena.repo.export(tree, target)
         _commit_all(target)
-        (target / "TASK.md").write_text(task_page(arena, span, tiers), encoding="utf-8")
+        (target / "TASK.md").write_text(task_page(arena, span, tiers, ending), encoding="utf-8")
         for name, text in texts.items():
             (target / "hints").mkdir(exist_ok=True)
             (target / "hints" / name).write_text(text, encoding="utf-8")
@@ -64,8 +73,8 @@ def _commit_all(folder: Path) -> None:
     (info / "exclude").write_text("".join(f"/{name}\n" for name in OURS) + "__pycache__/\n")
 
 
-def task_page(arena: Arena, span: Span, tiers: tuple[int, ...]) -> str:
-    """TASK.md: the goal, the rules, the target, and how to check and hand in a patch."""
+def task_page(arena: Arena, span: Span, tiers: tuple[int, ...], ending: str = HAND_IN) -> str:
+    """TASK.md: the goal, the rules, the target, and how to check and hand in a patch (``ending``)."""
     track = arena.track
     hint_line = f"Hints (tier {', '.join(map(str, tiers))}) lie in `hints/`.\n" if tiers else ""
     protected = "".join(f"- `{name}`\n" for name in track.edit.protected)
@@ -87,12 +96,7 @@ the speedup recovered that people found over this same baseline: 0 is the baseli
 - A run may take {track.limits.wall_seconds:g} s of wall time and {track.limits.memory_mb} MiB of memory; no network.
 - The data is read through the script's own loader. Parameters are learned from it by gradient steps.
 
-## Check and hand in
-    patchrun validate DIFF --record {span}      # findings, nothing is stored
-    patchrun submit DIFF --record {span} --agent NAME
-
-A plain `git diff` in this folder is what is asked for.
-"""
+{ending.replace("{span}", str(span))}"""
 
 
 def diff_of_folder(arena: Arena, span: Span, folder: Path) -> bytes:

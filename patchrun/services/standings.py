@@ -8,27 +8,84 @@ from typing import Any
 import msgspec
 
 from patchrun.adapters.store import Arena
+from patchrun.core.competitors import Key, describe_competitors, label_keys, relabel
 from patchrun.core.errors import UsageError
 from patchrun.core.filters import EVERYTHING, Filter, check_known, spent_seconds
 from patchrun.core.leaderboard import Leaderboard, rank
 from patchrun.core.picks import Entry, Pick
+from patchrun.core.results import Attempt
+from patchrun.core.transcripts import Transcript
 from patchrun.core.versus import Versus, compare_agents
 from patchrun.core.winmatrix import WinMatrix, make_matrix
 from patchrun.services import tournament
+from patchrun.services.resemblance import compare_with_human
 from patchrun.services.tournament import Measured, Scored
 
 
 def board(
-    arena: Arena, records: Sequence[int] | None = None, pick: Pick = "last", only: Filter = EVERYTHING
+    arena: Arena,
+    records: Sequence[int] | None = None,
+    pick: Pick = "last",
+    only: Filter = EVERYTHING,
+    mix: bool = False,
 ) -> Leaderboard:
-    """The leaderboard under a pick rule, of the attempts that ``only`` admits."""
+    """The leaderboard under a pick rule, of the attempts that ``only`` admits.
+
+    An agent that had different hints has a row for each, unless ``mix``. What its proposals cost stands beside.
+    """
     everything = _assess(arena, "all" if pick != "best" else "first", only)
     again = _assess(arena, "again", only) if pick == "best" else []
-    found = rank(_pairs(everything), pick=pick, records=records, remeasured=_pairs(again))
-    return msgspec.structs.replace(
-        found, spent=spent_seconds((one.attempt, one.runs) for one in [*everything, *again]),
-        machine="GPU" if arena.track.hardware.device == "cuda" else "CPU", filters=only.describe(),
+    made = [one for one in arena.transcripts() if only.admits(one, ()) and _is_in(one.record, records)]
+    labels = _label([one.attempt for one in everything], mix)
+    named = [(relabel(one.attempt, labels), one) for one in [*everything, *again]]
+    count = len(everything)
+    found = rank(
+        [(attempt, one.score) for attempt, one in named[:count]], pick=pick, records=records,
+        remeasured=[(attempt, one.score) for attempt, one in named[count:]],
     )  # fmt: skip
+    found = msgspec.structs.replace(
+        found, spent=spent_seconds((attempt, one.runs) for attempt, one in named),
+        machine="GPU" if arena.track.hardware.device == "cuda" else "CPU", filters=only.describe(),
+        competitors=describe_competitors(labels, made, _days(arena, made), mix),
+    )  # fmt: skip
+    return _flag(arena, found, everything, made)
+
+
+def _is_in(record: str, records: Sequence[int] | None) -> bool:
+    return records is None or record in {str(number) for number in records}
+
+
+def _label(attempts: Sequence[Attempt], mix: bool) -> dict[Key, str]:
+    keys = {(attempt.agent, attempt.hint_tiers) for attempt in attempts}
+    return {key: key[0] for key in keys} if mix else label_keys(keys)
+
+
+def _days(arena: Arena, made: Iterable[Transcript]) -> dict[str, str]:
+    """Record -> the day of its human patch; of a span, of the last one."""
+    return {one.record: arena.ladder.get(one.span.last).date for one in made}
+
+
+def _flag(
+    arena: Arena, found: Leaderboard, everything: Iterable[Scored], made: Iterable[Transcript]
+) -> Leaderboard:
+    """With notes on what a reader should look at: patches like the human's without hints, records a model may know."""
+    attempts = {one.attempt.id: one.attempt for one in everything}
+    controls = {one.submission for one in made if one.kind == "human"}
+    similar = {
+        (row.agent, record): value for row in found.rows for record, cell in row.records.items()
+        if cell.verdict == "valid" and not attempts[cell.id].hint_tiers and cell.id not in controls
+        and (value := compare_with_human(arena, attempts[cell.id])) is not None
+    }  # fmt: skip
+    notes = [
+        f"{agent}, record {record}: similarity {value.value:.2f} to the human patch without hints; a flag, "
+        "not a verdict"
+        for (agent, record), value in similar.items() if value.high
+    ]  # fmt: skip
+    notes += [
+        f"{label}: its model's training data reach to {one.cutoff}, so it may know record {', '.join(one.may_know)}"
+        for label, one in found.competitors.items() if one.may_know
+    ]  # fmt: skip
+    return msgspec.structs.replace(found, similarity=similar, notes=(*found.notes, *notes))
 
 
 def versus(
@@ -40,7 +97,7 @@ def versus(
     only: Filter = EVERYTHING,
 ) -> Versus:
     """Two agents head to head; UsageError when one of them has handed nothing in."""
-    entries, again = _entries(arena, pick, only)
+    entries, again = _name_rows(*_entries(arena, pick, only))
     agents = sorted({attempt.agent for attempt, _ in entries})
     for name in (a, b):
         if name not in agents:
@@ -52,7 +109,7 @@ def matrix(
     arena: Arena, records: Sequence[int] | None = None, pick: Pick = "last", only: Filter = EVERYTHING
 ) -> WinMatrix:
     """Every agent against every other."""
-    entries, again = _entries(arena, pick, only)
+    entries, again = _name_rows(*_entries(arena, pick, only))
     return make_matrix(entries, pick=pick, records=records, remeasured=again)
 
 
@@ -61,6 +118,12 @@ def _entries(arena: Arena, pick: Pick, only: Filter) -> tuple[list[Entry], list[
     if pick != "best":
         return _pairs(_assess(arena, "all", only)), []
     return _pairs(_assess(arena, "first", only)), _pairs(_assess(arena, "again", only))
+
+
+def _name_rows(entries: list[Entry], again: list[Entry]) -> tuple[list[Entry], list[Entry]]:
+    """The entries under the names of their rows: an agent that had different hints is several."""
+    labels = _label([attempt for attempt, _ in entries], mix=False)
+    return tuple([(relabel(attempt, labels), score) for attempt, score in some] for some in (entries, again))
 
 
 def _assess(arena: Arena, measured: Measured, only: Filter) -> list[Scored]:
@@ -78,8 +141,10 @@ def _pairs(scored: Iterable[Scored]) -> list[Entry]:
 
 def rank_lines(everything: Iterable[Scored], chosen: Iterable[Scored]) -> str:
     """Where the agents of ``chosen`` stand now, a line each."""
-    found = rank(_pairs(everything))
-    agents = {one.attempt.agent for one in chosen}
+    pairs = _pairs(everything)
+    labels = _label([attempt for attempt, _ in pairs], mix=False)
+    found = rank([(relabel(attempt, labels), score) for attempt, score in pairs])
+    agents = {labels[one.attempt.agent, one.attempt.hint_tiers] for one in chosen}
     count = len(found.rows)
     return "\n".join(
         f"{row.agent} is {row.rank} of {count} on the leaderboard, score {row.score:.3f}, "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -54,18 +54,29 @@ def validate(arena: Arena, diff: bytes, span: Span) -> Validation:
     return validator.validate(arena.repo, arena.track.at_record(span.first), arena.baseline(span.first), diff)
 
 
-def hand_in(arena: Arena, diff: bytes, span: Span, agent: str, tiers: tuple[int, ...] = ()) -> Handed:
+def hand_in(
+    arena: Arena,
+    diff: bytes,
+    span: Span,
+    agent: str,
+    tiers: tuple[int, ...] = (),
+    also: Callable[[Attempt], Mapping[str, str]] = lambda attempt: {},
+    review: Callable[[Validation], Validation] = lambda validation: validation,
+) -> Handed:
     """Validate a diff and keep it as an attempt, and as a submission if it was accepted.
+
+    ``also`` names more refs of the same act (name -> commit), which are created in the same transaction. ``review`` may
+    add findings before anything is stored (see ``services.judge``).
 
     Raises:
         UsageError: no such record, or a name git cannot keep.
         UnreadableDiff: the bytes are not a diff; nothing is stored.
     """
     author = Author(agent, f"{content_id(agent)[:12]}@agents.patchrun.invalid")
-    validation = validate(arena, diff, span)
+    validation = review(validate(arena, diff, span))
     attempt = _describe(arena, validation, diff, span, agent, tiers)
     submission = _commit(arena, attempt, validation, author) if validation.accepted else None
-    fresh = arena.add_attempt(attempt, diff, submission)
+    fresh = arena.add_attempt(attempt, diff, submission, also(attempt))
     return Handed(attempt if fresh else arena.attempt(attempt.id), validation, known=not fresh)
 
 

@@ -6,7 +6,7 @@ import sysconfig
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
@@ -207,6 +207,11 @@ def _check_file(
         known = () if change.before is None else lint(change.path, change.before)
         findings += judge_problems(pair, known, problems)
     return findings
+
+
+def add_findings(validation: Validation, more: Iterable[Finding]) -> Validation:
+    """The validation with further findings in their places; none of its own is lost or changed."""
+    return replace(validation, findings=_arrange([*validation.findings, *more]))
 
 
 def _arrange(findings: Iterable[Finding]) -> tuple[Finding, ...]:

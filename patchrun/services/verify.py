@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from patchrun.adapters.store import (
     STOPS,
     STUDIES,
     SUBMISSIONS,
+    TRANSCRIPTS,
     VERDICTS,
     Arena,
     run_name,
@@ -29,6 +31,7 @@ from patchrun.core.errors import ArenaError, PatchrunError
 from patchrun.core.logfacts import decode_ingest
 from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study, content_id
 from patchrun.core.trainlog import MAX_BYTES
+from patchrun.core.transcripts import TURNS_BYTES, Transcript
 from patchrun.services.upstream_logs import INGESTS
 
 STALE_LOCK_SECONDS = 600
@@ -188,6 +191,23 @@ def _check_ruling(arena: Arena, name: str, commit: str, data: bytes, known: Mapp
     _require(name.startswith(f"{VERDICTS}{ruling.submission}/"), f"about {ruling.submission} inside")
 
 
+def _check_transcript(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
+    """Named by its search and number; its turns can be read, and what it handed in is there and is its diff."""
+    one = results.decode(data, Transcript, name)
+    _require(name == TRANSCRIPTS + one.id, f"named {one.id} inside")
+    _require(
+        one.id == content_id(one.search, one.number), "its id does not follow from its search and number"
+    )
+    packed = arena.repo.read(f"{commit}:turns.json.gz")
+    json.loads(gzip.GzipFile(fileobj=io.BytesIO(packed)).read(2 * TURNS_BYTES))
+    if one.submission:
+        attempt = known.get(ATTEMPTS + one.submission)
+        _require(attempt is not None, f"its submission {one.submission} is absent")
+        stored = results.decode(arena.repo.read(f"{attempt}:attempt.json"), Attempt, name)
+        same = (stored.agent, stored.record, stored.hint_tiers) == (one.agent, one.record, one.hint_tiers)
+        _require(same, "its submission is another agent's, or for another record or other hints")
+
+
 _CHECKS = {
     ATTEMPTS: _check_attempt,
     SUBMISSIONS: _check_submission,
@@ -196,6 +216,7 @@ _CHECKS = {
     EXTRA: _check_extra,
     STOPS: _check_stop,
     VERDICTS: _check_ruling,
+    TRANSCRIPTS: _check_transcript,
     INGESTS: _check_ingest,
 }
 _FILES = {
@@ -206,5 +227,6 @@ _FILES = {
     EXTRA: "run.json",
     STOPS: "stop.json",
     VERDICTS: "ruling.json",
+    TRANSCRIPTS: "transcript.json",
     INGESTS: "ingest.json",
 }

@@ -8,17 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from patchrun.core.findings import Finding
 from patchrun.core.selection import Span
 from patchrun.core.track import Track
-from patchrun.core.transcripts import Outcome
+from patchrun.core.transcripts import Outcome, Task
 
 if TYPE_CHECKING:
     from patchrun.core.usage import Usage
-
-Task = Literal["draft", "improve", "debug"]
 
 
 @dataclass(frozen=True)
@@ -72,9 +70,10 @@ class Feedback:
     """What the search knows: earlier attempts, oldest first, and which of them the workspace starts from.
 
     ``task``: "draft" starts from the baseline, "improve" from the best so far, "debug" from one that failed (``base``
-    is its number). A draft that is not the first may use or ignore what was tried.
+    is its number). Independent drafts learn of no other attempt; ``number`` counts them all the same, from 1.
     """
 
+    number: int = 1
     task: Task = "draft"
     base: int | None = None
     attempts: tuple[Earlier, ...] = ()
