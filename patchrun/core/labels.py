@@ -31,7 +31,7 @@ class Grade(Strict):
     examples: Annotated[tuple[Words, ...], Meta(min_length=1)]
 
 
-class Rubric(Strict):
+class LabelRubric(Strict):
     """Both scales. ``purpose``, ``unit`` and ``closeness`` say what is asked, of what, and what to do in doubt."""
 
     version: Literal[1]
@@ -127,9 +127,9 @@ class LabelBook(Strict, frozen=True, kw_only=True):
 NO_LABELS = LabelBook(version=1, by="nobody", date="1970-01-01")
 
 
-def load_rubric(text: str, name: str = "rubric.toml") -> Rubric:
+def load_label_rubric(text: str, name: str = "prompts/labels.toml") -> LabelRubric:
     """Read and check the rubric; ManifestError names every problem."""
-    return load_manifest(Rubric, text, name)
+    return load_manifest(LabelRubric, text, name)
 
 
 def load_labels(text: str, ladder: Ladder, name: str = "labels.toml") -> LabelBook:

@@ -9,7 +9,7 @@ from patchrun.faces import history_view
 
 if TYPE_CHECKING:
     from patchrun.core.history import By, History
-    from patchrun.core.labels import Grade, LabelBook, Rubric
+    from patchrun.core.labels import Grade, LabelBook, LabelRubric
     from patchrun.core.published import Comparison
 
 HEAD = """\
@@ -22,7 +22,7 @@ one for where its idea comes from, by the rubric below; the tables say how much 
 def render_page(
     history: History,
     book: LabelBook,
-    rubric: Rubric,
+    rubric: LabelRubric,
     groupings: Sequence[By],
     comparisons: Sequence[Comparison],
 ) -> str:
@@ -35,7 +35,7 @@ def render_page(
     return "\n\n".join(parts)
 
 
-def _rubric_parts(rubric: Rubric) -> Iterator[str]:
+def _rubric_parts(rubric: LabelRubric) -> Iterator[str]:
     yield f"## The rubric ({rubric.digest})"
     yield from (text.strip() for text in (rubric.purpose, rubric.unit, rubric.closeness))
     for title, scale in (("Depth", rubric.depth), ("Provenance", rubric.provenance)):

@@ -7,14 +7,14 @@ from importlib import resources
 
 from patchrun.adapters.store import MAIN, Arena
 from patchrun.core.history import History, tell
-from patchrun.core.labels import NO_LABELS, LabelBook, Rubric, load_labels, load_rubric
+from patchrun.core.labels import NO_LABELS, LabelBook, LabelRubric, load_labels, load_label_rubric
 from patchrun.core.ladder import Ladder
 from patchrun.services.importer import LABELS, find_track, read_labels, read_track
 
 
-def read_rubric() -> Rubric:
+def read_rubric() -> LabelRubric:
     """The rubric that ships with patchrun."""
-    return load_rubric(resources.files("patchrun").joinpath("rubric.toml").read_text(encoding="utf-8"))
+    return load_label_rubric(resources.files("patchrun").joinpath("prompts/labels.toml").read_text(encoding="utf-8"))
 
 
 def read_arena(arena: Arena) -> LabelBook:

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from patchrun.core.errors import ManifestError
-from patchrun.core.labels import DEPTHS, PROVENANCES, LabelBook, Rubric, load_labels, load_rubric
+from patchrun.core.labels import DEPTHS, PROVENANCES, LabelBook, LabelRubric, load_labels, load_label_rubric
 from patchrun.core.ladder import Ladder, Record, load_ladder
 
 ROOT = Path(__file__).parents[2]
-RUBRIC = (ROOT / "patchrun" / "rubric.toml").read_text()
+RUBRIC = (ROOT / "patchrun" / "prompts" / "labels.toml").read_text()
 HEAD = 'version = 1\nby = "Ada"\ndate = "2026-11-22"\n'
 LABEL = '[[label]]\nrecord = {}\ndepth = "Deep"\nprovenance = "Invented"\nreason = "a new memory"\n'
 
@@ -30,8 +30,8 @@ def shipped(track: str) -> tuple[Ladder, LabelBook]:
     return records, load_labels((folder / "labels.toml").read_text(), records)
 
 
-def rubric() -> Rubric:
-    return load_rubric(RUBRIC)
+def rubric() -> LabelRubric:
+    return load_label_rubric(RUBRIC)
 
 
 def test_the_rubric_defines_every_label_with_tests_and_examples() -> None:
@@ -51,9 +51,9 @@ def test_between_neighbours_there_is_a_test_on_either_side() -> None:
 
 
 def test_the_digest_names_the_wording() -> None:
-    other = load_rubric(RUBRIC.replace("Values, amounts", "Values, numbers"))
+    other = load_label_rubric(RUBRIC.replace("Values, amounts", "Values, numbers"))
     assert other.digest != rubric().digest
-    assert load_rubric(RUBRIC + "\n# a comment\n").digest == rubric().digest
+    assert load_label_rubric(RUBRIC + "\n# a comment\n").digest == rubric().digest
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_the_digest_names_the_wording() -> None:
 )  # fmt: skip
 def test_a_broken_rubric_is_refused_by_key(old: str, new: str, problem: str) -> None:
     with pytest.raises(ManifestError) as raised:
-        load_rubric(RUBRIC.replace(old, new))
+        load_label_rubric(RUBRIC.replace(old, new))
     assert problem in str(raised.value)
 
 
