@@ -23,6 +23,7 @@ ROOMS = {
     "patchrun.faces.arena_commands": ("init", "checkout", "hint", "sync", "verify", "doctor", "gc"),
     "patchrun.faces.hint_commands": ("hints",),
     "patchrun.faces.history_commands": ("history",),
+    "patchrun.faces.key_commands": ("keys",),
     "patchrun.faces.ladder_commands": ("records", "ingest", "control"),
     "patchrun.faces.submission_commands": (
         "validate", "submit", "run", "rerun", "status", "withdraw", "disqualify",

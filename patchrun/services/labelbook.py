@@ -14,7 +14,9 @@ from patchrun.services.importer import LABELS, find_track, read_labels, read_tra
 
 def read_rubric() -> LabelRubric:
     """The rubric that ships with patchrun."""
-    return load_label_rubric(resources.files("patchrun").joinpath("prompts/labels.toml").read_text(encoding="utf-8"))
+    return load_label_rubric(
+        resources.files("patchrun").joinpath("prompts/labels.toml").read_text(encoding="utf-8")
+    )
 
 
 def read_arena(arena: Arena) -> LabelBook:

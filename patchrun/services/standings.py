@@ -43,8 +43,10 @@ def board(
         [(attempt, one.score) for attempt, one in named[:count]], pick=pick, records=records,
         remeasured=[(attempt, one.score) for attempt, one in named[count:]],
     )  # fmt: skip
+    left_out = arena.left_out()
+    unsigned = (f"{left_out} results that no listed key signed do not count",) if left_out else ()
     found = msgspec.structs.replace(
-        found, spent=spent_seconds((attempt, one.runs) for attempt, one in named),
+        found, notes=(*found.notes, *unsigned), spent=spent_seconds((attempt, one.runs) for attempt, one in named),
         machine="GPU" if arena.track.hardware.device == "cuda" else "CPU", filters=only.describe(),
         competitors=describe_competitors(labels, made, _days(arena, made), mix),
     )  # fmt: skip
