@@ -3,7 +3,8 @@
 Refs: ``refs/heads/main`` (the track), ``refs/heads/baseline/N``, ``refs/patchrun/human/N``,
 ``refs/patchrun/{attempts,submissions,studies}/<id>``, ``refs/patchrun/runs/<arm>/<study>-<slot>``,
 ``refs/patchrun/extra/...`` (a later run of a taken slot: shown, never counted), ``refs/patchrun/stops/<study>/<arm>``,
-``refs/patchrun/verdicts/...``, ``refs/patchrun/transcripts/<id>`` and ``refs/patchrun/also/...`` (what a synced
+``refs/patchrun/verdicts/...``, ``refs/patchrun/transcripts/<id>``,
+``refs/patchrun/labels/<subject>/<hash>`` and ``refs/patchrun/also/...`` (what a synced
 arena holds under a name taken here).
 """
 
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, RefExists
 from patchrun.core import results, versions
+from patchrun.core.changelabel import ChangeLabel, Signed
 from patchrun.core.errors import ArenaError, UsageError
 from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study
 from patchrun.core.transcripts import TURNS_BYTES, Transcript, cut_turns
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from patchrun.adapters.signing import Signatures
     from patchrun.core.track import Ladder, Track
 
-T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, Transcript)
+T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, Transcript, ChangeLabel)
 MAIN = "refs/heads/main"
 RESULTS = "refs/patchrun/"
 MANIFESTS = ("arena.json", "track.toml", "records.toml")
@@ -45,6 +47,7 @@ EXTRA = "refs/patchrun/extra/"
 STOPS = "refs/patchrun/stops/"
 VERDICTS = "refs/patchrun/verdicts/"
 TRANSCRIPTS = "refs/patchrun/transcripts/"
+LABELS = "refs/patchrun/labels/"
 ALSO = (
     "refs/patchrun/also/"  # what another arena holds under a name that was taken here: <kind>/<name>/<commit>
 )
@@ -320,6 +323,24 @@ class Arena:
             {f"{VERDICTS}{ruling.submission}/{hashlib.sha256(data).hexdigest()[:12]}": commit}
         )
 
+    def labels(self, subject: str = "") -> list[Signed]:
+        """Labels of changes with who signed them, oldest first; of one ``subject`` only where it is named."""
+        from patchrun.adapters.signing import read_signers
+
+        found = self._read(LABELS + (f"{subject}/" if subject else ""), "label.json", ChangeLabel)
+        signers = read_signers(self.repo, self.identity, [version.commit for version in found])
+        signed = [Signed(version.value, signers.get(version.commit, "")) for version in found]
+        return sorted(signed, key=lambda one: (one.label.created, one.label.subject, one.label.by))
+
+    def add_label(self, label: ChangeLabel, key: Path | None = None) -> None:
+        """Store the label of a change, signed with ``key``, else with the user's key if one is named."""
+        data = results.encode(label)
+        tree = self.repo.store_files({"label.json": data})
+        words = f"label {label.subject}: {label.depth}, {label.provenance} by {label.by}\n"
+        commit = self.repo.commit(tree, [], words, PATCHRUN, label.created, key or self.signing_key)
+        with suppress(RefExists):
+            self.repo.create_refs({LABELS + label_name(label): commit})
+
     def stops(self) -> list[StopRecord]:
         """The arms that racing ended."""
         return versions.settle(self._read(STOPS, "stop.json", StopRecord))
@@ -387,6 +408,11 @@ def run_name(run: Run) -> str:
 def stop_name(stop: StopRecord) -> str:
     """``<study>/<arm>``: an arm ends once."""
     return f"{stop.study}/{stop.arm}"
+
+
+def label_name(label: ChangeLabel) -> str:
+    """``<subject>/<hash of its content>``."""
+    return f"{label.subject}/{hashlib.sha256(results.encode(label)).hexdigest()[:12]}"
 
 
 def data_home() -> Path:

@@ -17,6 +17,7 @@ Depth = Literal["Breakthrough", "Deep", "Moderate", "Shallow"]
 Provenance = Literal["Invented", "Adapted", "Imported"]
 DEPTHS: tuple[str, ...] = get_args(Depth)
 PROVENANCES: tuple[str, ...] = get_args(Provenance)
+ASKED = ("system", "question")  # how a model is asked is not what the labels mean
 Day = Annotated[str, Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Words = Annotated[str, Meta(min_length=1)]
@@ -32,12 +33,17 @@ class Grade(Strict):
 
 
 class LabelRubric(Strict):
-    """Both scales. ``purpose``, ``unit`` and ``closeness`` say what is asked, of what, and what to do in doubt."""
+    """Both scales. ``purpose``, ``unit`` and ``closeness`` say what is asked, of what, and what to do in doubt.
+
+    ``system`` and ``question`` are what a model is asked; ``$names`` in them are filled in.
+    """
 
     version: Literal[1]
     purpose: Words
     unit: Words
     closeness: Words
+    system: Words
+    question: Words
     depth: tuple[Grade, ...]
     provenance: tuple[Grade, ...]
 
@@ -49,7 +55,8 @@ class LabelRubric(Strict):
     @property
     def digest(self) -> str:
         """12 hex digits that name this wording: labels by another one are not the same labels."""
-        text = json.dumps(msgspec.to_builtins(self), sort_keys=True)
+        said = msgspec.to_builtins(self)
+        text = json.dumps({name: said[name] for name in said if name not in ASKED}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

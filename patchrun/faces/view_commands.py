@@ -96,7 +96,7 @@ def versus_command(
 @click.pass_obj
 def show_command(named: str | None, name: str, form: str) -> int:
     """One submission: verdict, runs, curves."""
-    from patchrun.faces import agent_view, cost_view, logs_view, tables
+    from patchrun.faces import agent_view, cost_view, labels_view, logs_view, tables
     from patchrun.services import logbook, resemblance, tournament
 
     arena = open_arena(named)
@@ -110,12 +110,15 @@ def show_command(named: str | None, name: str, form: str) -> int:
         if logs:
             document["time_source"] = document["time_source"] or logs.source
         document["similarity"] = asdict(similar) | {"high": similar.high} if similar else None
+        document["labels"] = labels_view.label_documents(arena, wanted)
         document["transcripts"] = [agent_view.transcript_document(arena, each) for each in made]
         echo_json(document | {"logs": logs_view.logs_document(logs) if logs else None})
     else:
         day = arena.ladder.get(one.attempt.span.last).date
         more = cost_view.show_facts(similar, made, bool(one.attempt.hint_tiers), day)
         click.echo(tables.show_text(one.attempt, one.score, one.runs, more))
+        if line := labels_view.labels_line(arena, wanted):
+            click.echo(line)
         if logs:
             click.echo("\n" + logs_view.logs_text(logs))
     return 0 if one.score.verdict in (None, "valid") else 1

@@ -5,9 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import resources
 
+import msgspec
+
 from patchrun.adapters.store import MAIN, Arena
+from patchrun.core.changelabel import ChangeLabel, decide
 from patchrun.core.history import History, tell
-from patchrun.core.labels import NO_LABELS, LabelBook, LabelRubric, load_labels, load_label_rubric
+from patchrun.core.labels import (
+    NO_LABELS,
+    LabelBook,
+    LabelRubric,
+    LadderLabel,
+    load_label_rubric,
+    load_labels,
+)
 from patchrun.core.ladder import Ladder
 from patchrun.services.importer import LABELS, find_track, read_labels, read_track
 
@@ -47,5 +57,19 @@ def of_track(name_or_path: str) -> Labelled:
 
 
 def of_arena(arena: Arena) -> Labelled:
-    """The ladder of an arena."""
-    return Labelled(arena.track.name, arena.ladder, read_arena(arena))
+    """The ladder of an arena; what people said there of its human patches goes before the labels that came with it."""
+    book = read_arena(arena)
+    said = [one for one in arena.labels() if one.label.source == "human"]
+    own = {label.record: label for label in book.label}
+    for number in (record.number for record in arena.ladder.record):
+        if found := decide(one for one in said if one.label.subject == f"h{number}"):
+            own[number] = _as_ladder_label(number, found.label)
+    label = tuple(own[number] for number in sorted(own))
+    return Labelled(arena.track.name, arena.ladder, msgspec.structs.replace(book, label=label))
+
+
+def _as_ladder_label(record: int, label: ChangeLabel) -> LadderLabel:
+    return LadderLabel(
+        record=record, depth=label.depth, provenance=label.provenance, reason=label.reason, by=label.by,
+        date=label.created[:10],
+    )  # fmt: skip

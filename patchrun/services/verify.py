@@ -14,10 +14,12 @@ from pathlib import Path
 import msgspec
 
 from patchrun.adapters.keys import find_key
+from patchrun.adapters.signing import read_signers
 from patchrun.adapters.store import (
     ALSO,
     ATTEMPTS,
     EXTRA,
+    LABELS,
     RESULTS,
     RUNS,
     STOPS,
@@ -26,11 +28,13 @@ from patchrun.adapters.store import (
     TRANSCRIPTS,
     VERDICTS,
     Arena,
+    label_name,
     own_name,
     run_name,
     stop_name,
 )  # fmt: skip
 from patchrun.core import plan, racejudge, results
+from patchrun.core.changelabel import BROKEN, ChangeLabel
 from patchrun.core.errors import ArenaError, PatchrunError
 from patchrun.core.logfacts import decode_ingest
 from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study, content_id
@@ -203,6 +207,21 @@ def _check_ruling(arena: Arena, name: str, commit: str, data: bytes, known: Mapp
     _require(name.startswith(f"{VERDICTS}{ruling.submission}/"), f"about {ruling.submission} inside")
 
 
+def _check_label(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
+    """About a change that is there, named by its content, and signed, if at all, as what it is."""
+    label = results.decode(data, ChangeLabel, name)
+    _require(name == LABELS + label_name(label), f"named {label_name(label)} inside")
+    _require(
+        ATTEMPTS + label.subject in known or _is_human(arena, label.subject), f"{label.subject} is not here"
+    )
+    signer = read_signers(arena.repo, arena.identity, [commit])[commit]
+    _require(signer != BROKEN, "its signature is of something else")
+
+
+def _is_human(arena: Arena, subject: str) -> bool:
+    return bool(arena.code.get(f"refs/patchrun/human/{subject[1:]}")) and subject.startswith("h")
+
+
 def _check_transcript(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
     """Named by its search and number; its turns can be read, and what it handed in is there and is its diff."""
     one = results.decode(data, Transcript, name)
@@ -229,6 +248,7 @@ _CHECKS = {
     STOPS: _check_stop,
     VERDICTS: _check_ruling,
     TRANSCRIPTS: _check_transcript,
+    LABELS: _check_label,
     INGESTS: _check_ingest,
 }
 _FILES = {
@@ -240,5 +260,6 @@ _FILES = {
     STOPS: "stop.json",
     VERDICTS: "ruling.json",
     TRANSCRIPTS: "transcript.json",
+    LABELS: "label.json",
     INGESTS: "ingest.json",
 }
