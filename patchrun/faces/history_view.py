@@ -172,8 +172,8 @@ def _ai_line(history: History) -> str:
     share = credited / gain if gain else 0.0
     return (
         f"Records {', '.join(numbers)} credit an AI system: {math.exp(credited):.3f}x together.\n"
-        f"Since the first of them ({day}) there were {count} records, {math.exp(gain):.3f}x: the AI systems' are "
-        f"{len(numbers) / count:.0%} of these records and {share:.0%} of their log speedup."
+        f"Since the first of them ({day}) there were {count} records, {math.exp(gain):.3f}x:\n"
+        f"the AI systems' are {len(numbers) / count:.0%} of these records and {share:.0%} of their log speedup."
     )
 
 

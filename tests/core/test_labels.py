@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from patchrun.core.errors import ManifestError
-from patchrun.core.labels import DEPTHS, PROVENANCES, LabelBook, LabelRubric, load_labels, load_label_rubric
+from patchrun.core.labels import DEPTHS, PROVENANCES, LabelBook, LabelRubric, load_label_rubric, load_labels
 from patchrun.core.ladder import Ladder, Record, load_ladder
 
 ROOT = Path(__file__).parents[2]
