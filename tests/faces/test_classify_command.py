@@ -54,7 +54,7 @@ def test_a_signed_label_names_its_key(plain: Arena, shell: Shell, submission: st
     said = shell("classify", submission, *HAND, "--sign-key", str(home / "ada"))
     assert "(by Ada, signed by ada@example)" in said
     assert "signed by ada@example" in shell("show", submission)
-    assert "0 problems" in shell("verify") or shell("verify")
+    shell("verify")
 
 
 def test_without_labels_there_is_no_line(shell: Shell, submission: str) -> None:
