@@ -154,7 +154,7 @@ def _ask(
     from patchrun.services import classify
 
     client = Client(model or classify.DEFAULT_MODEL)
-    click.echo(f"{len(subjects)} changes, {samples} samples each, by {client.model}", err=True)
+    click.echo(f"changes: {len(subjects)}, samples of each: {samples}, model: {client.model}", err=True)
     tell = (lambda one: click.echo(labels_view.outcome_text(one))) if form == "text" else lambda one: None
     outcomes = classify.classify(
         arena, subjects, client, read_prices(prices), samples, again=again, key=key, tell=tell

@@ -28,6 +28,9 @@ HOW = (
     "A record's factor is the time before it over its own, as published. Factors multiply: each table's give the\n"
     "speedup of the whole ladder. The share is that of the logarithm, so that the shares add up to 100%."
 )
+CLOCK_NOTE = (
+    f"\n{CLOCK}: the same code timed before and after the rules of timing changed, which is nobody's gain."
+)
 SHOWN_CONTRIBUTORS = 12
 WIDTH, BAR_WIDTH = 100, 64  # columns
 
@@ -111,7 +114,7 @@ def history_text(
 ) -> str:
     """Every table that was asked for, with bars on a terminal; the comparison comes last."""
     style = "github" if markdown else "simple"
-    parts = [head_text(history), HOW]
+    parts = [head_text(history), HOW + (CLOCK_NOTE if any(step.clock_gain for step in history.steps) else "")]
     for by in groupings:
         parts += _grouping(history, by, style)
     if records:
@@ -227,7 +230,7 @@ def draw_waterfall(history: History, groups: Sequence[Group]) -> str:
 
 
 def _records_table(history: History, book: LabelBook, style: str) -> str:
-    rows = [_record_row(step) for step in history.steps]
+    rows = [_record_row(step, book.by) for step in history.steps]
     headers = ("record", "date", "factor", "depth", "provenance", "AI", "why")
     widths = None if style == "github" else [None, None, None, 12, 12, 10, 60]
     table = tabulate(rows, headers, style, disable_numparse=True, maxcolwidths=widths)
@@ -236,20 +239,14 @@ def _records_table(history: History, book: LabelBook, style: str) -> str:
     )
 
 
-def _record_row(step: Step) -> tuple[str, ...]:
+def _record_row(step: Step, by: str) -> tuple[str, ...]:
     label = step.label
     depth = _with_close(label.depth, label.close_depth)
     provenance = _with_close(label.provenance, label.close_provenance)
     why = label.reason or f"unlabelled: {label.unlabelled}"
-    return (
-        str(step.record),
-        step.date,
-        f"{math.exp(step.log_gain):.3f}x",
-        depth,
-        provenance,
-        step.ai_system,
-        why,
-    )
+    who = f" (so {label.by})" if label.by not in ("", by) else ""
+    factor = f"{math.exp(step.log_gain):.3f}x" if step.timed else "start"
+    return str(step.record), step.date, factor, depth, provenance, step.ai_system, why + who
 
 
 def _with_close(label: str | None, close: str | None) -> str:
@@ -262,7 +259,7 @@ def _comparison_text(comparisons: Sequence[Comparison], book: LabelBook, style: 
     table = tabulate(rows, ("", "published", "ours", ""), style, disable_numparse=True, maxcolwidths=widths)
     published = book.published
     return (
-        f"{table}\n\nPublished: {published.source}; records to {published.until}.\n"
+        f"{table}\n\nPublished, on the records to {published.until}:\n{published.source}.\n\n"
         "How it counts a part of a speedup is not known here, so ours is given in three ways. In brackets: the least\n"
         "and the most with close labels either way; a published figure outside differs. Labels are not fitted to it."
         f"{_remark(published.remark)}"

@@ -68,7 +68,7 @@ def test_a_model_is_asked_and_agreement_is_said(shell: Shell, submission: str, a
     assert f"{submission}: Shallow, Imported" in said
     assert "depth 4 of 5 (kappa 0.47), provenance 5 of 5 (kappa 1.00)" in said
     assert "> STEPS = 60" in said and "550 tokens, $0.00" in said
-    assert "1 changes, 5 samples each, by claude-opus-4-6" in shell.err
+    assert "changes: 1, samples of each: 5, model: claude-opus-4-6" in shell.err
     line = next(line for line in shell("show", submission).splitlines() if line.startswith("label: "))
     assert "Shallow, Imported (by claude-opus-4-6, depth 4 of 5" in line and "unsigned" in line
     assert "(known)" in shell("classify", submission, "--model", "claude-opus-4-6")

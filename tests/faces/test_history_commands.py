@@ -84,7 +84,7 @@ def test_the_comparison_is_the_last_table(shell: Shell) -> None:
 
 def test_every_record_with_its_reason(shell: Shell) -> None:
     said = shell("history", "--track", "nanogpt", "--by", "depth", "--records")
-    assert "unlabelled: the run that the ladder" in said
+    assert "unlabelled: the run that the ladder" in said and "2024-05-28  start" in said
     assert "Labelled by patchrun maintainers, 2026-11-22" in said
 
 
