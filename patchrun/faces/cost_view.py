@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from patchrun.core.similarity import FEW, Similarity
@@ -45,35 +45,26 @@ def _per_percent(board: Leaderboard, row: Row) -> float | None:
     )
 
 
-def cost_rows(board: Leaderboard) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """The head and the rows of the cost table; no rows where no agent's proposals are known."""
-    head = (
-        "agent",
-        "hints",
-        "proposals",
-        "tokens",
-        "USD",
-        "USD per %",
-        "agent s",
-        "cutoff",
+HEAD = ("agent", "hints", "proposals", "tokens", "USD", "USD per %", "agent s", "cutoff")
+
+
+def cost_rows(board: Leaderboard) -> list[tuple[str, ...]]:
+    """The rows of the cost table, one an agent whose proposals are known; ``HEAD`` is its head."""
+    return [_cost_row(row, facts) for row in board.rows if (facts := row_document(board, row))["proposals"]]
+
+
+def _cost_row(row: Row, facts: Mapping[str, Any]) -> tuple[str, ...]:
+    tiers, per = facts["hint_tiers"], facts["usd_per_percent"]
+    return (
+        row.agent,
+        "mixed" if tiers is None else ",".join(map(str, tiers)) or "none",
+        str(facts["proposals"]),
+        UNKNOWN if facts["tokens"] is None else str(facts["tokens"]),
+        say_cost(facts["usd"]),
+        "-" if per is None and facts["usd"] is not None else say_cost(per),
+        f"{facts['agent_seconds']:.0f}",
+        facts["model_cutoff"] or UNKNOWN,
     )
-    rows = []
-    for row in board.rows:
-        facts = row_document(board, row)
-        if facts["proposals"] is not None:
-            tiers = (
-                "mixed" if facts["hint_tiers"] is None else ",".join(map(str, facts["hint_tiers"])) or "none"
-            )
-            per = facts["usd_per_percent"]
-            rows.append(
-                (
-                    row.agent, tiers, str(facts["proposals"]), UNKNOWN if facts["tokens"] is None else str(facts["tokens"]), say_cost(facts["usd"]),
-                    say_cost(per) if per is not None else UNKNOWN if facts["usd"] is None else "-",
-                    f"{facts['agent_seconds']:.0f}",
-                    facts["model_cutoff"] or UNKNOWN,
-                )
-            )  # fmt: skip
-    return head, rows
 
 
 def show_facts(
@@ -97,7 +88,7 @@ def show_facts(
 def say_similarity(found: Similarity, hinted: bool) -> str:
     """The similarity in words, with what it rests on."""
     if found.value is None:
-        return "to the human patch: not comparable, one of the two brings in no new code"
+        return "to the human patch: cannot be told, one of the two brings in too little new code"
     words = f"{found.value:.2f} to the human patch, over {found.windows} runs of new tokens"
     if found.windows < FEW:
         return f"{words}: too few to say much"

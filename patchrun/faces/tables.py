@@ -160,9 +160,8 @@ def leaderboard_text(board: Leaderboard, style: str = "simple") -> str:
         _rank_table(board, style),
         _cell_table(board, style),
     ]
-    head, costs = cost_view.cost_rows(board)
-    if costs:
-        parts.append(_table(costs, head, style, "llrrrrrl", widths=(24, 6, 9, 10, 10, 10, 8, 10)))
+    if costs := cost_view.cost_rows(board):
+        parts.append(_table(costs, cost_view.HEAD, style, "llrrrrrl", widths=(24, 6, 9, 10, 10, 10, 8, 10)))
     if len(board.rows) > SHOWN_AGENTS:
         parts.append(
             f"The first {SHOWN_AGENTS} of {len(board.rows)} agents by record; json and csv have all."

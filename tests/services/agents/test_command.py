@@ -86,13 +86,17 @@ def test_it_sees_no_arena_no_solution_no_key(
     keys = Path(os.environ["XDG_DATA_HOME"])
     wanted = (tiny.repo.path, tmp_path, keys, Path.home(), Path(__file__).parents[3] / "baselines")
     looks = "; ".join(f"ls -A {path}" for path in wanted)
-    proposal, _ = propose(tiny, f"{looks}; env; cat /proc/*/environ; find / -name '*.patch' 2>&1; git log --all")
+    proposal, _ = propose(
+        tiny, f"{looks}; env; cat /proc/*/environ; find / -name '*.patch' 2>&1; git log --all"
+    )
     said = output_of(proposal)
     assert KEY not in said and "also-not-passed-on" not in said
     assert str(tiny.repo.path) not in said.replace(f"ls: cannot access '{tiny.repo.path}'", "")
     assert "0001-Raise" not in said and "records.toml" not in said and "val.bin" not in said
     assert said.count("baseline\n") == 1, "one commit"
-    assert not [line for line in said.splitlines() if line.startswith("/") and "patchrun" in line and "human" in line]
+    assert not [
+        line for line in said.splitlines() if line.startswith("/") and "patchrun" in line and "human" in line
+    ]
 
 
 def test_no_network_unless_asked_for(plain: Arena) -> None:
@@ -100,7 +104,7 @@ def test_no_network_unless_asked_for(plain: Arena) -> None:
     alone, _ = propose(plain, f'python -c "{code}"')
     assert output_of(alone) == "1\n"
     shared, _ = propose(plain, f'python -c "{code}"; grep hosts /etc/nsswitch.conf', network=True)
-    assert output_of(shared) == f"{len(os.listdir('/sys/class/net'))}\nhosts: files dns\n"
+    assert output_of(shared) == f"{len(list(Path('/sys/class/net').iterdir()))}\nhosts: files dns\n"
     assert shared.transcript[0]["network"] is True
 
 
@@ -147,7 +151,9 @@ def test_a_desk_that_is_abused(plain: Arena) -> None:
         "import socket, os; os.chdir('.patchrun'); s = socket.socket(socket.AF_UNIX); s.connect('desk'); "
         "s.sendall(b'\\\\xff' * 100000); print(s.recv(100)); s.close()"
     )
-    proposal, _ = propose(plain, f'python -c "{code}" 2>&1 | tail -1; rm -r .patchrun; mkdir .patchrun; echo on')
+    proposal, _ = propose(
+        plain, f'python -c "{code}" 2>&1 | tail -1; rm -r .patchrun; mkdir .patchrun; echo on'
+    )
     assert proposal.outcome == "proposed" and output_of(proposal).endswith("on\n")
 
 
@@ -173,7 +179,11 @@ def test_spellings_of_a_secret() -> None:
 
     secret = 'p"ss/wörd+value'
     spelled = spell_out(secret)
-    assert secret in spelled and secret.encode().hex() in spelled and urllib.parse.quote(secret, safe="") in spelled
+    assert (
+        secret in spelled
+        and secret.encode().hex() in spelled
+        and urllib.parse.quote(secret, safe="") in spelled
+    )
     for before in ("", "a", "ab", "user:", "Bearer  "):
         text = base64.b64encode(f"{before}{secret} and more".encode()).decode()
         assert any(one in text for one in spelled), before

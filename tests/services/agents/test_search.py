@@ -47,7 +47,9 @@ class Scripted:
         text = (workspace.folder / "train.py").read_text()
         self.seen.append((workspace.task, budget, feedback, text))
         done = self.acts[len(self.seen) - 1](workspace)
-        return done or Proposal("proposed", "done", Usage(100, 10), 0.5, [{"role": "assistant", "text": "edited"}])
+        return done or Proposal(
+            "proposed", "done", Usage(100, 10), 0.5, [{"role": "assistant", "text": "edited"}]
+        )
 
 
 def put(old: str, new: str, **facts: Any) -> Act:
@@ -86,8 +88,14 @@ def test_a_proposal_is_kept_with_its_submission(plain: Arena) -> None:
     [one] = read_search(plain, order, ONE)
     [attempt] = plain.attempts()
     assert one.submission == attempt.id and attempt.accepted and attempt.agent == "ada"
-    assert (one.usage, one.usd, one.cutoff, one.task, one.base) == (Usage(100, 10), 0.5, date(2026, 1, 2), "draft", None)
-    assert one.wall_seconds > 0 and one.counts
+    assert (one.usage, one.usd, one.cutoff, one.task, one.base) == (
+        Usage(100, 10),
+        0.5,
+        date(2026, 1, 2),
+        "draft",
+        None,
+    )
+    assert 0 <= one.wall_seconds < 60 and one.counts
     assert plain.turns(one.id) == [{"role": "assistant", "text": "edited"}]
     assert plain.transcript_diff(one.id) == plain.diff(attempt.id)
     assert plain.find_transcripts(attempt.id[:6]) == plain.find_transcripts(one.id[:6]) == [one]
@@ -185,12 +193,12 @@ def test_what_cannot_work_stops_the_search_and_keeps_what_is_there(plain: Arena)
 
 
 def test_a_budget_is_shared_and_ends_the_search(plain: Arena) -> None:
-    order = make_order(*[steps(90 - k) for k in range(6)], budget=Budget(usd=1.2, tokens=10_000, wall_seconds=600))
+    order = make_order(
+        *[steps(90 - k) for k in range(6)], budget=Budget(usd=1.2, tokens=10_000, wall_seconds=600)
+    )
     notes = run_order(plain, order)
     assert len(read_search(plain, order, ONE)) == 3, "0.5 USD each: after three nothing is left"
-    assert notes == [
-        "record 1: 3 of 6 attempts made, the budget is spent (USD); what exists is kept"
-    ]
+    assert notes == ["record 1: 3 of 6 attempts made, the budget is spent (USD); what exists is kept"]
     shares = [budget.usd for _, budget, _, _ in order.agent.seen]
     assert shares == pytest.approx([1.2 / 6, 0.7 / 5, 0.2 / 4])
     assert [budget.tokens for _, budget, _, _ in order.agent.seen] == [10_000 // 6, 9890 // 5, 9780 // 4]
@@ -285,12 +293,24 @@ def test_the_plan_says_what_is_to_be_made_and_measured(plain: Arena) -> None:
     assert plan_order(plain, make_order(steps(1))).searches[0].runs == 0, "nothing is measured"
     run_order(plain, make_order(steps(90)))
     plan = plan_order(plain, make_order(steps(80), attempts=3))
-    assert (plan.searches[0].done, plan.todo, plan.known, plan.usd_each, plan.tokens_each) == (1, 2, 1, 0.5, 110)
+    assert (plan.searches[0].done, plan.todo, plan.known, plan.usd_each, plan.tokens_each) == (
+        1,
+        2,
+        1,
+        0.5,
+        110,
+    )
 
 
 def objects_of(arena: Arena) -> dict[str, bytes]:
     """Every object of the arena, reachable or not, by its id."""
-    words = ["git", f"--git-dir={arena.repo.path}", "cat-file", "--batch-all-objects", "--batch-check=%(objectname)"]
+    words = [
+        "git",
+        f"--git-dir={arena.repo.path}",
+        "cat-file",
+        "--batch-all-objects",
+        "--batch-check=%(objectname)",
+    ]
     names = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
     return dict(zip(names, arena.repo.read_many(names), strict=True))
 
@@ -353,7 +373,8 @@ def test_a_human_control_and_its_replay(plain: Arena, tmp_path) -> None:
 
 def test_a_replay_of_files(plain: Arena, tmp_path) -> None:
     (tmp_path / "1-a.diff").write_bytes(change("STEPS = 100", "STEPS = 60", 2))
-    (tmp_path / "1-b.diff").write_bytes(change("STEPS = 100", "STEPS = 60", 2).replace(b"train.py", b"../../x.py"))
+    outside = b"diff --git a/../x.py b/../x.py\nnew file mode 100644\n--- /dev/null\n+++ b/../x.py\n@@ -0,0 +1 @@\n+x\n"
+    (tmp_path / "1-b.diff").write_bytes(outside)
     (tmp_path / "record-2-c.patch").write_bytes(b"no diff")
     (tmp_path / "notes.txt").write_text("x")
     replay = read_recorded(plain, str(tmp_path))
