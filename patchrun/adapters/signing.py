@@ -11,10 +11,12 @@ from pathlib import Path
 
 from patchrun.adapters import process
 from patchrun.adapters.gitrepo import GitRepo
+from patchrun.core.changelabel import BROKEN, UNLISTED, UNSIGNED
 from patchrun.core.errors import SetupError, UsageError
 
 KEY_VARIABLE = "PATCHRUN_SIGNING_KEY"
 GOOD = "G"  # git's letter for a good signature of a key on the list
+SIGNS = {"B": BROKEN, "N": UNSIGNED}
 PRINCIPAL = re.compile(r"[A-Za-z0-9._@+-]{1,100}")
 
 
@@ -111,3 +113,17 @@ class Signatures:
         done = self.repo.git(*words, "--format=%H%x09%G?%x09%GS", input=asked)
         rows = (line.split("\t") for line in done.stdout.decode("utf-8", "replace").splitlines())
         return {row[0]: row[2] for row in rows if len(row) == 3 and row[1] == GOOD}
+
+
+def read_signers(repo: GitRepo, identity: str, commits: Iterable[str]) -> dict[str, str]:
+    """Commit -> who signed it: the name of a key on the owner's list, or a sign of ``core.changelabel``."""
+    asked = "\n".join(sorted(set(commits))).encode()
+    if not asked:
+        return {}
+    listing = signers_file(identity)
+    words = ("-c", f"gpg.ssh.allowedSignersFile={listing if listing.is_file() else os.devnull}")
+    done = repo.git(*words, "log", "--no-walk=unsorted", "--stdin", "--format=%H%x09%G?%x09%GS", input=asked)
+    rows = (line.split("\t") for line in done.stdout.decode("utf-8", "replace").splitlines())
+    return {
+        row[0]: row[2] if row[1] == GOOD else SIGNS.get(row[1], UNLISTED) for row in rows if len(row) == 3
+    }

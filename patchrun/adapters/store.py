@@ -3,8 +3,9 @@
 Refs: ``refs/heads/main`` (the track), ``refs/heads/baseline/N``, ``refs/patchrun/human/N``,
 ``refs/patchrun/{attempts,submissions,studies}/<id>``, ``refs/patchrun/runs/<arm>/<study>-<slot>``,
 ``refs/patchrun/extra/...`` (a later run of a taken slot: shown, never counted), ``refs/patchrun/stops/<study>/<arm>``,
-``refs/patchrun/verdicts/...``, ``refs/patchrun/transcripts/<id>`` and ``refs/patchrun/also/...`` (what a synced
-arena holds under a name taken here). Of final rounds ``refs/patchrun/{finals,reveals}/<id>``.
+``refs/patchrun/verdicts/...``, ``refs/patchrun/transcripts/<id>``, ``refs/patchrun/labels/<subject>/<hash>`` and
+``refs/patchrun/also/...`` (what a synced arena holds under a name taken here). Of final rounds
+``refs/patchrun/{finals,reveals}/<id>``.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
+from patchrun.adapters.finalrounds import FinalFiles
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, RefExists
+from patchrun.adapters.labels import LabelFiles
 from patchrun.adapters.transcripts import TranscriptFiles
 from patchrun.core import results, versions
+from patchrun.core.changelabel import ChangeLabel
 from patchrun.core.errors import ArenaError, UsageError
 from patchrun.core.results import Attempt, FinalRound, Reveal, Ruling, Run, StopRecord, Study
 from patchrun.core.transcripts import Transcript
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
     from patchrun.adapters.signing import Signatures
     from patchrun.core.track import Ladder, Track
 
-T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, FinalRound, Reveal, Transcript)
+T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, FinalRound, Reveal, Transcript, ChangeLabel)
 MAIN = "refs/heads/main"
 RESULTS = "refs/patchrun/"
 MANIFESTS = ("arena.json", "track.toml", "records.toml")
@@ -45,14 +49,12 @@ RUNS = "refs/patchrun/runs/"
 EXTRA = "refs/patchrun/extra/"
 STOPS = "refs/patchrun/stops/"
 VERDICTS = "refs/patchrun/verdicts/"
-FINALS = "refs/patchrun/finals/"
-REVEALS = "refs/patchrun/reveals/"
 ALSO = "refs/patchrun/also/"  # <kind>/<name>/<commit>: what another arena holds under a name taken here
 SIGNED = (RUNS, EXTRA, STOPS, VERDICTS)  # where keys are listed these count with the signature of one only
 NOT_AN_ARENA = "make one with `patchrun init DIR`, or name one with -C DIR or PATCHRUN_ARENA"
 
 
-class Arena(TranscriptFiles):
+class Arena(TranscriptFiles, LabelFiles, FinalFiles):
     """An open arena. Reading methods see what other processes have added since."""
 
     def __init__(self, repo: GitRepo) -> None:
@@ -291,35 +293,6 @@ class Arena(TranscriptFiles):
         commit = self.repo.commit(tree, [], words, PATCHRUN, stop.created, self.signing_key)
         with suppress(RefExists):
             self.repo.create_refs({STOPS + stop_name(stop): commit})
-
-    def finals(self) -> list[FinalRound]:
-        """The final rounds that were committed to, oldest first."""
-        found = versions.settle(self._read(FINALS, "final.json", FinalRound))
-        return sorted(found, key=lambda final: (final.created, final.id))
-
-    def add_final(self, final: FinalRound) -> None:
-        """Store the commitment to a final round."""
-        tree = self.repo.store_files({"final.json": results.encode(final)})
-        words = f"final round {final.id}\n"
-        commit = self.repo.commit(tree, [], words, PATCHRUN, final.created, self.signing_key)
-        self.repo.create_refs({FINALS + final.id: commit})
-
-    def reveals(self) -> dict[str, Reveal]:
-        """Final round -> its secrets, of those that are over."""
-        found = versions.settle(self._read(REVEALS, "reveal.json", Reveal))
-        return {reveal.final: reveal for reveal in found}
-
-    def add_reveal(self, reveal: Reveal, tokens: bytes | None) -> bool:
-        """Store a final round's secrets, ``tokens`` being its shard; False when they were revealed before."""
-        files = {"reveal.json": results.encode(reveal)} | ({"held_out.bin": tokens} if tokens else {})
-        words = f"secrets of final round {reveal.final}\n"
-        tree = self.repo.store_files(files)
-        commit = self.repo.commit(tree, [], words, PATCHRUN, reveal.created, self.signing_key)
-        try:
-            self.repo.create_refs({REVEALS + reveal.final: commit})
-        except RefExists:
-            return False
-        return True
 
     def _read(self, prefix: str, file: str, kind: type[T]) -> list[Version[T]]:
         """All values below ``prefix``, with those that other arenas hold under the same names."""

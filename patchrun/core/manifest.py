@@ -105,6 +105,9 @@ def _alternatives(kind: Any) -> list[Any]:
 
 def _explain(kind: Any, error: msgspec.ValidationError) -> str:
     """msgspec's words, with the choices where it names none."""
-    if get_origin(kind) is Literal:
-        return "Expected " + " or ".join(repr(choice) for choice in get_args(kind))
+    choices = [
+        choice for one in _alternatives(kind) if get_origin(one) is Literal for choice in get_args(one)
+    ]
+    if choices:
+        return "Expected " + " or ".join(map(repr, choices))
     return str(error).split(", got `")[0].replace(" | null", "")

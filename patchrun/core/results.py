@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from patchrun.core.changelabel import ChangeLabel
 from patchrun.core.errors import ArenaError
 from patchrun.core.findings import Finding
 from patchrun.core.selection import Span, parse_span
@@ -284,11 +285,13 @@ class Reveal(msgspec.Struct, frozen=True, kw_only=True):
     created: str
 
 
-T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, FinalRound, Reveal, Transcript)
+T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, FinalRound, Reveal, Transcript, ChangeLabel)
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
-def encode(value: Attempt | Study | Run | Ruling | StopRecord | FinalRound | Reveal | Transcript) -> bytes:
+def encode(
+    value: Attempt | Study | Run | Ruling | StopRecord | FinalRound | Reveal | Transcript | ChangeLabel,
+) -> bytes:
     """Indented JSON with sorted keys and a final newline."""
     return msgspec.json.format(_encoder.encode(value), indent=1) + b"\n"
 

@@ -22,6 +22,7 @@ ROOMS = {
     "patchrun.faces.agent_commands": ("agent",),
     "patchrun.faces.arena_commands": ("init", "checkout", "hint", "sync", "verify", "doctor", "gc"),
     "patchrun.faces.hint_commands": ("hints",),
+    "patchrun.faces.history_commands": ("history", "classify"),
     "patchrun.faces.key_commands": ("keys",),
     "patchrun.faces.ladder_commands": ("records", "ingest", "control"),
     "patchrun.faces.submission_commands": (

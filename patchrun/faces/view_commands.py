@@ -127,7 +127,7 @@ def frontier_command(
 def show_command(named: str | None, name: str, form: str) -> int:
     """One submission: verdict, runs, curves."""
     from patchrun.core.picks import count_attempts
-    from patchrun.faces import agent_view, chain_view, cost_view, logs_view, tables
+    from patchrun.faces import agent_view, chain_view, cost_view, labels_view, logs_view, tables
     from patchrun.services import chains, logbook, resemblance
 
     arena = open_arena(named)
@@ -143,12 +143,15 @@ def show_command(named: str | None, name: str, form: str) -> int:
             document["time_source"] = document["time_source"] or logs.source
         document["chain"] = chain_view.chain_document(chain)
         document["similarity"] = asdict(similar) | {"high": similar.high} if similar else None
+        document["labels"] = labels_view.label_documents(arena, one.attempt.id)
         document["transcripts"] = [agent_view.transcript_document(arena, each) for each in made]
         echo_json(document | {"logs": logs_view.logs_document(logs) if logs else None})
     else:
         day = arena.ladder.get(one.attempt.span.last).date
         more = cost_view.show_facts(similar, made, bool(one.attempt.hint_tiers), day)
         click.echo(tables.show_text(one.attempt, one.score, one.runs, tried, more))
+        if line := labels_view.labels_line(arena, one.attempt.id):
+            click.echo(line)
         if len(chain) > 1:
             click.echo("\n" + chain_view.chain_text(chain))
         if logs:

@@ -16,8 +16,10 @@ from patchrun.adapters.gitrepo import PATCHRUN, Author, GitRepo
 from patchrun.adapters.keys import create_key
 from patchrun.adapters.store import MAIN, Arena
 from patchrun.core.errors import ManifestError, UsageError
+from patchrun.core.labels import NO_LABELS, LabelBook, load_labels
 from patchrun.core.track import Ladder, Record, Track, load_ladder, load_track
 
+LABELS = "labels.toml"
 SHIPPED = ("pocket", "nanogpt")
 
 
@@ -69,6 +71,17 @@ def read_track(folder: Path) -> TrackFolder:
     return TrackFolder(folder, track, load_ladder(texts["records.toml"], str(folder / "records.toml")))
 
 
+def read_labels(source: TrackFolder) -> LabelBook:
+    """The labels of a track's folder, none where it has no ``labels.toml``; ManifestError where that is broken."""
+    path = source.folder / LABELS
+    if not path.exists():
+        return NO_LABELS
+    try:
+        return load_labels(path.read_text(encoding="utf-8"), source.ladder, str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path}: cannot be read: {error}") from None
+
+
 def init(target: Path, track: str = "pocket", upstream: str | None = None, shared: bool = False) -> Imported:
     """Make an arena at ``target``; all of it or nothing. A ``shared`` one takes pushes that only create.
 
@@ -77,6 +90,7 @@ def init(target: Path, track: str = "pocket", upstream: str | None = None, share
         ManifestError: the track's files break their schema, or a patch of the series does not apply.
     """
     source = read_track(find_track(track))
+    read_labels(source)
     with _fresh(target) as folder:
         repo = GitRepo.init(folder / ".git")
         code = _import_code(repo, source, upstream)
@@ -178,6 +192,7 @@ def _main_commit(repo: GitRepo, source: TrackFolder) -> str:
     """The commit of ``refs/heads/main``: the track, a page for those who clone, and the key's commitment."""
     identity = {"version": 1, "key_commitment": create_key()}
     names = ["track.toml", "records.toml"]
+    names += [LABELS] if (source.folder / LABELS).exists() else []
     if source.track.data.source == "folder":
         data = source.folder / source.track.data.folder
         names += [path.relative_to(source.folder).as_posix() for path in _plain_files(data)]

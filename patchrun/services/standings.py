@@ -43,8 +43,6 @@ def board(
 def _board(arena: Arena, records: Sequence[int] | None, pick: Pick, only: Filter, mix: bool) -> Leaderboard:
     everything = _assess(arena, "all" if pick != "best" else "first", only)
     again = _assess(arena, "again", only) if pick == "best" else []
-    left_out = arena.left_out()
-    unsigned = (f"{left_out} results that no listed key signed do not count",) if left_out else ()
     made = [one for one in arena.transcripts() if only.admits(one, ()) and _is_in(one.record, records)]
     labels = _label([one.attempt for one in everything], mix)
     named = [(relabel(one.attempt, labels), one) for one in [*everything, *again]]
@@ -53,6 +51,8 @@ def _board(arena: Arena, records: Sequence[int] | None, pick: Pick, only: Filter
         [(attempt, one.score) for attempt, one in named[:count]], pick=pick, records=records,
         remeasured=[(attempt, one.score) for attempt, one in named[count:]],
     )  # fmt: skip
+    left_out = arena.left_out()
+    unsigned = (f"{left_out} results that no listed key signed do not count",) if left_out else ()
     found = msgspec.structs.replace(
         found, notes=(*found.notes, *unsigned),
         spent=spent_seconds((attempt, one.runs) for attempt, one in named),

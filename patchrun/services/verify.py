@@ -13,15 +13,16 @@ from pathlib import Path
 
 import msgspec
 
+from patchrun.adapters.finalrounds import FINALS, REVEALS
 from patchrun.adapters.heldout import digest_tokens
 from patchrun.adapters.keys import commitment, find_key
+from patchrun.adapters.labels import LABELS, label_name
+from patchrun.adapters.signing import read_signers
 from patchrun.adapters.store import (
     ALSO,
     ATTEMPTS,
     EXTRA,
-    FINALS,
     RESULTS,
-    REVEALS,
     RUNS,
     STOPS,
     STUDIES,
@@ -35,6 +36,7 @@ from patchrun.adapters.store import (
 from patchrun.adapters.transcripts import TRANSCRIPTS
 from patchrun.core import plan, racejudge, results
 from patchrun.core.chains import attempt_id, check_link
+from patchrun.core.changelabel import BROKEN, ChangeLabel
 from patchrun.core.errors import ArenaError, PatchrunError
 from patchrun.core.halting import judge_halt
 from patchrun.core.logfacts import decode_ingest
@@ -298,6 +300,21 @@ def _check_ruling(arena: Arena, name: str, commit: str, data: bytes, known: Mapp
     _require(name.startswith(f"{VERDICTS}{ruling.submission}/"), f"about {ruling.submission} inside")
 
 
+def _check_label(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
+    """About a change that is there, named by its content, and signed, if at all, as what it is."""
+    label = results.decode(data, ChangeLabel, name)
+    _require(name == LABELS + label_name(label), f"named {label_name(label)} inside")
+    _require(
+        ATTEMPTS + label.subject in known or _is_human(arena, label.subject), f"{label.subject} is not here"
+    )
+    signer = read_signers(arena.repo, arena.identity, [commit])[commit]
+    _require(signer != BROKEN, "its signature is of something else")
+
+
+def _is_human(arena: Arena, subject: str) -> bool:
+    return bool(arena.code.get(f"refs/patchrun/human/{subject[1:]}")) and subject.startswith("h")
+
+
 def _check_transcript(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
     """Named by its search and number; its turns can be read, and what it handed in is there and is its diff."""
     one = results.decode(data, Transcript, name)
@@ -325,6 +342,7 @@ _CHECKS = {
     TRANSCRIPTS: _check_transcript,
     FINALS: _check_final,
     REVEALS: _check_reveal,
+    LABELS: _check_label,
     INGESTS: _check_ingest,
 }
 _FILES = {
@@ -338,5 +356,6 @@ _FILES = {
     TRANSCRIPTS: "transcript.json",
     FINALS: "final.json",
     REVEALS: "reveal.json",
+    LABELS: "label.json",
     INGESTS: "ingest.json",
 }

@@ -10,9 +10,10 @@ import pytest
 
 from patchrun.adapters import heldout
 from patchrun.adapters.corpus import write_shard
+from patchrun.adapters.finalrounds import FINALS, REVEALS
 from patchrun.adapters.gitrepo import PATCHRUN
 from patchrun.adapters.keys import commitment, key_file
-from patchrun.adapters.store import FINALS, REVEALS, STUDIES, Arena
+from patchrun.adapters.store import STUDIES, Arena
 from patchrun.core import plan, results
 from patchrun.core.errors import SetupError, UsageError
 from patchrun.core.results import FinalRound, Study
