@@ -12,6 +12,7 @@ import click
 from patchrun.core.errors import SetupError, UsageError
 from patchrun.core.selection import Span
 from patchrun.faces.options import SpanType, TiersType, echo_json, format_option, open_arena
+from patchrun.faces.plain_text import echo_plain
 from patchrun.faces.trials import measure, try_seeds, try_steps
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def submit_command(
     for one in handed:
         known = "known already, " if one.known else ""
         state = "accepted" if one.attempt.accepted else "rejected"
-        click.echo(
+        echo_plain(
             f"{one.attempt.id} {one.attempt.agent}, record {one.attempt.record}: {known}{state}", err=True
         )
     rejected = {one.attempt.id: one.validation for one in handed if not one.attempt.accepted}
@@ -164,8 +165,8 @@ def _show_results(
                 record, sources = scored.attempt.span.to_json(), _sources(arena, found)
                 click.echo(findings_view.render(found, record, arena.track.name, "text", sources))
             else:
-                click.echo(tables.show_text(scored.attempt, scored.score, scored.runs))
-        click.echo(standings.rank_lines(everything, chosen))
+                echo_plain(tables.show_text(scored.attempt, scored.score, scored.runs))
+        echo_plain(standings.rank_lines(everything, chosen))
     return 0 if all(_passes(scored) for scored in chosen) else 1
 
 
@@ -272,7 +273,7 @@ def status_command(named: str | None, name: str | None, form: str) -> int:
     if form == "json":
         echo_json({"track": arena.track.name, "rows": rows})
     else:
-        click.echo(tables.status_text(rows))
+        echo_plain(tables.status_text(rows))
     return 0
 
 
@@ -285,7 +286,7 @@ def _rule(named: str | None, name: str, ruling: str, reason: str, form: str) -> 
     if form == "json":
         echo_json({"id": attempt.id, "ruling": ruling, "reason": reason})
     else:
-        click.echo(f"{attempt.id} is {ruling}: {reason}")
+        echo_plain(f"{attempt.id} is {ruling}: {reason}")
     return 0
 
 

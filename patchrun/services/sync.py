@@ -21,6 +21,7 @@ KINDS = (
     "verdicts",
     "transcripts",
     "labels",
+    "ablations",
     "ingest",
 )
 

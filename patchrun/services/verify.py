@@ -12,6 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from patchrun.adapters.ablations import ABLATIONS, stage_name
+from patchrun.adapters.ablations import FILE as ABLATION_FILE
 from patchrun.adapters.store import (
     ATTEMPTS,
     EXTRA,
@@ -25,10 +27,12 @@ from patchrun.adapters.store import (
     stop_name,
 )  # fmt: skip
 from patchrun.core import racejudge, results
+from patchrun.core.ablation import decode_stage
 from patchrun.core.errors import ArenaError, PatchrunError
 from patchrun.core.logfacts import decode_ingest
 from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study, content_id
 from patchrun.core.trainlog import MAX_BYTES
+from patchrun.services.pieces import Patchwork
 from patchrun.services.upstream_logs import INGESTS
 
 STALE_LOCK_SECONDS = 600
@@ -188,6 +192,28 @@ def _check_ruling(arena: Arena, name: str, commit: str, data: bytes, known: Mapp
     _require(name.startswith(f"{VERDICTS}{ruling.submission}/"), f"about {ruling.submission} inside")
 
 
+def _check_ablation(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
+    """Its arms are the stored pieces put on the baseline, and its study is one that never ranks."""
+    stage = decode_stage(data, name)
+    _require(name == ABLATIONS + stage_name(stage, data), "its name does not follow from its content")
+    _require(ATTEMPTS + stage.submission in known, f"its submission {stage.submission} is absent")
+    _require(STUDIES + stage.study in known, f"its study {stage.study} is absent")
+    attempt = results.decode(
+        arena.repo.read(f"{known[ATTEMPTS + stage.submission]}:attempt.json"), Attempt, stage.submission
+    )
+    study = results.decode(arena.repo.read(f"{known[STUDIES + stage.study]}:study.json"), Study, stage.study)
+    _require(study.seed_source == "ablation", "its study is no study of an ablation")
+    arms = {arm.name: arm for arm in study.arms}
+    patchwork = Patchwork(arena, attempt, stage.pieces)
+    for variant in stage.variants:
+        _require(variant.arm in arms, f"its study has no arm {variant.arm}")
+        _require(set(variant.pieces) <= patchwork.everything, "a variant of pieces that there are not")
+        _require(
+            patchwork.makes(variant.pieces, arms[variant.arm].tree, arms[variant.arm].ast_digest),
+            f"arm {variant.arm} is not the baseline with pieces {', '.join(str(k + 1) for k in variant.pieces)}",
+        )
+
+
 _CHECKS = {
     ATTEMPTS: _check_attempt,
     SUBMISSIONS: _check_submission,
@@ -197,6 +223,7 @@ _CHECKS = {
     STOPS: _check_stop,
     VERDICTS: _check_ruling,
     INGESTS: _check_ingest,
+    ABLATIONS: _check_ablation,
 }
 _FILES = {
     ATTEMPTS: "attempt.json",
@@ -207,4 +234,5 @@ _FILES = {
     STOPS: "stop.json",
     VERDICTS: "ruling.json",
     INGESTS: "ingest.json",
+    ABLATIONS: ABLATION_FILE,
 }

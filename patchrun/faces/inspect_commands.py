@@ -1,0 +1,157 @@
+"""Commands that look into one submission: show, diff, log."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from patchrun.core.errors import UsageError
+from patchrun.faces.options import echo_json, format_option, open_arena
+from patchrun.faces.plain_text import decode_spelled, echo_plain
+
+if TYPE_CHECKING:
+    from patchrun.adapters.store import Arena
+    from patchrun.core.results import Attempt
+    from patchrun.services.tournament import Scored
+
+
+@click.command("show")
+@click.argument("name", metavar="ID")
+@format_option("text", "json")
+@click.pass_obj
+def show_command(named: str | None, name: str, form: str) -> int:
+    """One submission: its verdict and what that rests on, runs, loss curves, ablation."""
+    from patchrun.faces import ablation_view, logs_view, tables
+    from patchrun.services import ablation, logbook, tournament
+
+    arena = open_arena(named)
+    wanted = arena.attempt(name).id
+    one = next(scored for scored in tournament.assess(arena) if scored.attempt.id == wanted)
+    logs = logbook.score_from_logs(arena, one.attempt)
+    found = ablation.read_ablation(arena, one.attempt)
+    if form == "json":
+        document = tables.show_document(one.attempt, one.score, one.runs)
+        if logs:
+            document["time_source"] = document["time_source"] or logs.source
+        document["logs"] = logs_view.logs_document(logs) if logs else None
+        document["ablation"] = ablation_view.ablation_document(found, one.score.fsr) if found else None
+        echo_json(document)
+    else:
+        parts = _describe(arena, one)
+        parts += [logs_view.logs_text(logs)] if logs else []
+        parts += [ablation_view.ablation_text(found, one.score.fsr)] if found else []
+        echo_plain("\n\n".join(part for part in parts if part))
+    return 0 if one.score.verdict in (None, "valid") else 1
+
+
+def _describe(arena: Arena, one: Scored) -> list[str]:
+    """The submission in tables, the evidence under its verdict, and the loss curves as wide as the terminal."""
+    import shutil
+
+    from patchrun.faces import evidence_view, tables
+
+    width = shutil.get_terminal_size((100, 24)).columns
+    plain = "utf" not in (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
+    return [
+        tables.show_text(one.attempt, one.score, one.runs),
+        evidence_view.evidence_text(arena.track, one.score, one.runs),
+        evidence_view.curves_text(one.runs, width, plain),
+    ]
+
+
+@click.command("diff")
+@click.argument("name", metavar="ID")
+@click.option("--raw", is_flag=True, help="As handed in, byte for byte, whatever is in it.")
+@click.option("--against", metavar="human|ID", help="Compare with another patch to the same baseline.")
+@format_option("text", "json")
+@click.pass_obj
+def diff_command(named: str | None, name: str, raw: bool, against: str | None, form: str) -> int:
+    """A submission's diff; on a terminal in colour, with findings and ablation beside the lines.
+
+    Elsewhere it is the diff as handed in, characters that could steer a terminal spelled out.
+    """
+    arena = open_arena(named)
+    attempt = arena.attempt(name)
+    handed = arena.diff(attempt.id)
+    if raw and (against or form == "json"):
+        raise UsageError("--raw is the diff alone", "leave out --against and --format")
+    if against:
+        return _show_against(arena, attempt, against, form)
+    if form == "json":
+        echo_json({"id": attempt.id, "accepted": attempt.accepted, "diff": handed.decode("utf-8", "replace")})
+    elif raw:
+        sys.stdout.buffer.write(handed)
+    elif sys.stdout.isatty() and attempt.accepted:
+        _print_coloured(arena, attempt)
+    else:
+        echo_plain(decode_spelled(handed), end="")
+    return 0
+
+
+def _print_coloured(arena: Arena, attempt: Attempt) -> None:
+    from rich.console import Console
+
+    from patchrun.faces.diff_view import DiffView
+    from patchrun.services import ablation, inspect
+
+    changed = inspect.read_changed(arena, attempt.baseline_commit, arena.submission(attempt.id))
+    view = DiffView(changed.files, changed.hunks, attempt.findings, ablation.read_ablation(arena, attempt))
+    console = Console(highlight=False, markup=False, emoji=False)
+    for part in view.render(console.width):
+        console.print(part)
+
+
+def _show_against(arena: Arena, attempt: Attempt, other: str, form: str) -> int:
+    from rich.console import Console
+
+    from patchrun.faces import against_view
+    from patchrun.services import inspect
+
+    found, name = inspect.compare(arena, attempt, other)
+    if form == "json":
+        echo_json({"id": attempt.id, "against": against_view.against_document(found, name)})
+        return 0
+    console = Console(highlight=False, markup=False, emoji=False)
+    for line in against_view.against_lines(found, f"{attempt.id[:12]} by {attempt.agent}", name):
+        console.print(line, soft_wrap=True)
+    return 0
+
+
+@click.command("log")
+@click.argument("name", metavar="ID")
+@click.option("--arm", help="baseline, human or submission (default: all).")
+@click.option("--block", type=click.IntRange(min=1), help="One block, counted from 1.")
+@click.option("--slot", help="One slot by its name, as the headings show it: b0p2s1337.")
+@format_option("text", "json")
+@click.pass_obj
+def log_command(
+    named: str | None, name: str, arm: str | None, block: int | None, slot: str | None, form: str
+) -> int:
+    """The logs of a submission's runs; characters that could steer a terminal are spelled out."""
+    from patchrun.services import tournament
+
+    arena = open_arena(named)
+    runs = [
+        run for run in tournament.stored_runs(arena, arena.attempt(name))
+        if arm in (None, run.kind, run.arm) and block in (None, run.block + 1) and slot in (None, run.slot.name)
+    ]  # fmt: skip
+    if not runs:
+        raise UsageError("no such run", "`patchrun show ID` lists the runs there are")
+    if form == "json":
+        echo_json(
+            [
+                {"arm": r.arm, "block": r.block, "seed": r.seed, "slot": r.slot.name, "exit": r.exit,
+                 "log": arena.log(r).decode("utf-8", "replace")}
+                for r in runs
+            ]
+        )  # fmt: skip
+        return 0
+    for run in runs:
+        said = f"{run.exit} {run.reason}".rstrip()
+        echo_plain(
+            f"==> {run.kind} {run.arm}, block {run.block + 1}, seed {run.seed}, slot {run.slot.name}: {said}"
+        )
+        echo_plain(decode_spelled(arena.log(run)))
+    return 0
