@@ -35,20 +35,27 @@ def link_hunks(
         [mention for path, tree in trees.items() for mention in find_mentions(path, tree)]
         for trees in (before, after)
     )
-    resigned = _changed_signatures(before, after)
-    fresh = {one.key for one in new} - {one.key for one in old} | resigned
-    gone = {one.key for one in old} - {one.key for one in new} | resigned
-    pairs = _pair_up(new, fresh, hunks, "brings in", lambda hunk: (hunk.new_first, hunk.new_end))
-    return pairs | _pair_up(old, gone, hunks, "takes away", lambda hunk: (hunk.old_first, hunk.old_end))
+    known, made = ({one.key for one in mentions} for mentions in (old, new))
+    left = [(hunk.path, (hunk.old_first, hunk.old_end)) for hunk in hunks]
+    right = [(hunk.path, (hunk.new_first, hunk.new_end)) for hunk in hunks]
+    return (
+        _pair_up(old, known - made, left, "takes away")
+        | _pair_up(new, _changed_signatures(before, after), right, "changes the arguments of")
+        | _pair_up(new, made - known, right, "brings in")
+    )
 
 
-def _pair_up(mentions, keys, hunks, verb, lines_of) -> dict[tuple[int, int], str]:  # noqa: ANN001
-    """Each hunk that binds a name of ``keys`` with every other hunk that mentions it."""
+Place = tuple[str, tuple[int, int]]
+
+
+def _pair_up(
+    mentions: Iterable[Mention], keys: set[Key], places: Sequence[Place], verb: str
+) -> dict[tuple[int, int], str]:
+    """The first hunk that binds a name of ``keys`` with every other hunk that mentions it."""
     users: dict[Key, list[tuple[int, bool]]] = {}
     for mention in mentions:
-        if mention.key in keys:
-            place = _hunk_of(mention, hunks, lines_of)
-            users.setdefault(mention.key, []).extend([(place, mention.binds)] if place is not None else [])
+        if mention.key in keys and (place := _place_of(mention, places)) is not None:
+            users.setdefault(mention.key, []).append((place, mention.binds))
     pairs: dict[tuple[int, int], str] = {}
     for (_, name), found in users.items():
         binding = sorted({place for place, binds in found if binds})
@@ -58,10 +65,9 @@ def _pair_up(mentions, keys, hunks, verb, lines_of) -> dict[tuple[int, int], str
     return pairs
 
 
-def _hunk_of(mention: Mention, hunks: Sequence[Hunk], lines_of) -> int | None:  # noqa: ANN001
-    for index, hunk in enumerate(hunks):
-        first, end = lines_of(hunk)
-        if hunk.path == mention.path and first <= mention.line < end:
+def _place_of(mention: Mention, places: Sequence[Place]) -> int | None:
+    for index, (path, (first, end)) in enumerate(places):
+        if path == mention.path and first <= mention.line < end:
             return index
     return None
 
@@ -77,6 +83,9 @@ def _walk(
     for node in nodes:
         if name := getattr(node, "name", None) if isinstance(node, ast.stmt) else None:
             yield Mention(path, node.lineno - 1, (_scope_of(name, locals_), name), True)
+        if isinstance(node, ast.ClassDef):  # who changes its arguments changes those of the class
+            makers = (child for child in node.body if getattr(child, "name", "") == "__init__")
+            yield from (Mention(path, child.lineno - 1, ("", node.name), True) for child in makers)
         if isinstance(node, FUNCTION):
             inner = f"{scope}.{getattr(node, 'name', '<lambda>')}"
             deeper = [*locals_, (inner, _bound_in(node))]
