@@ -63,10 +63,15 @@ def ablate_command(
     echo_plain(ablation_view.prospect_text(prospect), err=not dry_run)
     if dry_run:
         return 0
-    if not yes and not ablation.is_whole(planner) and sys.stdin.isatty() and sys.stderr.isatty():
+    if not yes and is_attended() and not ablation.is_whole(planner):
         click.confirm("Start?", abort=True, err=True)
     _run(arena, planner, jobs, sandbox)
     return _show(arena, attempt, planner, form)
+
+
+def is_attended() -> bool:
+    """Somebody can read a question and answer it."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _run(arena: Arena, planner: Planner, jobs: int, sandbox: str) -> None:

@@ -103,7 +103,8 @@ def _headline(found: Ablation) -> str:
         return line
     return (
         f"{line}\nBaseline {found.baseline_seconds:.3f} s, whole patch {found.full.seconds:.3f} s: "
-        f"faster by {_say_effect(found.gain, '.3f')} s. 95% intervals; p after Holm over the pieces."
+        f"faster by {_say_effect(found.gain, '.3f')} s.\n"
+        "Intervals are of 95%; p after Holm's correction over the pieces."
     )
 
 
@@ -137,17 +138,19 @@ def _say_fewest(found: Ablation, fsr: float | None) -> str:
     best = found.best
     if best is None or found.search is None:
         return f"No search for the fewest pieces: {found.reason}." if found.reason else ""
-    names = " and ".join(str(k + 1) for k in best.pieces)
-    kept = (
-        "" if fsr is None or best.share is None else f", an FSR of about {fsr * best.share:.3f} of {fsr:.3f}"
-    )
-    sure = "" if best.is_sure else "; the interval does not settle it"
+    names = ", ".join(str(k + 1) for k in best.pieces)
     ended = (
-        "None of them can be left out." if found.search.is_over
-        else "The budget ended the search: fewer may do."
-    )  # fmt: skip
-    plural = "s keep" if len(best.pieces) > 1 else " keeps"
-    return f"Fewest that keep {KEPT:.0%}: piece{plural} {_say_share(best)} of the speedup{kept}{sure}: {names}. {ended}"
+        "none of them can be left out"
+        if found.search.is_over
+        else "the budget ended the search, fewer may do"
+    )
+    lines = [
+        f"Fewest that keep {KEPT:.0%} of the speedup: piece{'s' if len(best.pieces) > 1 else ''} {names}; {ended}.",
+        f"Kept: {_say_share(best)}" + ("" if best.is_sure else "; the interval does not settle it") + ".",
+    ]
+    if fsr is not None and best.share is not None:
+        lines.append(f"That is an FSR of about {fsr * best.share:.3f}, where the whole patch has {fsr:.3f}.")
+    return "\n".join(lines)
 
 
 def prospect_text(prospect: Prospect) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from patchrun.core.evidence import seconds_of
 from patchrun.core.stats import summarize, t_interval, unpaired_interval
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ PLAIN_BARS = "_.-=+*%#"
 
 def evidence_text(track: Track, score: Score, runs: Sequence[Run]) -> str:
     """The tests under a verdict, a line each: target, gap, saving, FSR; empty where nothing was measured."""
-    lines = [_say_target(track, score, runs), *_say_times(score)]
+    lines = [_say_target(track, score, runs), *_say_times(score, runs)]
     if score.fsr is not None and score.fsr_ci:
         kind = (
             "Fieller's interval over the blocks"
@@ -49,17 +50,21 @@ def _say_target(track: Track, score: Score, runs: Sequence[Run]) -> str:
     return f"  target   mean loss {found.mean:.4f} {sign} {target:g} (n = {found.n}{spread}); {test}"
 
 
-def _say_times(score: Score) -> list[str]:
-    """Gap and saving with their intervals over the complete blocks."""
-    blocks = score.blocks
-    baseline, submission = [b.baseline for b in blocks], [b.submission for b in blocks]
-    human = [b.human for b in blocks if b.human is not None]
-    lines = []
-    if blocks and len(human) == len(blocks):
-        lines.append(_say_difference("gap", "baseline - human", baseline, human, score.paired))
-    if blocks:
-        lines.append(_say_difference("saved", "baseline - submission", baseline, submission, score.paired))
-    return lines
+def _say_times(score: Score, runs: Sequence[Run]) -> list[str]:
+    """Gap and saving with their intervals: over the complete blocks, or of all usable runs where times do not pair."""
+    if score.paired:
+        baseline = [times.baseline for times in score.blocks]
+        submission = [times.submission for times in score.blocks]
+        human = [times.human for times in score.blocks if times.human is not None]
+    else:
+        kinds = ("baseline", "human", "submission")
+        baseline, human, submission = (seconds_of(run for run in runs if run.kind == kind) for kind in kinds)
+    pairs = (("gap", "baseline - human", human), ("saved", "baseline - submission", submission))
+    return [
+        _say_difference(name, what, baseline, own, score.paired)
+        for name, what, own in pairs
+        if baseline and own
+    ]
 
 
 def _say_difference(
@@ -72,7 +77,7 @@ def _say_difference(
     else:
         interval, test = unpaired_interval(first, second), "Welch's t"
     if interval is None:
-        return f"  {name:8} {what} = {mean:.3f} s (no interval from {len(first)} block)"
+        return f"  {name:8} {what} = {mean:.3f} s (no interval: n = {len(first)})"
     sign = "" if interval[0] > 0 or interval[1] < 0 else ", not beyond noise"
     return f"  {name:8} {what} = {mean:.3f} s, 95% {interval[0]:.3f} to {interval[1]:.3f} ({test}{sign})"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import click
 
@@ -26,6 +27,5 @@ def decode_spelled(data: bytes) -> str:
 
 def echo_plain(text: str, err: bool = False, end: str = "\n") -> None:
     """Print ``text`` spelled; what the output's encoding lacks becomes an escape as well."""
-    stream = click.get_text_stream("stderr" if err else "stdout")
-    encoding = getattr(stream, "encoding", None) or "utf-8"
+    encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8"
     click.echo(spell(text).encode(encoding, "backslashreplace").decode(encoding) + end, err=err, nl=False)
