@@ -83,23 +83,32 @@ def diff_command(named: str | None, name: str, raw: bool, against: str | None, f
         echo_json({"id": attempt.id, "accepted": attempt.accepted, "diff": handed.decode("utf-8", "replace")})
     elif raw:
         sys.stdout.buffer.write(handed)
-    elif sys.stdout.isatty() and attempt.accepted:
-        _print_coloured(arena, attempt)
+    elif sys.stdout.isatty():
+        _print_coloured(arena, attempt, handed)
     else:
         echo_plain(decode_spelled(handed), end="")
     return 0
 
 
-def _print_coloured(arena: Arena, attempt: Attempt) -> None:
+def _print_coloured(arena: Arena, attempt: Attempt, handed: bytes) -> None:
+    """The diff of what the patch made; of a rejected one the diff as handed in, with what was found above it."""
     from rich.console import Console
+    from rich.syntax import Syntax
 
     from patchrun.faces.diff_view import DiffView
     from patchrun.services import ablation, inspect
 
-    changed = inspect.read_changed(arena, attempt.baseline_commit, arena.submission(attempt.id))
-    view = DiffView(changed.files, changed.hunks, attempt.findings, ablation.read_ablation(arena, attempt))
     console = Console(highlight=False, markup=False, emoji=False)
-    for part in view.render(console.width):
+    if not attempt.accepted:
+        parts = [*DiffView((), {}, attempt.findings).render(console.width)]
+        parts.append(Syntax(decode_spelled(handed), "diff", theme="ansi_dark", background_color="default"))
+    else:
+        changed = inspect.read_changed(arena, attempt.baseline_commit, arena.submission(attempt.id))
+        view = DiffView(
+            changed.files, changed.hunks, attempt.findings, ablation.read_ablation(arena, attempt)
+        )
+        parts = [*view.render(console.width)]
+    for part in parts:
         console.print(part)
 
 

@@ -12,7 +12,7 @@ import pytest
 from patchrun.adapters.store import Arena
 from patchrun.core import plan
 from patchrun.core.results import CurvePoint
-from patchrun.faces import ablation_commands
+from patchrun.faces import ablation_commands, cli
 from patchrun.services import tournament
 from tests.conftest import SCRIPT, change
 from tests.faces.test_cli import GOOD, Shell
@@ -110,33 +110,41 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize("width", ["80", "150"])
-def test_diff_on_a_terminal(plain: Arena, monkeypatch: pytest.MonkeyPatch, width: str) -> None:
-    from patchrun.faces import cli
-
-    evil = SCRIPT.replace("RATE = 1", 'RATE = 1\nWORD = "\x1b[2J"')
-    attempt = tournament.hand_in(plain, diff_to(evil), tournament.Span(1, 1), "ada").attempt
-    monkeypatch.setenv("COLUMNS", width)
-    monkeypatch.setenv("TERM", "xterm-256color")
+def draw_diff(arena: Arena, monkeypatch: pytest.MonkeyPatch, name: str, width: int) -> str:
+    """What a terminal of this width gets."""
+    for variable, value in (("COLUMNS", str(width)), ("TERM", "xterm-256color")):
+        monkeypatch.setenv(variable, value)
     monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setattr(sys, "stdout", screen := Terminal())
-    assert cli.run(["-C", str(plain.repo.path), "diff", attempt.id]) == 0
-    text = screen.getvalue()
-    assert "\x1b[1;32m+" in text and "WORD" in text
-    assert "\x1b[2J" not in text and "\\x1b" in text
-    if not attempt.accepted:
-        assert "WORD" in text
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", screen := Terminal())
+        assert cli.run(["-C", str(arena.repo.path), "diff", name]) == 0
+    return screen.getvalue()
 
 
-def test_diff_of_hostile_bytes_is_spelled_unless_raw(plain: Arena, shell: Shell, capfdbinary) -> None:
+@pytest.mark.parametrize("width", [80, 150])
+def test_diff_on_a_terminal(plain: Arena, monkeypatch: pytest.MonkeyPatch, scored: str, width: int) -> None:
+    text = draw_diff(plain, monkeypatch, scored, width)
+    assert "\x1b[1;32m+" in text and "\x1b[1;31m-" in text and "train.py (changed)" in text
+    assert text.count("load") == (2 if width > 120 else 1), "context stands on both sides where there are two"
+
+
+def test_a_hostile_diff_on_a_terminal(plain: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is rejected for its hidden characters, and shown as handed in, spelled, with the findings above."""
+    evil = diff_to(SCRIPT.replace("RATE = 1", 'RATE = 1\nWORD = "\x1b[2J\x9b"'))
+    attempt = tournament.hand_in(plain, evil, tournament.Span(1, 1), "ada").attempt
+    text = draw_diff(plain, monkeypatch, attempt.id, 100)
+    assert not attempt.accepted and "PR1" in text.split("diff --git")[0]
+    assert "\x1b[2J" not in text and "\x9b" not in text and "\\x1b[2J\\x9b" in text and "\x1b[" in text
+
+
+def test_diff_of_hostile_bytes_is_spelled_unless_raw(plain: Arena, capfdbinary) -> None:
     evil = change("RATE = 1", 'RATE = "\x1b[2J\r"', 1)
     name = tournament.hand_in(plain, evil, tournament.Span(1, 1), "ada").attempt.id
-    capfdbinary.readouterr()
-    from patchrun.faces import cli
-
-    assert cli.run([*shell.where, "diff", name]) == 0
+    where = ["-C", str(plain.repo.path)]
+    assert cli.run([*where, "diff", name]) == 0
+    sys.stdout.flush()
     assert b"\\x1b[2J\\r" in (said := capfdbinary.readouterr().out) and b"\x1b" not in said
-    assert cli.run([*shell.where, "diff", name, "--raw"]) == 0
+    assert cli.run([*where, "diff", name, "--raw"]) == 0
     sys.stdout.flush()
     assert capfdbinary.readouterr().out == evil
 
