@@ -176,7 +176,8 @@ def find_stages(arena: Arena, attempt: Attempt, blocks: int | None = None) -> li
     )
     count = studies[last.study].blocks
     own = [stage for stage in stages if stage.pieces == last.pieces and studies[stage.study].blocks == count]
-    return sorted(own, key=lambda stage: stage.number)
+    once = {stage.study: stage for stage in reversed(own)}  # arenas that met may both have planned it
+    return sorted(once.values(), key=lambda stage: stage.number)
 
 
 def judge_stages(arena: Arena, stages: Sequence[Stage]) -> Ablation | None:

@@ -144,3 +144,10 @@ def test_packing_keeps_every_result(whole: Arena) -> None:
     assert (whole.attempts(), whole.runs(), whole.studies(), whole.rulings()) == before
     assert verify.verify(whole).problems == ()
     assert isinstance(before[0][0], Attempt)
+
+
+def test_a_study_whose_seeds_somebody_chose(whole: Arena) -> None:
+    study = whole.studies()[0]
+    chosen = msgspec.structs.replace(study, id="a" * 20, seeds=(1, 2, 3, 4, 5))
+    forge(whole, STUDIES + chosen.id, "study.json", results.encode(chosen))
+    assert "its seeds are not those that the owner's key gives" in one_problem(whole)
