@@ -121,6 +121,8 @@ def _row(piece: Piece, worth: Worth) -> tuple[str, ...]:
 def _say_effect(effect: Effect, form: str) -> str:
     if effect.difference is None:
         return NOTHING
+    if effect.difference == 0 and effect.ci is None and effect.p is not None:
+        return "0, the same in each block"
     said = format(effect.difference, form)
     if effect.ci:
         said += f" ({effect.ci[0]:{form}} to {effect.ci[1]:{form}})"

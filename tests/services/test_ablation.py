@@ -187,6 +187,22 @@ def test_it_travels_and_is_verified_on_arrival(plain: Arena, attempt: Attempt, t
     assert verify.verify(other).problems == (), "the variants' code came along and stays"
 
 
+def test_arenas_that_ablate_apart_agree_when_they_meet(
+    plain: Arena, attempt: Attempt, tmp_path: Path
+) -> None:
+    plain.repo.git("clone", "--quiet", "--mirror", str(plain.repo.path), str(tmp_path / "other.git"))
+    other = Arena.open(tmp_path / "other.git")
+    found = [
+        ablation.ablate(ablation.make_planner(each, attempt, blocks=2), Runner(each))
+        for each in (plain, other)
+    ]
+    assert found[0] == found[1]
+    sync.sync(other, str(plain.repo.path))
+    for each in (plain, other):
+        assert ablation.read_ablation(each, attempt) == found[0] and len(each.runs()) == 16
+        assert verify.verify(each).problems == ()
+
+
 def one_problem(arena: Arena) -> str:
     problems = verify.verify(arena).problems
     assert len(problems) == 1, problems
