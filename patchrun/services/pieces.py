@@ -76,7 +76,7 @@ class Patchwork:
         chosen = [self.pieces[k] for k in sorted(pieces)]
         if self.tree(chosen) == tree:
             return True
-        digest = self._build(chosen).ast_digest or self.baseline_digest
+        digest = self._build(chosen).ast_digest
         return digest == ast_digest or (digest == self.baseline_digest and tree == self.baseline_tree)
 
     def _build(self, pieces: Sequence[Piece]) -> Variant:
@@ -91,7 +91,7 @@ class Patchwork:
         """(digest of the code, why the validator rejects it), as if the variant had been handed in."""
         diff = self.arena.repo.diff(self.baseline_tree, tree)
         if not diff:
-            return "", ""
+            return self.baseline_digest, ""
         found = validator.validate(self.arena.repo, self.track, self.attempt.baseline_commit, diff)
         errors = [one for one in found.findings if one.severity == "error"]
         return found.ast_digest, f"{errors[0].code}: {errors[0].message}" if errors else ""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from patchrun.core.ablation import MEANINGS
 from patchrun.core.pieces import COARSE, Hunk, Piece
 from patchrun.faces.ablation_view import ablation_document, ablation_text, prospect_document, prospect_text
 from patchrun.services.ablation import Prospect
@@ -65,3 +66,9 @@ def test_the_cost_is_said_in_runs() -> None:
     lean = prospect_text(Prospect(PIECES, 5, 20, 7, 20, None, False))
     assert "the budget does not take each alone" in lean and "7 of the ablation's are there" in lean
     assert "at most 0 more" in lean
+
+
+def test_the_page_says_what_each_label_means() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "ablation.md").read_text()
+    for label, meaning in MEANINGS.items():
+        assert f"| {label} | {meaning} |" in page
