@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from patchrun.adapters.gitrepo import PATCHRUN, RefExists
 from patchrun.adapters.store import STUDIES, Arena
 from patchrun.core import results
-from patchrun.core.ablation import Stage, decode_stage, encode_stage
 from patchrun.core.results import Study
+from patchrun.core.stages import Stage, decode_stage, encode_stage
 
 ABLATIONS = "refs/patchrun/ablations/"
 FILE = "ablation.json"

@@ -13,15 +13,14 @@ from typing import Literal
 
 import msgspec
 
-from patchrun.core.errors import ArenaError
 from patchrun.core.evidence import is_usable, mean_of, say_exit
 from patchrun.core.minimal import Search, Subset, minimise
 from patchrun.core.pieces import Piece
 from patchrun.core.results import Run, Study
+from patchrun.core.stages import Stage, VariantArm, full_arm
 from patchrun.core.stats import Interval, holm, paired_ratio, tell_difference, unpaired_fsr
 from patchrun.core.track import Track
 
-VERSION = 1
 KEPT = 0.95
 ALPHA = 0.05
 Label = Literal["pays", "carries", "harms", "buys margin", "costs margin", "noise", "no code"]
@@ -34,47 +33,6 @@ MEANINGS: dict[Label, str] = {
     "noise": "no difference beyond noise",
     "no code": "comments or layout: the code is the same without it",
 }
-
-
-class VariantArm(msgspec.Struct, frozen=True):
-    """The arm that stands for the baseline with these pieces (by index); AST-equal variants share one."""
-
-    pieces: tuple[int, ...]
-    arm: str
-
-
-class Stage(msgspec.Struct, frozen=True, kw_only=True):
-    """One study of an ablation, as stored: its pieces, what its arms are, and subsets that are no code.
-
-    ``purpose``: each (every piece left out and put on alone), greedy or delta (subsets of the search).
-    """
-
-    version: int = VERSION
-    submission: str
-    track_digest: str
-    number: int
-    purpose: Literal["each", "greedy", "delta"]
-    study: str
-    pieces: tuple[Piece, ...]
-    variants: tuple[VariantArm, ...]
-    refused: tuple[tuple[int, ...], ...] = ()
-    created: str
-
-
-def encode_stage(stage: Stage) -> bytes:
-    """Indented JSON with sorted keys and a final newline."""
-    return msgspec.json.format(msgspec.json.encode(stage, order="sorted"), indent=1) + b"\n"
-
-
-def decode_stage(data: bytes, name: str) -> Stage:
-    """The stage; ArenaError naming ``name`` when the bytes are none of this version."""
-    try:
-        stage = msgspec.json.decode(data, type=Stage, strict=True)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ArenaError(f"{name}: not a stage of an ablation: {error}") from None
-    if stage.version != VERSION:
-        raise ArenaError(f"{name}: version {stage.version}, this patchrun reads {VERSION}")
-    return stage
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,11 +139,6 @@ def judge(
         baseline_seconds=outcomes[()].seconds, full=full, gain=gain, worths=worths,
         tried=tuple(outcomes.values()), search=search, reason=reason,
     )  # fmt: skip
-
-
-def full_arm(stage: Stage) -> str:
-    """The arm of the whole patch."""
-    return next(one.arm for one in stage.variants if len(one.pieces) == len(stage.pieces))
 
 
 Tables = dict[tuple[str, str], dict[int, Run]]

@@ -43,7 +43,7 @@ def _say_target(track: Track, score: Score, runs: Sequence[Run]) -> str:
     spread = "" if found.sd is None else f", sd {found.sd:.4f}"
     sign = "<=" if found.mean <= target else ">"
     if track.rule.kind == "mean":
-        test = f"rule: the mean of at least {track.rule.blocks} runs is at most the target"
+        test = f"rule: mean of at least {track.rule.blocks} runs"
     else:
         p = "no p-value" if score.loss.p_value is None else f"p = {score.loss.p_value:.2g}"
         test = f"rule: one-sided t-test, mean below the target, {p}, alpha {track.rule.alpha:g}"

@@ -13,11 +13,12 @@ from patchrun.adapters import ablations
 from patchrun.adapters.gitrepo import PATCHRUN
 from patchrun.adapters.store import Arena
 from patchrun.core import ablation, plan
-from patchrun.core.ablation import Ablation, Stage, VariantArm
+from patchrun.core.ablation import Ablation
 from patchrun.core.errors import UsageError
 from patchrun.core.minimal import Subset
 from patchrun.core.pieces import COARSE, Piece, coarsen
 from patchrun.core.results import Arm, Attempt, Study, content_id
+from patchrun.core.stages import Stage, VariantArm
 from patchrun.services import cost, tournament
 from patchrun.services.pieces import Patchwork
 

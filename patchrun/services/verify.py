@@ -31,10 +31,10 @@ from patchrun.adapters.store import (
     stop_name,
 )  # fmt: skip
 from patchrun.core import plan, racejudge, results
-from patchrun.core.ablation import decode_stage
 from patchrun.core.errors import ArenaError, PatchrunError
 from patchrun.core.logfacts import decode_ingest
 from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study, content_id
+from patchrun.core.stages import decode_stage
 from patchrun.core.trainlog import MAX_BYTES
 from patchrun.services.pieces import Patchwork
 from patchrun.services.upstream_logs import INGESTS

@@ -8,9 +8,9 @@ import pytest
 from patchrun.adapters.ablations import ABLATIONS, FILE, add_stage, read_stages
 from patchrun.adapters.gitrepo import PATCHRUN
 from patchrun.adapters.store import STUDIES, Arena
-from patchrun.core.ablation import Stage
 from patchrun.core.errors import ArenaError
 from patchrun.core.results import Study
+from patchrun.core.stages import Stage
 from tests.core.test_ablation import LEFT_OUT, make_stage
 from tests.core.test_ablation import make_study as make_plan
 

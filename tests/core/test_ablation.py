@@ -5,18 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from patchrun.core.ablation import (
-    Ablation,
-    Effect,
-    Stage,
-    VariantArm,
-    decode_stage,
-    encode_stage,
-    judge,
-)
-from patchrun.core.errors import ArenaError
+from patchrun.core.ablation import Ablation, Effect, judge
 from patchrun.core.pieces import Hunk, Piece
 from patchrun.core.results import Run, Study
+from patchrun.core.stages import Stage, VariantArm
 from tests.builders import make_arm, make_run, make_track
 
 TRACK = make_track()
@@ -195,13 +187,3 @@ def test_equal_losses_differ_by_nothing() -> None:
     runs = [msgspec.structs.replace(run, loss=LOSS + run.block / 100) for run in runs_of(study, EXACT)]
     found = judge(TRACK, [stage], {study.id: study}, runs)
     assert [one.loss for one in found.worths] == [Effect(difference=0.0, p=1.0, p_holm=1.0)] * 3
-
-
-def test_a_stage_is_read_as_it_was_written() -> None:
-    stage = make_stage(LEFT_OUT, refused=((0,),))
-    assert decode_stage(encode_stage(stage), "x") == stage
-    for data in (b"", b"{}", b"[]", encode_stage(stage).replace(b'"purpose": "each"', b'"purpose": "luck"')):
-        with pytest.raises(ArenaError, match="ref: not a stage"):
-            decode_stage(data, "ref")
-    with pytest.raises(ArenaError, match="version 2"):
-        decode_stage(encode_stage(msgspec.structs.replace(stage, version=2)), "ref")

@@ -22,7 +22,7 @@ def test_a_valid_one_has_target_gap_saving_and_fsr() -> None:
     lines = evidence((8.5, 8.7, 8.4, 8.6, 8.6))
     assert lines[0] == "Evidence"
     assert lines[1].startswith(
-        "  target   mean loss 3.7200 <= 3.75 (n = 5, sd 0.0158); rule: the mean of at least 5"
+        "  target   mean loss 3.7200 <= 3.75 (n = 5, sd 0.0158); rule: mean of at least 5"
     )
     assert (
         lines[2].startswith("  gap      baseline - human = 2.040 s, 95% 1.8")

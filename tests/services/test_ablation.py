@@ -11,10 +11,10 @@ from patchrun.adapters import ablations
 from patchrun.adapters.ablations import ABLATIONS
 from patchrun.adapters.store import RUNS, STUDIES, Arena
 from patchrun.core import plan
-from patchrun.core.ablation import encode_stage
 from patchrun.core.errors import UsageError
 from patchrun.core.pieces import COARSE
 from patchrun.core.results import Attempt, Study, content_id
+from patchrun.core.stages import encode_stage
 from patchrun.services import ablation, standings, sync, tournament, verify
 from tests.conftest import SCRIPT
 from tests.services.test_pieces import ONE, diff_to
