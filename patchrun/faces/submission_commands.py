@@ -64,9 +64,10 @@ def validate_command(named: str | None, diff: str, span: Span, form: str) -> int
     baseline = arena.baseline(span.first)
     track = arena.track.at_record(span.first)
     validation = validator.validate(arena.repo, track, baseline, intake.read_diff(arena, diff, span))
-    click.echo(
-        findings_view.render(validation, span.to_json(), arena.track.name, form, _sources(arena, validation))
+    said = findings_view.render(
+        validation, span.to_json(), arena.track.name, form, _sources(arena, validation)
     )
+    (echo_plain if form in ("text", "github") else click.echo)(said)
     return 0 if validation.accepted else 1
 
 
@@ -163,7 +164,7 @@ def _show_results(
         for scored in chosen:
             if found := rejected.get(scored.attempt.id):
                 record, sources = scored.attempt.span.to_json(), _sources(arena, found)
-                click.echo(findings_view.render(found, record, arena.track.name, "text", sources))
+                echo_plain(findings_view.render(found, record, arena.track.name, "text", sources))
             else:
                 echo_plain(tables.show_text(scored.attempt, scored.score, scored.runs))
         echo_plain(standings.rank_lines(everything, chosen))

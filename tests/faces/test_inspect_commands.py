@@ -153,6 +153,15 @@ def test_diff_of_hostile_bytes_is_spelled_unless_raw(plain: Arena, capfdbinary) 
     assert capfdbinary.readouterr().out == evil
 
 
+def test_validate_spells_paths_and_lines(plain: Arena, shell: Shell, tmp_path: Path) -> None:
+    path = "extra/\u009b31m\u202e.py"
+    evil = f"diff --git a/{path} b/{path}\nnew file mode 100644\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+x = 1\n"
+    (tmp_path / "evil.diff").write_text(evil)
+    for form in ("text", "github"):
+        text = shell("validate", str(tmp_path / "evil.diff"), "--record", "1", "--format", form, code=1)
+        assert is_safe(text) and "PR" in text
+
+
 @pytest.fixture
 def rival(plain: Arena) -> str:
     new = SCRIPT.replace("STEPS = 100", "STEPS = 50").replace("load())", "load() + 0)")
