@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo-arena
 STAMP := $(VENV)/.patchrun-set-up
 
-.PHONY: setup demo test lint check bench fuzz clean
+.PHONY: setup demo test lint check bench bench-scale fuzz clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -34,6 +34,9 @@ check: lint test
 
 bench: setup
 	$(BIN)/python -m tests.bench
+
+bench-scale: setup
+	$(BIN)/python -m tests.bench.bench_scale 1000 10000 100000
 
 fuzz: setup
 	PATCHRUN_FUZZ_EXAMPLES=3000 $(BIN)/python -m pytest tests/fuzz

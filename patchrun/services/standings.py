@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from patchrun.adapters.memory import remember
 from patchrun.adapters.store import Arena
 from patchrun.core.errors import UsageError
 from patchrun.core.filters import EVERYTHING, Filter, check_known, spent_seconds
@@ -21,7 +22,11 @@ from patchrun.services.tournament import Measured, Scored
 def board(
     arena: Arena, records: Sequence[int] | None = None, pick: Pick = "last", only: Filter = EVERYTHING
 ) -> Leaderboard:
-    """The leaderboard under a pick rule, of the attempts that ``only`` admits."""
+    """The leaderboard under a pick rule, of the attempts that ``only`` admits; remembered until the arena changes."""
+    return remember(arena, Leaderboard, (records, pick, only), lambda: _board(arena, records, pick, only))
+
+
+def _board(arena: Arena, records: Sequence[int] | None, pick: Pick, only: Filter) -> Leaderboard:
     everything = _assess(arena, "all" if pick != "best" else "first", only)
     again = _assess(arena, "again", only) if pick == "best" else []
     found = rank(_pairs(everything), pick=pick, records=records, remeasured=_pairs(again))

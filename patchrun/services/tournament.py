@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -110,13 +110,13 @@ def _commit(arena: Arena, attempt: Attempt, validation: Validation, author: Auth
 def waiting(arena: Arena, ids: Iterable[str] | None = None) -> list[Attempt]:
     """Accepted attempts under the present track that no study covers and that can be scored, oldest first."""
     withdrawn = {ruling.submission for ruling in arena.rulings()}
-    studies, outlook = arena.studies(), Outlook(arena)
+    covering, outlook = _Covering(arena.studies()), Outlook(arena)
     chosen = None if ids is None else set(ids)
     return [
         attempt for attempt in arena.attempts()
         if attempt.accepted and attempt.track_digest == arena.track.digest and attempt.id not in withdrawn
         and (chosen is None or attempt.id in chosen)
-        and not any(_covers(study, attempt) for study in studies)
+        and not covering.of(attempt)
         and not outlook.obstacle(attempt.span)
     ]  # fmt: skip
 
@@ -127,6 +127,21 @@ def _covers(study: Study, attempt: Attempt) -> bool:
         and study.track_digest == attempt.track_digest
         and plan.find_arm(study, attempt.record, attempt.ast_digest) is not None
     )
+
+
+class _Covering:
+    """Which of many studies score an attempt, found at once."""
+
+    def __init__(self, studies: Iterable[Study]) -> None:
+        self._found: dict[tuple[str, str, str], list[Study]] = {}
+        for study in studies:
+            if study.seed_source == "scoring":
+                for code in dict.fromkeys(arm.ast_digest for arm in study.arms if arm.kind == "submission"):
+                    self._found.setdefault((study.track_digest, study.record, code), []).append(study)
+
+    def of(self, attempt: Attempt) -> list[Study]:
+        """Those of its track, record and code, in the order in which they were given."""
+        return self._found.get((attempt.track_digest, attempt.record, attempt.ast_digest), [])
 
 
 def plan_studies(
@@ -284,13 +299,25 @@ def assess(arena: Arena, measured: Measured = "all") -> list[Scored]:
     studies = [study for study in arena.studies() if study.seed_source == "scoring"]
     if measured != "all":
         studies = [study for study in studies if (study.generation > 0) == (measured == "again")]
-    runs = group_by_study(arena.runs())
+    runs, covering = group_by_study(arena.runs()), _Covering(studies)
     rulings = versions.strongest(arena.rulings())
     outlook, stops = Outlook(arena), arena.stops()
+    settled = _find_settled(arena, studies, runs, stops)
     return [
-        _assess(arena, attempt, studies, runs, rulings.get(attempt.id), outlook, stops)
+        _assess(arena, attempt, covering.of(attempt), runs, rulings.get(attempt.id), outlook, stops, settled)
         for attempt in arena.attempts()
     ]
+
+
+def _find_settled(
+    arena: Arena, studies: Iterable[Study], runs: Mapping[str, list[Run]], stops: Sequence[StopRecord]
+) -> set[str]:
+    """The studies that lack no run which could change a verdict."""
+    ended = racejudge.ended_arms(stops)
+    return {
+        study.id for study in studies
+        if progress.is_settled(arena.track, study, runs.get(study.id, []), ended.get(study.id, ()))
+    }  # fmt: skip
 
 
 def _assess(
@@ -301,23 +328,23 @@ def _assess(
     ruling: Ruling | None,
     outlook: Outlook,
     stops: Sequence[StopRecord],
+    settled: Collection[str],
 ) -> Scored:
     if not attempt.accepted:
         return Scored(attempt, scoring.score_rejected(arena.track, attempt), None, (), ruling)
     stale = attempt.track_digest != arena.track.digest
-    covering = sorted((s for s in studies if _covers(s, attempt)), key=lambda s: (s.generation, s.created))
+    covering = sorted(studies, key=lambda study: (study.generation, study.created))
     if not covering:
         score = scoring.score(arena.track, None, (), attempt.id, stale=stale, ruling=ruling)
         if score.state == "pending" and (obstacle := outlook.obstacle(attempt.span)):
             score = scoring.score_unscorable(score, obstacle)
         return Scored(attempt, score, None, (), ruling)
-    ended = racejudge.ended_arms(stops)
-    settled = [
-        s for s in covering
-        if progress.is_settled(arena.track, s, runs.get(s.id, []), ended.get(s.id, ()))
-    ]  # fmt: skip
+    raced = {stop.study for stop in stops}
     # a study that racing ended keeps its plan: its references are judged as the unfinished ones that they are
-    trimmed = [s if s.id in ended else progress.trim(s, runs.get(s.id, [])) for s in settled]
+    trimmed = [
+        study if study.id in raced else progress.trim(study, runs.get(study.id, []))
+        for study in covering if study.id in settled
+    ]  # fmt: skip
     counted = trimmed or covering[:1]
     study, pooled = plan.pool(counted, [runs.get(study.id, []) for study in counted], attempt.ast_digest)
     words = [_stopped(stops, one, attempt) for one in counted]
