@@ -21,15 +21,16 @@ CHANGES = (
     ),  # another name
     (
         "        optimizer.zero_grad()\n",
-        "        F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten()).backward()\n"
+        "        for _ in range(3):\n"
+        "            F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten()).backward()\n"
         "        optimizer.zero_grad()\n",
-    ),  # a gradient that is thrown away
+    ),  # gradients that are thrown away
 )
 
 
 @pytest.mark.slow
 def test_one_pays_one_is_noise_one_harms(tiny: Arena) -> None:
-    """Three blocks and no runs alone: the search measures the one piece that is left, too."""
+    """Three blocks, each piece left out; the search would go on with the piece that pays, but for the budget."""
     new = base_script()
     for old, text in CHANGES:
         assert old in new
@@ -37,14 +38,14 @@ def test_one_pays_one_is_noise_one_harms(tiny: Arena) -> None:
     handed = tournament.hand_in(tiny, diff_to(new, base_script(), "train_gpt.py"), Span(1, 1), "ada")
     assert handed.attempt.accepted, handed.attempt.findings
     jobs = min(2, len(os.sched_getaffinity(0)))
-    planner = ablation.make_planner(tiny, handed.attempt, 15 + 9, 3)
+    planner = ablation.make_planner(tiny, handed.attempt, 15, 3)
     found = ablation.ablate(planner, lambda study: run_study(tiny, study, Options(jobs=jobs)))
-    assert [one.label for one in found.worths] == ["pays", "noise", "harms"]
-    pays, noise, harms = (one.seconds for one in found.worths)
-    assert pays.ci[0] > 0 and harms.ci[1] < 0
-    assert all(one.loss.difference == 0 for one in found.worths[1:]), "the same weights, bit for bit"
-    assert found.worths[0].loss.difference != 0
-    assert found.best.pieces == (0,) and found.search.is_over and found.best.share > 1
-    assert abs(noise.difference) < 0.5 * abs(harms.difference)
+    pays, neutral, harms = found.worths
+    assert (pays.label, harms.label) == ("pays", "harms") and found.runs_stored == 15
+    assert pays.seconds.ci[0] > 0 and harms.seconds.ci[1] < 0
+    # one study in twenty calls what does nothing something: its size is what a test may rest on
+    assert abs(neutral.seconds.difference) < 0.4 * abs(harms.seconds.difference)
+    assert neutral.loss.difference == harms.loss.difference == 0, "the same weights, bit for bit"
+    assert pays.loss.difference != 0
     assert tournament.assess(tiny)[0].score.state == "pending", "an ablation scores nobody"
     assert verify.verify(tiny).problems == ()
