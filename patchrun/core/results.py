@@ -94,7 +94,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 0
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
-    seed_source: Literal["scoring", "public", "calibration", "steps", "final"] = "scoring"
+    seed_source: Literal["scoring", "public", "calibration", "steps", "final", "ablation"] = "scoring"
     steps: int | None = (
         None  # runs are stopped after this step: their step times are compared, they never count
     )

@@ -54,6 +54,15 @@ class MeanTest:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """mean(first) - mean(second), its 95% interval and its two-sided p-value; None where there is no spread."""
+
+    difference: float
+    ci: Interval | None
+    p_value: float | None
+
+
+@dataclass(frozen=True)
 class SpeedComparison:
     """Two arms timed in the same blocks: ``difference`` = mean(second - first), ``ratio`` = second / first."""
 
@@ -238,6 +247,33 @@ def check_mean_at_most(values: ArrayLike, bound: float) -> MeanTest:
     assert summary.sd is not None
     t = (summary.mean - bound) / (summary.sd / math.sqrt(summary.n))
     return MeanTest(summary.n, summary.mean, summary.sd, bound, t, float(stdtr(summary.n - 1, t)))
+
+
+def tell_difference(first: ArrayLike, second: ArrayLike, *, paired: bool) -> Difference:
+    """Is mean(first) - mean(second) 0? Student's t of the pairs, or Welch's of two samples, two-sided.
+
+    Two samples that are the same number for number differ by 0 for certain: p is 1. ValueError when pairs do not fit.
+    """
+    one, two = as_values(first), as_values(second)
+    if not paired:
+        return Difference(float(one.mean() - two.mean()), unpaired_interval(one, two), _welch_p(one, two))
+    if one.size != two.size:
+        raise ValueError(f"pairs differ in number: {one.size}, {two.size}")
+    gaps = one - two
+    p = check_mean_at_most(gaps, 0.0).p_value
+    same = 1.0 if gaps.size > 1 and not gaps.any() else None
+    return Difference(float(gaps.mean()), t_interval(gaps), same if p is None else 2 * min(p, 1 - p))
+
+
+def _welch_p(one: NDArray[np.float64], two: NDArray[np.float64]) -> float | None:
+    """Two-sided p-value (Welch 1947); None where ``unpaired_interval`` is."""
+    if min(one.size, two.size) < 2 or not (has_spread(one) or has_spread(two)):
+        return None
+    from scipy.special import stdtr
+
+    variances = [float(sample.var(ddof=1)) / sample.size for sample in (one, two)]
+    t = abs(float(one.mean() - two.mean())) / math.sqrt(sum(variances))
+    return float(2 * stdtr(satterthwaite(variances, [one.size, two.size]), -t))
 
 
 def combine_difference(a: float, a_ci: Interval, b: float, b_ci: Interval) -> Interval:

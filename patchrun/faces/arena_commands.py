@@ -17,6 +17,7 @@ from patchrun.faces.options import (
     onto_option,
     open_arena,
 )
+from patchrun.faces.plain_text import echo_plain
 
 
 @click.command("init")
@@ -112,7 +113,7 @@ def sync_command(named: str | None, remote: str, receive_only: bool, form: str) 
             f"received {len(found.received)}, sent {len(found.sent)}, conflicts {len(found.conflicts)}"
         )
         for name in found.conflicts:
-            click.echo(f"  both sides hold {name}, with different content; each keeps its own")
+            echo_plain(f"  both sides hold {name}, with different content; each keeps its own")
     return 1 if found.conflicts else 0
 
 
@@ -135,7 +136,7 @@ def verify_command(named: str | None, upstream: str | None, form: str) -> int:
         echo_json({"refs": report.refs, "problems": problems, "upstream": compared})
         return 1 if problems else 0
     for problem in problems:
-        click.echo(problem)
+        echo_plain(problem)
     if against:
         click.echo(f"against the clone: {against.baselines} baselines and {against.humans} human patches, "
                    f"{against.files} files; {against.patches.exact} of {against.patches.pairs} human patches give "

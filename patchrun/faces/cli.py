@@ -17,6 +17,7 @@ import click
 
 from patchrun import __version__
 from patchrun.core.errors import PatchrunError
+from patchrun.faces.plain_text import echo_plain
 
 ROOMS = {
     "patchrun.faces.agent_commands": ("agent",),
@@ -32,7 +33,9 @@ ROOMS = {
     "patchrun.faces.final_commands": ("final",),
     "patchrun.faces.statistics_commands": ("fsr", "simulate"),
     "patchrun.faces.tournament_commands": ("tournament",),
-    "patchrun.faces.view_commands": ("leaderboard", "versus", "frontier", "show", "diff", "log"),
+    "patchrun.faces.ablation_commands": ("ablate",),
+    "patchrun.faces.view_commands": ("leaderboard", "versus", "frontier"),
+    "patchrun.faces.inspect_commands": ("show", "diff", "log"),
 }  # fmt: skip
 HOME = {command: room for room, commands in ROOMS.items() for command in commands}
 
@@ -82,7 +85,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         outcome = cli.main(arguments, prog_name="patchrun", standalone_mode=False)
         return outcome if isinstance(outcome, int) else 0
     except PatchrunError as error:
-        click.echo(f"patchrun: {error}", err=True)
+        echo_plain(f"patchrun: {error}", err=True)
         return error.exit_code
     except click.ClickException as error:
         error.show()

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from patchrun.faces.plain_text import echo_plain, spell
+
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
@@ -69,7 +71,7 @@ class Watch:
                 self.move(progress)
 
     def tell(self, line: str) -> None:
-        click.echo(line, err=True)
+        echo_plain(line, err=True)
 
     def move(self, progress: Progress) -> None:
         """A step inside a run: not shown without a terminal."""
@@ -85,7 +87,7 @@ class LiveWatch(Watch):
         self.tasks: dict[str, TaskID] = {}
 
     def tell(self, line: str) -> None:
-        self.bars.console.print(line, highlight=False)
+        self.bars.console.print(spell(line), highlight=False, markup=False)
         self.bars.update(self.whole, completed=self.done)
 
     def move(self, progress: Progress) -> None:

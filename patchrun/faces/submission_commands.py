@@ -22,6 +22,7 @@ from patchrun.faces.options import (
     onto_option,
     open_arena,
 )
+from patchrun.faces.plain_text import echo_plain
 from patchrun.faces.trials import measure, try_seeds, try_steps
 
 if TYPE_CHECKING:
@@ -98,9 +99,10 @@ def validate_command(named: str | None, diff: str, span: Span, onto: str, form: 
         track = arena.track.at_record(span.first)
         validation = validator.validate(arena.repo, track, baseline, intake.read_diff(arena, diff, span))
     validation = review(validation, ground.span if ground else span)
-    click.echo(
-        findings_view.render(validation, span.to_json(), arena.track.name, form, _sources(arena, validation))
+    said = findings_view.render(
+        validation, span.to_json(), arena.track.name, form, _sources(arena, validation)
     )
+    (echo_plain if form in ("text", "github") else click.echo)(said)
     return 0 if validation.accepted else 1
 
 
@@ -168,7 +170,7 @@ def submit_command(
     for one in handed:
         known = "known already, " if one.known else ""
         state = "accepted" if one.attempt.accepted else "rejected"
-        click.echo(
+        echo_plain(
             f"{one.attempt.id} {one.attempt.agent}, record {one.attempt.record}, attempt {one.attempt.sequence}: "
             f"{known}{state}", err=True,
         )  # fmt: skip
@@ -213,10 +215,10 @@ def _show_results(
         for scored, count in zip(chosen, counts, strict=True):
             if found := rejected.get(scored.attempt.id):
                 record, sources = scored.attempt.span.to_json(), _sources(arena, found)
-                click.echo(findings_view.render(found, record, arena.track.name, "text", sources))
+                echo_plain(findings_view.render(found, record, arena.track.name, "text", sources))
             else:
-                click.echo(tables.show_text(scored.attempt, scored.score, scored.runs, count))
-        click.echo(standings.rank_lines(everything, chosen))
+                echo_plain(tables.show_text(scored.attempt, scored.score, scored.runs, count))
+        echo_plain(standings.rank_lines(everything, chosen))
     return 0 if all(_passes(scored) for scored in chosen) else 1
 
 
@@ -327,7 +329,7 @@ def status_command(named: str | None, name: str | None, form: str) -> int:
     if form == "json":
         echo_json({"track": arena.track.name, "rows": rows})
     else:
-        click.echo(tables.status_text(rows))
+        echo_plain(tables.status_text(rows))
     return 0
 
 
@@ -340,7 +342,7 @@ def _rule(named: str | None, name: str, ruling: str, reason: str, form: str) -> 
     if form == "json":
         echo_json({"id": attempt.id, "ruling": ruling, "reason": reason})
     else:
-        click.echo(f"{attempt.id} is {ruling}: {reason}")
+        echo_plain(f"{attempt.id} is {ruling}: {reason}")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from patchrun.faces.options import echo_json, format_option, open_arena
+from patchrun.faces.plain_text import echo_plain
 from patchrun.faces.submission_commands import with_race_options, with_run_options
 from patchrun.faces.trials import measure
 
@@ -39,7 +40,7 @@ def tournament_command(
 
     arena = open_arena(named)
     plan = schedule.make_schedule(arena, budget, least)
-    click.echo(match_tables.schedule_text(plan), err=form == "json")
+    echo_plain(match_tables.schedule_text(plan), err=form == "json")
     if dry_run or not plan.items:
         if form == "json":
             echo_json(plan.to_json())
@@ -49,5 +50,5 @@ def tournament_command(
     if form == "json":
         echo_json(plan.to_json() | {"leaderboard": tables.leaderboard_document(board, arena.track.name)})
     else:
-        click.echo("\n" + tables.render_leaderboard(board))
+        echo_plain("\n" + tables.render_leaderboard(board))
     return 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from patchrun.faces.options import echo_json
+from patchrun.faces.plain_text import echo_plain
 
 if TYPE_CHECKING:
     from patchrun.adapters.store import Arena
@@ -49,7 +50,7 @@ def try_seeds(arena: Arena, ids: Sequence[str], seeds: str, jobs: int, sandbox: 
         echo_json({"counted": False, "runs": [tables.run_document(run) for run in runs]})
     else:
         click.echo("On public seeds: for trying, these never count.")
-        click.echo(tables.runs_text(runs))
+        echo_plain(tables.runs_text(runs))
     return 0 if all(run.exit == "ok" for run in runs) else 1
 
 

@@ -1,9 +1,7 @@
-"""Commands that show: leaderboard, versus, frontier, show, diff, log."""
+"""Commands that rank: leaderboard, versus, frontier."""
 
 from __future__ import annotations
 
-import sys
-from dataclasses import asdict
 from typing import Any
 
 import click
@@ -17,6 +15,7 @@ from patchrun.faces.options import (
     open_arena,
     with_filters,
 )
+from patchrun.faces.plain_text import echo_plain
 
 pick_option = click.option(
     "--pick", type=click.Choice(["last", "first", "best", "mean"]), default="last", show_default=True
@@ -48,7 +47,7 @@ def leaderboard_command(
     if form == "json":
         echo_json(tables.leaderboard_document(found, arena.track.name))
     else:
-        click.echo(tables.render_leaderboard(found, form))
+        echo_plain(tables.render_leaderboard(found, form))
     return 0
 
 
@@ -86,7 +85,7 @@ def versus_command(
     if form == "json":
         echo_json(document(found))
     else:
-        click.echo(text(found, "github" if form == "markdown" else "simple"))
+        echo_plain(text(found, "github" if form == "markdown" else "simple"))
     return 0
 
 
@@ -117,103 +116,4 @@ def frontier_command(
         machine = "GPU" if arena.track.hardware.device == "cuda" else "CPU"
         style = "github" if form == "markdown" else "simple"
         click.echo(chain_view.frontier_text(points, over, machine, style))
-    return 0
-
-
-@click.command("show")
-@click.argument("name", metavar="ID")
-@format_option("text", "json")
-@click.pass_obj
-def show_command(named: str | None, name: str, form: str) -> int:
-    """One submission: verdict, runs, curves."""
-    from patchrun.core.picks import count_attempts
-    from patchrun.faces import agent_view, chain_view, cost_view, labels_view, logs_view, tables
-    from patchrun.services import chains, logbook, resemblance
-
-    arena = open_arena(named)
-    chain = chains.list_chain(arena, arena.attempt(name).id)
-    one = chain[-1]
-    tried = count_attempts(arena.attempts())[one.attempt.agent, one.attempt.record]
-    logs = logbook.score_from_logs(arena, one.attempt)
-    similar = resemblance.compare_with_human(arena, one.attempt)
-    made = [each for each in arena.transcripts() if each.submission == one.attempt.id]
-    if form == "json":
-        document = tables.show_document(one.attempt, one.score, one.runs, tried)
-        if logs:
-            document["time_source"] = document["time_source"] or logs.source
-        document["chain"] = chain_view.chain_document(chain)
-        document["similarity"] = asdict(similar) | {"high": similar.high} if similar else None
-        document["labels"] = labels_view.label_documents(arena, one.attempt.id)
-        document["transcripts"] = [agent_view.transcript_document(arena, each) for each in made]
-        echo_json(document | {"logs": logs_view.logs_document(logs) if logs else None})
-    else:
-        day = arena.ladder.get(one.attempt.span.last).date
-        more = cost_view.show_facts(similar, made, bool(one.attempt.hint_tiers), day)
-        click.echo(tables.show_text(one.attempt, one.score, one.runs, tried, more))
-        if line := labels_view.labels_line(arena, one.attempt.id):
-            click.echo(line)
-        if len(chain) > 1:
-            click.echo("\n" + chain_view.chain_text(chain))
-        if logs:
-            click.echo("\n" + logs_view.logs_text(logs))
-    return 0 if one.score.verdict in (None, "valid") else 1
-
-
-@click.command("diff")
-@click.argument("name", metavar="ID")
-@click.option("--raw", is_flag=True, help="As handed in, byte for byte.")
-@format_option("text", "json")
-@click.pass_obj
-def diff_command(named: str | None, name: str, raw: bool, form: str) -> int:
-    """A submission's diff, in colour on a terminal."""
-    arena = open_arena(named)
-    attempt = arena.attempt(name)
-    handed = arena.diff(attempt.id)
-    if form == "json":
-        echo_json({"id": attempt.id, "accepted": attempt.accepted, "diff": handed.decode("utf-8", "replace")})
-    elif raw or not sys.stdout.isatty():
-        sys.stdout.buffer.write(handed)
-    else:
-        _print_coloured(handed.decode("utf-8", "replace"))
-    return 0
-
-
-def _print_coloured(diff: str) -> None:
-    from rich.console import Console
-    from rich.syntax import Syntax
-
-    Console().print(Syntax(diff, "diff", theme="ansi_dark", background_color="default", word_wrap=False))
-
-
-@click.command("log")
-@click.argument("name", metavar="ID")
-@click.option("--arm", help="baseline, human or submission (default: all).")
-@click.option("--block", type=click.IntRange(min=1), help="One block, counted from 1.")
-@format_option("text", "json")
-@click.pass_obj
-def log_command(named: str | None, name: str, arm: str | None, block: int | None, form: str) -> int:
-    """The logs of a submission's runs."""
-    from patchrun.services import tournament
-
-    arena = open_arena(named)
-    runs = [
-        run for run in tournament.stored_runs(arena, arena.attempt(name))
-        if arm in (None, run.kind, run.arm) and block in (None, run.block + 1)
-    ]  # fmt: skip
-    if not runs:
-        raise UsageError("no such run", "`patchrun show ID` lists the runs there are")
-    logs = [(run, arena.log(run).decode("utf-8", "replace")) for run in runs]
-    if form == "json":
-        echo_json(
-            [
-                {"arm": r.arm, "block": r.block, "seed": r.seed, "exit": r.exit, "log": text}
-                for r, text in logs
-            ]
-        )
-        return 0
-    for run, text in logs:
-        click.echo(
-            f"==> {run.kind} {run.arm}, block {run.block + 1}, seed {run.seed}: {run.exit} {run.reason}"
-        )
-        click.echo(text)
     return 0

@@ -28,6 +28,7 @@ KINDS = (
     "verdicts",
     "transcripts",
     "labels",
+    "ablations",
     "ingest",
     "finals",
     "reveals",

@@ -334,12 +334,15 @@ def rule(arena: Arena, attempt: Attempt, ruling: str, reason: str, by: str) -> R
 
 
 def stored_runs(arena: Arena, attempt: Attempt) -> list[Run]:
-    """The runs of every study of a submission, as they were stored: its own and the reference arms'."""
+    """The runs of every study of a submission, as they were stored: its own and the reference arms'.
+
+    Runs of its ablation are not among them.
+    """
     runs = group_by_study(arena.runs())
     found: list[Run] = []
     for study in arena.studies():
         arm = plan.find_arm(study, attempt.record, attempt.ast_digest)
-        if arm:
+        if arm and study.seed_source != "ablation":
             found += [
                 run for run in runs.get(study.id, []) if run.kind != "submission" or run.arm == arm.name
             ]

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from patchrun.adapters.ablations import ABLATIONS, stage_name
+from patchrun.adapters.ablations import FILE as ABLATION_FILE
 from patchrun.adapters.finalrounds import FINALS, REVEALS
 from patchrun.adapters.heldout import digest_tokens
 from patchrun.adapters.keys import commitment, find_key
@@ -50,8 +52,10 @@ from patchrun.core.results import (
     Study,
     content_id,
 )
+from patchrun.core.stages import decode_stage
 from patchrun.core.trainlog import MAX_BYTES
 from patchrun.core.transcripts import TURNS_BYTES, Transcript, transcript_id
+from patchrun.services.pieces import Patchwork
 from patchrun.services.upstream_logs import INGESTS
 
 STALE_LOCK_SECONDS = 600
@@ -331,6 +335,30 @@ def _check_transcript(arena: Arena, name: str, commit: str, data: bytes, known: 
         _require(same, "its submission is another agent's, or for another record or other hints")
 
 
+def _check_ablation(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
+    """Its arms are the stored pieces put on the baseline, and its study is one that never ranks."""
+    stage = decode_stage(data, name)
+    _require(name == ABLATIONS + stage_name(stage, data), "its name does not follow from its content")
+    _require(ATTEMPTS + stage.submission in known, f"its submission {stage.submission} is absent")
+    _require(STUDIES + stage.study in known, f"its study {stage.study} is absent")
+    attempt = results.decode(
+        arena.repo.read(f"{known[ATTEMPTS + stage.submission]}:attempt.json"), Attempt, stage.submission
+    )
+    study = results.decode(arena.repo.read(f"{known[STUDIES + stage.study]}:study.json"), Study, stage.study)
+    _require(study.seed_source == "ablation", "its study is no study of an ablation")
+    drawn = plan.derive_seeds(study.id.encode(), study.id, study.blocks)
+    _require(study.seeds == drawn, "its seeds do not follow from its study's id")
+    arms = {arm.name: arm for arm in study.arms}
+    patchwork = Patchwork(arena, attempt, stage.pieces)
+    for variant in stage.variants:
+        _require(variant.arm in arms, f"its study has no arm {variant.arm}")
+        _require(set(variant.pieces) <= patchwork.everything, "a variant of pieces that there are not")
+        _require(
+            patchwork.makes(variant.pieces, arms[variant.arm].tree, arms[variant.arm].ast_digest),
+            f"arm {variant.arm} is not the baseline with pieces {', '.join(str(k + 1) for k in variant.pieces)}",
+        )
+
+
 _CHECKS = {
     ATTEMPTS: _check_attempt,
     SUBMISSIONS: _check_submission,
@@ -344,6 +372,7 @@ _CHECKS = {
     REVEALS: _check_reveal,
     LABELS: _check_label,
     INGESTS: _check_ingest,
+    ABLATIONS: _check_ablation,
 }
 _FILES = {
     ATTEMPTS: "attempt.json",
@@ -358,4 +387,5 @@ _FILES = {
     REVEALS: "reveal.json",
     LABELS: "label.json",
     INGESTS: "ingest.json",
+    ABLATIONS: ABLATION_FILE,
 }

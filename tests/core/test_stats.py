@@ -259,3 +259,25 @@ def test_holm_keeps_the_family_wise_error() -> None:
 def test_holm_refuses_what_is_no_p_value(values: list[float]) -> None:
     with pytest.raises(ValueError):
         stats.holm(values)
+
+
+def test_a_difference_of_pairs_is_students_t() -> None:
+    """R: t.test(extra ~ group, data = sleep), with paired = TRUE and without."""
+    one, two = FIRST_DRUG, SECOND_DRUG
+    found = stats.tell_difference(one, two, paired=True)
+    assert found.difference == pytest.approx(-1.58) and found.p_value == pytest.approx(0.002833, abs=1e-6)
+    assert found.ci == pytest.approx((-2.4598858, -0.7001142))
+    welch = stats.tell_difference(one, two, paired=False)
+    assert welch.p_value == pytest.approx(0.07939, abs=1e-5)
+    assert welch.ci == pytest.approx((-3.3654832, 0.2054832))
+    back = stats.tell_difference(two, one, paired=True)
+    assert back.difference == -found.difference and back.p_value == pytest.approx(found.p_value)
+
+
+def test_a_difference_without_spread() -> None:
+    assert stats.tell_difference((1.0, 2.0), (1.0, 2.0), paired=True) == stats.Difference(0.0, None, 1.0)
+    assert stats.tell_difference((2.0, 3.0), (1.0, 2.0), paired=True) == stats.Difference(1.0, None, None)
+    assert stats.tell_difference((2.0,), (1.0,), paired=True) == stats.Difference(1.0, None, None)
+    assert stats.tell_difference((2.0,), (1.0, 3.0), paired=False) == stats.Difference(0.0, None, None)
+    with pytest.raises(ValueError, match="pairs differ in number"):
+        stats.tell_difference((1.0,), (1.0, 2.0), paired=True)
