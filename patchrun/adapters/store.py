@@ -3,7 +3,7 @@
 Refs: ``refs/heads/main`` (the track), ``refs/heads/baseline/N``, ``refs/patchrun/human/N``,
 ``refs/patchrun/{attempts,submissions,studies}/<id>``, ``refs/patchrun/runs/<arm>/<study>-<slot>``,
 ``refs/patchrun/extra/...`` (a later run of a taken slot: shown, never counted), ``refs/patchrun/stops/<study>/<arm>``
-and ``refs/patchrun/verdicts/...``.
+``refs/patchrun/jobs/<study>/<job>`` and ``refs/patchrun/verdicts/...``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import gzip
 import hashlib
 import json
 import os
+import platform
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -23,12 +24,12 @@ from typing import TYPE_CHECKING, TypeVar
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, RefExists
 from patchrun.core import results
 from patchrun.core.errors import ArenaError, UsageError
-from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study
+from patchrun.core.results import Attempt, Job, Ruling, Run, StopRecord, Study
 
 if TYPE_CHECKING:
     from patchrun.core.track import Ladder, Track
 
-T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord)
+T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, Job)
 MAIN = "refs/heads/main"
 MANIFESTS = ("arena.json", "track.toml", "records.toml")
 ATTEMPTS = "refs/patchrun/attempts/"
@@ -38,6 +39,7 @@ RUNS = "refs/patchrun/runs/"
 EXTRA = "refs/patchrun/extra/"
 STOPS = "refs/patchrun/stops/"
 VERDICTS = "refs/patchrun/verdicts/"
+JOBS = "refs/patchrun/jobs/"
 NOT_AN_ARENA = "make one with `patchrun init DIR`, or name one with -C DIR or PATCHRUN_ARENA"
 
 
@@ -82,18 +84,32 @@ class Arena:
         """Hold the lock ``name`` against other processes of this machine; it ends with its process."""
         folder = self.folder / "locks"
         folder.mkdir(exist_ok=True)
-        with (folder / name).open("w") as file:
+        with (folder / name).open("a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 on_wait()
                 fcntl.flock(file, fcntl.LOCK_EX)
+            file.truncate(0)
+            file.write(f"{os.getpid()} {platform.node()}")
+            file.flush()
             yield
 
+    def holder(self, name: str) -> tuple[int, str] | None:
+        """Process id and host of whoever holds the lock ``name``; None when nobody does."""
+        path = self.folder / "locks" / name
+        with suppress(FileNotFoundError), path.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                number, _, host = file.read().partition(" ")
+                return (int(number), host) if number.isdecimal() else None
+        return None
+
     @contextmanager
-    def scratch(self) -> Iterator[Path]:
-        """A folder for one run's files, gone afterwards."""
-        folder = self.folder / "scratch"
+    def scratch(self, place: Path | None = None) -> Iterator[Path]:
+        """A folder for one run's files, gone afterwards: in ``place``, else beside the arena's other caches."""
+        folder = place or self.folder / "scratch"
         folder.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
             yield Path(name)
@@ -228,18 +244,32 @@ class Arena:
 
     def add_run(self, run: Run, log: bytes) -> bool:
         """Store a run in its slot; False when the slot was taken and it went to ``extra``."""
-        packed = gzip.compress(log, mtime=0)
-        data = results.encode(run)
-        tree = self.repo.store_files({"run.json": data, "log.gz": packed})
-        name = run_name(run)
-        words = f"run {name}: {run.exit}\n"
-        commit = self.repo.commit(tree, [], words, PATCHRUN, run.started)
+        return self.add_runs([(run, log)])
+
+    def add_runs(self, made: Sequence[tuple[Run, bytes]]) -> bool:
+        """Store runs with their logs in their slots, all in one transaction.
+
+        Where one of the slots was taken, all go to ``extra`` together and the answer is False: the runs of a block
+        belong together.
+        """
+        commits = {run_name(run): self._commit_run(run, log) for run, log in made}
         try:
-            self.repo.create_refs({RUNS + name: commit})
+            self.repo.create_refs({RUNS + name: commit for name, commit in commits.items()})
         except RefExists:
-            self.repo.create_refs({f"{EXTRA}{name}-{hashlib.sha256(data).hexdigest()[:8]}": commit})
+            self.add_extra_runs(made)
             return False
         return True
+
+    def add_extra_runs(self, made: Sequence[tuple[Run, bytes]]) -> dict[str, str]:
+        """Store runs of slots that are taken; the refs. Those that are there already stay as they are."""
+        refs = {extra_name(run): self._commit_run(run, log) for run, log in made}
+        with suppress(RefExists):
+            self.repo.create_refs(refs)
+        return refs
+
+    def _commit_run(self, run: Run, log: bytes) -> str:
+        tree = self.repo.store_files({"run.json": results.encode(run), "log.gz": gzip.compress(log, mtime=0)})
+        return self.repo.commit(tree, [], f"run {run_name(run)}: {run.exit}\n", PATCHRUN, run.started)
 
     def log(self, run: Run) -> bytes:
         """The raw output of a run."""
@@ -271,6 +301,18 @@ class Arena:
         with suppress(RefExists):
             self.repo.create_refs({STOPS + stop_name(stop): commit})
 
+    def jobs(self) -> list[Job]:
+        """What was handed to a queue, oldest first."""
+        return sorted(self._read_all(JOBS, "job.json", Job), key=lambda job: (job.created, job.job))
+
+    def add_job(self, job: Job) -> None:
+        """Store that blocks were handed to a queue."""
+        tree = self.repo.store_files({"job.json": results.encode(job)})
+        words = f"job {job.job} of {job.executor}: study {job.study}\n"
+        commit = self.repo.commit(tree, [], words, PATCHRUN, job.created)
+        with suppress(RefExists):
+            self.repo.create_refs({JOBS + job_ref(job): commit})
+
     def _read_all(self, prefix: str, file: str, kind: type[T]) -> list[T]:
         refs = self.repo.refs(prefix)
         blobs = self.repo.read_many(f"{commit}:{file}" for commit in refs.values())
@@ -286,6 +328,17 @@ class Arena:
 def run_name(run: Run) -> str:
     """``<arm>/<study>-<slot>``: two different runs never share it, two runs of one slot do."""
     return f"{run.arm}/{run.study}-{run.slot.name}"
+
+
+def extra_name(run: Run) -> str:
+    """The ref of a run whose slot was taken: told apart by its content."""
+    return f"{EXTRA}{run_name(run)}-{hashlib.sha256(results.encode(run)).hexdigest()[:8]}"
+
+
+def job_ref(job: Job) -> str:
+    """``<study>/<executor>-<job>-<digest>``: a queue that starts anew counts from 1 again."""
+    digest = hashlib.sha256(results.encode(job)).hexdigest()[:8]
+    return f"{job.study}/{job.executor}-{job.job}-{digest}"
 
 
 def stop_name(stop: StopRecord) -> str:

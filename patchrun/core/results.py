@@ -212,11 +212,26 @@ class StopRecord(msgspec.Struct, frozen=True, kw_only=True):
     created: str
 
 
-T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord)
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A study's blocks as they were handed to a queue: where to ask for them. What the queue says is not stored."""
+
+    version: int = VERSION
+    study: str
+    executor: Literal["slurm"]
+    cluster: str
+    job: str  # the queue's own number
+    name: str
+    blocks: tuple[int, ...]
+    user: str
+    host: str
+    created: str
+
+
+T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, Job)
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
-def encode(value: Attempt | Study | Run | Ruling | StopRecord) -> bytes:
+def encode(value: Attempt | Study | Run | Ruling | StopRecord | Job) -> bytes:
     """Indented JSON with sorted keys and a final newline."""
     return msgspec.json.format(_encoder.encode(value), indent=1) + b"\n"
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from patchrun.faces.how import sandbox_option
 from patchrun.faces.options import SetType, echo_json, format_option, open_arena
-from patchrun.faces.submission_commands import with_run_options
 
 if TYPE_CHECKING:
     from patchrun.services.calibrate import Tally
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 @click.option(
     "--copies", type=click.IntRange(min=1), default=4, show_default=True, help="Of each kind, a study."
 )
-@with_run_options
+@click.option("--jobs", type=int, default=1, show_default=True, help="Blocks at once, a CPU each.")
+@sandbox_option
 @format_option("text", "json", "markdown")
 @click.pass_obj
 def calibrate_command(

@@ -1,4 +1,4 @@
-"""Commands that hand in, run and rule: validate, submit, run, rerun, status, withdraw, disqualify."""
+"""Commands that hand in, run and rule: validate, submit, run, rerun, withdraw, disqualify."""
 
 from __future__ import annotations
 
@@ -11,41 +11,21 @@ import click
 
 from patchrun.core.errors import SetupError, UsageError
 from patchrun.core.selection import Span
+from patchrun.faces.how import How, measure, race_option, with_how
 from patchrun.faces.options import SpanType, TiersType, echo_json, format_option, open_arena
-from patchrun.faces.trials import measure, try_seeds, try_steps
+from patchrun.faces.queue_commands import show_scripts
+from patchrun.faces.trials import try_seeds, try_steps
 
 if TYPE_CHECKING:
     from patchrun.adapters.store import Arena
     from patchrun.services.tournament import Scored
     from patchrun.services.validator import Validation
 
-run_options = (
-    click.option("--jobs", type=int, default=1, show_default=True, help="Blocks at once, a CPU each."),
-    click.option(
-        "--sandbox",
-        type=click.Choice(["default", "bwrap", "seccomp", "none"]),
-        default="default",
-        show_default=True,
-        help="What goes around a run; default is bwrap.",
-    ),
-)
-race_option = click.option(
-    "--race", is_flag=True, help="End a submission that cannot rank any more (or is proven already)."
-)
-
-
 steps_option = click.option(
     "--steps",
     type=click.IntRange(min=2),
     help="Stop each run after this step and compare step times: for trying, never counted.",
 )
-
-
-def with_run_options(command: Any) -> Any:
-    """Add the options that say how runs are made."""
-    for option in reversed(run_options):
-        command = option(command)
-    return command
 
 
 @click.command("validate")
@@ -87,12 +67,11 @@ def _sources(arena: Arena, validation: Validation) -> dict[str, str]:
 @click.option(
     "--hint-tier", "tiers", type=TiersType(), default=(), help="Hints the agent had: 1,3; 0 is none."
 )
-@click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
 @click.option("--no-run", is_flag=True, help="Store it; `patchrun run --pending` measures it later.")
 @click.option("--dry-run", is_flag=True, help="Say what it would take; store and run nothing.")
 @steps_option
-@with_run_options
 @race_option
+@with_how
 @format_option("text", "json")
 @click.pass_obj
 def submit_command(
@@ -101,13 +80,10 @@ def submit_command(
     span: Span | None,
     agent: str,
     tiers: tuple[int, ...],
-    executor: str,
     no_run: bool,
     dry_run: bool,
     steps: int | None,
-    jobs: int,
-    sandbox: str,
-    race: bool,
+    how: How,
     form: str,
 ) -> int:
     """Validate, store, run, evaluate, score and rank a patch."""
@@ -119,7 +95,9 @@ def submit_command(
         arena.ladder.get(handin.span.last)
         arena.baseline(handin.span.first)
     if dry_run:
-        return _show_cost(arena, handins, form)
+        return _show_cost(arena, handins, form, how)
+    if not no_run:
+        how.choose(arena).check()
     handed = [tournament.hand_in(arena, h.diff, h.span, h.agent, tiers) for h in handins]
     for one in handed:
         known = "known already, " if one.known else ""
@@ -132,10 +110,12 @@ def submit_command(
         ids = [one.attempt.id for one in handed]
         try:
             if steps:
-                return try_steps(arena, ids, steps, jobs, sandbox, form)
+                return try_steps(arena, ids, steps, how, form)
             studies = tournament.resume(arena, ids) + tournament.plan_waiting(arena, ids)
-            measure(arena, studies, jobs, sandbox, race)
+            measure(arena, studies, how)
         except SetupError as error:
+            if how.executor == "slurm":
+                raise
             click.echo(f"patchrun: stored as pending: {_say_pending(error)}", err=True)
     return _show_results(arena, [one.attempt.id for one in handed], form, rejected)
 
@@ -173,7 +153,7 @@ def _passes(scored: Scored) -> bool:
     return scored.score.verdict in (None, "valid")
 
 
-def _show_cost(arena: Arena, handins: Sequence[Any], form: str) -> int:
+def _show_cost(arena: Arena, handins: Sequence[Any], form: str, how: How) -> int:
     from tabulate import tabulate
 
     from patchrun.services import cost, tournament
@@ -182,6 +162,10 @@ def _show_cost(arena: Arena, handins: Sequence[Any], form: str) -> int:
     spans = [h.span for h, v in zip(handins, validations, strict=True) if v.accepted]
     rows = cost.estimate(arena, spans)
     hopeless = [row for row in rows if row.obstacle]
+    if how.executor == "slurm":
+        pairs = zip(handins, validations, strict=True)
+        accepted = [(h.span, v.tree, v.ast_digest) for h, v in pairs if v.accepted and v.tree]
+        show_scripts(arena, tournament.rehearse(arena, accepted), how, err=form == "json")
     if form == "json":
         rejected = len(handins) - len(spans)
         echo_json({"accepted": len(spans), "rejected": rejected, "studies": [row.to_json() for row in rows]})
@@ -204,8 +188,8 @@ def _show_cost(arena: Arena, handins: Sequence[Any], form: str) -> int:
     "--seeds", help="`public`, or some of the track's public seeds (1,2): for trying, never counted."
 )
 @steps_option
-@with_run_options
 @race_option
+@with_how
 @format_option("text", "json")
 @click.pass_obj
 def run_command(
@@ -214,9 +198,7 @@ def run_command(
     pending: bool,
     seeds: str | None,
     steps: int | None,
-    jobs: int,
-    sandbox: str,
-    race: bool,
+    how: How,
     form: str,
 ) -> int:
     """Run what is missing of a study: safe to repeat, stop and resume."""
@@ -231,49 +213,30 @@ def run_command(
     if seeds and steps:
         raise UsageError("--seeds and --steps are two kinds of trial", "choose one")
     if steps:
-        return try_steps(arena, chosen, steps, jobs, sandbox, form)
+        return try_steps(arena, chosen, steps, how, form)
     if seeds:
-        return try_seeds(arena, chosen, seeds, jobs, sandbox, form)
+        return try_seeds(arena, chosen, seeds, how, form)
     studies = tournament.resume(arena, chosen) + tournament.plan_waiting(arena, chosen)
     if not studies:
         click.echo("nothing is missing", err=True)
-    measure(arena, studies, jobs, sandbox, race)
+    measure(arena, studies, how)
     measured = tournament.covered(arena, studies) if pending else chosen
     return _show_results(arena, measured, form)
 
 
 @click.command("rerun")
 @click.argument("name", metavar="ID")
-@with_run_options
+@with_how
 @format_option("text", "json")
 @click.pass_obj
-def rerun_command(named: str | None, name: str, jobs: int, sandbox: str, form: str) -> int:
+def rerun_command(named: str | None, name: str, how: How, form: str) -> int:
     """Measure a submission again on new seeds; the new blocks add to the old ones."""
     from patchrun.services import tournament
 
     arena = open_arena(named)
     attempt = arena.attempt(name)
-    measure(arena, [tournament.plan_rerun(arena, attempt)], jobs, sandbox)
+    measure(arena, [tournament.plan_rerun(arena, attempt)], how)
     return _show_results(arena, [attempt.id], form)
-
-
-@click.command("status")
-@click.argument("name", metavar="[ID]", required=False)
-@format_option("text", "json")
-@click.pass_obj
-def status_command(named: str | None, name: str | None, form: str) -> int:
-    """What runs, what waits, what failed and why."""
-    from patchrun.faces import tables
-    from patchrun.services import standings
-
-    arena = open_arena(named)
-    wanted = arena.attempt(name).id if name else None
-    rows = standings.status(arena, wanted)
-    if form == "json":
-        echo_json({"track": arena.track.name, "rows": rows})
-    else:
-        click.echo(tables.status_text(rows))
-    return 0
 
 
 def _rule(named: str | None, name: str, ruling: str, reason: str, form: str) -> int:

@@ -22,6 +22,7 @@ KINDS = (
     "transcripts",
     "labels",
     "ingest",
+    "jobs",
 )
 
 

@@ -227,6 +227,27 @@ def _plan(
     )
 
 
+def rehearse(arena: Arena, codes: Sequence[tuple[Span, str, str]]) -> list[Study]:
+    """The studies that codes (span, tree, AST digest) would be measured in; no seeds, no commits, nothing is stored."""
+    arms: dict[Span, dict[str, Arm]] = {}
+    for span, tree, digest in codes:
+        arm = Arm(name=content_id(span, digest), kind="submission", commit=tree, tree=tree, ast_digest=digest)
+        arms.setdefault(span, {}).setdefault(digest, arm)
+    outlook = Outlook(arena)
+    return [
+        _name(arena, span, (*reference_arms(arena, span), *own.values()), (0,) * outlook.blocks(span))
+        for span, own in arms.items() if not outlook.obstacle(span)
+    ]  # fmt: skip
+
+
+def _name(arena: Arena, span: Span, arms: tuple[Arm, ...], seeds: tuple[int, ...]) -> Study:
+    name = plan.study_id(arena.track.digest, str(span), arms, 0, "scoring")
+    return Study(
+        id=name, track=arena.track.name, track_digest=arena.track.digest, record=str(span), arms=arms, seeds=seeds,
+        created=now(),
+    )  # fmt: skip
+
+
 def reference_arms(arena: Arena, span: Span) -> tuple[Arm, ...]:
     """The baseline arm of a span and, where the record has one, its human arm."""
     found = [(f"b{span.first}", "baseline", arena.baseline(span.first))]

@@ -15,19 +15,21 @@ import msgspec
 from patchrun.adapters.store import (
     ATTEMPTS,
     EXTRA,
+    JOBS,
     RUNS,
     STOPS,
     STUDIES,
     SUBMISSIONS,
     VERDICTS,
     Arena,
+    job_ref,
     run_name,
     stop_name,
 )  # fmt: skip
 from patchrun.core import racejudge, results
 from patchrun.core.errors import ArenaError, PatchrunError
 from patchrun.core.logfacts import decode_ingest
-from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study, content_id
+from patchrun.core.results import Attempt, Job, Ruling, Run, StopRecord, Study, content_id
 from patchrun.core.trainlog import MAX_BYTES
 from patchrun.services.upstream_logs import INGESTS
 
@@ -188,6 +190,12 @@ def _check_ruling(arena: Arena, name: str, commit: str, data: bytes, known: Mapp
     _require(name.startswith(f"{VERDICTS}{ruling.submission}/"), f"about {ruling.submission} inside")
 
 
+def _check_job(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
+    job = results.decode(data, Job, name)
+    _require(name == JOBS + job_ref(job), f"named {job_ref(job)} inside")
+    _require(STUDIES + job.study in known, f"its study {job.study} is absent")
+
+
 _CHECKS = {
     ATTEMPTS: _check_attempt,
     SUBMISSIONS: _check_submission,
@@ -197,6 +205,7 @@ _CHECKS = {
     STOPS: _check_stop,
     VERDICTS: _check_ruling,
     INGESTS: _check_ingest,
+    JOBS: _check_job,
 }
 _FILES = {
     ATTEMPTS: "attempt.json",
@@ -207,4 +216,5 @@ _FILES = {
     STOPS: "stop.json",
     VERDICTS: "ruling.json",
     INGESTS: "ingest.json",
+    JOBS: "job.json",
 }
