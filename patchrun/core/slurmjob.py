@@ -85,7 +85,7 @@ def list_options(track: Track, settings: Settings, shape: Shape, name: str, outp
         f"--time={settings.minutes or block_minutes(track, shape.arms)}",
         "--requeue",
         "--open-mode=append",
-        f"--output={output}",
+        f'--output="{output}"' if " " in output else f"--output={output}",
         "--chdir=/",
         "--export=NIL",
         *(f"--{key}={value}" for key, value in asked.items() if value),

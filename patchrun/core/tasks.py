@@ -83,6 +83,13 @@ def newest(tasks: Iterable[Task]) -> dict[int, Task]:
     return chosen
 
 
+def without_runs(task: Task) -> Task:
+    """A task of a block that has no runs: one that ended well has failed all the same."""
+    if task.stand != "done":
+        return task
+    return msgspec.structs.replace(task, stand="failed", reason="it ended without storing its runs")
+
+
 def describe(tasks: Sequence[Task]) -> str:
     """What the queue says in a line: ``slurm 12: 2 running on n1, n2; 1 waiting: Resources``."""
     groups: dict[tuple[str, str, str], list[Task]] = {}

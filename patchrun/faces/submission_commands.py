@@ -95,7 +95,7 @@ def submit_command(
         arena.ladder.get(handin.span.last)
         arena.baseline(handin.span.first)
     if dry_run:
-        return _show_cost(arena, handins, form, how)
+        return _show_cost(arena, handins, form, how, tiers)
     if not no_run:
         how.choose(arena).check()
     handed = [tournament.hand_in(arena, h.diff, h.span, h.agent, tiers) for h in handins]
@@ -153,7 +153,7 @@ def _passes(scored: Scored) -> bool:
     return scored.score.verdict in (None, "valid")
 
 
-def _show_cost(arena: Arena, handins: Sequence[Any], form: str, how: How) -> int:
+def _show_cost(arena: Arena, handins: Sequence[Any], form: str, how: How, tiers: tuple[int, ...]) -> int:
     from tabulate import tabulate
 
     from patchrun.services import cost, tournament
@@ -164,7 +164,9 @@ def _show_cost(arena: Arena, handins: Sequence[Any], form: str, how: How) -> int
     hopeless = [row for row in rows if row.obstacle]
     if how.executor == "slurm":
         pairs = zip(handins, validations, strict=True)
-        accepted = [(h.span, v.tree, v.ast_digest) for h, v in pairs if v.accepted and v.tree]
+        accepted = [
+            tournament.describe(arena, v, h.diff, h.span, h.agent, tiers) for h, v in pairs if v.accepted
+        ]
         show_scripts(arena, tournament.rehearse(arena, accepted), how, err=form == "json")
     if form == "json":
         rejected = len(handins) - len(spans)

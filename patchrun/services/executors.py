@@ -13,7 +13,7 @@ from patchrun.adapters.store import Arena
 from patchrun.core import plan
 from patchrun.core.errors import PatchrunError
 from patchrun.core.results import Attempt, Job, Study
-from patchrun.core.tasks import Task, describe, newest
+from patchrun.core.tasks import Task, describe, newest, without_runs
 from patchrun.services import tournament
 from patchrun.services.executor import Executor
 from patchrun.services.local import LocalExecutor
@@ -34,7 +34,7 @@ class Cancelled:
 def choose(
     arena: Arena,
     name: Name,
-    options: Options = Options(),
+    options: Options | None = None,
     *,
     limit: int | None = None,
     retries: int | None = None,
@@ -95,7 +95,7 @@ def _tell_queue(arena: Arena, study: Study, jobs: Sequence[Job]) -> str:
     except PatchrunError as error:
         last = jobs[-1]
         return f"slurm {last.job}, handed in by {last.user} on {last.host}: {error.message}"
-    return describe([tasks[block] for block in lacking_blocks(arena, study) if block in tasks])
+    return describe([without_runs(tasks[block]) for block in lacking_blocks(arena, study) if block in tasks])
 
 
 def cancel(arena: Arena, attempt: Attempt) -> Cancelled:

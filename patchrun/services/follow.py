@@ -12,7 +12,7 @@ from patchrun.adapters.store import RUNS, Arena
 from patchrun.core import plan, progress, racejudge, results
 from patchrun.core.results import Run, Study
 from patchrun.core.slurmconfig import Settings
-from patchrun.core.tasks import RETRIED, Task, newest
+from patchrun.core.tasks import RETRIED, Task, newest, without_runs
 from patchrun.services.executor import Watcher
 from patchrun.services.study import Progress
 
@@ -96,6 +96,7 @@ class Follow:
         task = tasks.get(block) or newest(self.queue.recall(self.study)).get(block)
         if task is None:
             task = Task(study=self.study.id, job="", block=block, stand="lost", reason="no job has it")
+        task = without_runs(task)
         self.unstored[task.job, block] += 1
         if self.unstored[task.job, block] < SURE_LOOKS:
             return None
@@ -105,9 +106,7 @@ class Follow:
         return task
 
     def _is_worth_another(self, task: Task) -> bool:
-        """A task that ended well and left no runs has failed too."""
-        wanted = task.stand in RETRIED or task.stand == "done"
-        return wanted and self.tries[task.block] < self.queue.settings.retries
+        return task.stand in RETRIED and self.tries[task.block] < self.queue.settings.retries
 
     def _tell_runs(self) -> None:
         fresh = sorted(self.queue.arena.slots(self.study.id) - self.seen)
@@ -133,12 +132,12 @@ class Follow:
     def _explain(self, task: Task) -> str:
         if task.stand == "held":
             return f": {task.reason}; `scontrol release {task.job}_{task.block}` lets it go on"
-        if task.stand not in ("failed", "done"):
+        if task.stand != "failed":
             return f": {task.reason}" if task.reason and not task.is_active else ""
         text = self.queue.logs(self.study).get(f"{task.job}_{task.block}", b"").decode("utf-8", "replace")
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         said = [line for line in lines if line.startswith(("patchrun:", "slurmstepd:"))] or lines
-        return f": {said[-1]}" if said else ""
+        return f": {said[-1]}" if said else f": {task.reason}"
 
 
 def lacking_blocks(arena: Arena, study: Study) -> list[int]:

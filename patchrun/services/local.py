@@ -28,6 +28,9 @@ class LocalExecutor:
 
     def submit(self, study: Study, watcher: Watcher) -> None:
         """Nothing to hand over: the plan is stored when the first block starts."""
+        if jobs := sorted({job.job for job in self.arena.jobs() if job.study == study.id}):
+            handed = f"record {study.record}: handed to slurm before, job {', '.join(jobs)}"
+            watcher.tell(f"{handed}; a block that both run counts once")
 
     def state(self, studies: Sequence[Study]) -> list[Task]:
         """The studies that a process of some machine runs now, as one task each."""

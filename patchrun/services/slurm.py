@@ -22,6 +22,7 @@ from patchrun.core.slurmjob import Order, Shape, job_name, list_options, write_s
 from patchrun.core.tasks import Task, newest
 from patchrun.services.executor import Watch, Watcher
 from patchrun.services.follow import Follow, lacking_blocks
+from patchrun.services.readiness import data_home
 from patchrun.services.study import Options, prepare_data
 from patchrun.services.sync import sync
 
@@ -47,11 +48,12 @@ class SlurmExecutor:
         """The batch script for some blocks of a study, as it would be handed in."""
         order = self._order(study)
         shape = Shape(study=study, arms=arms, blocks=tuple(blocks))
-        options = list_options(
-            self.arena.track, self.settings, shape, job_name(order), f"{self._logs(study)}/%A_%a.out"
-        )
+        output = self._logs(study).replace("%", "%%") + "/%A_%a.out"
+        options = list_options(self.arena.track, self.settings, shape, job_name(order), output)
         names = (*LISTED, *self.settings.environment)
         listed = {name: self.environment[name] for name in names if name in self.environment}
+        if self.arena.track.data.source == "shards":
+            listed["DATA_PATH"] = str(data_home())  # a task's working folder is not the submitter's
         return write_script(options, self.settings, order, listed, sys.executable)
 
     def submit(self, study: Study, watcher: Watcher) -> None:
@@ -61,9 +63,7 @@ class SlurmExecutor:
             Refused: sbatch or squeue, in their own words.
             SetupError: the data cannot be prepared.
         """
-        prepare_data(
-            self.arena
-        )  # nodes may have no network: what they read is in the cache before they start
+        prepare_data(self.arena)  # before the tasks start: nodes may have no network
         self.arena.add_study(study)
         self.bring()
         with self.arena.lock(f"submit-{study.id}"):
@@ -93,7 +93,7 @@ class SlurmExecutor:
         watcher.tell(f"record {study.record}: {len(blocks)} blocks handed to slurm, job {job}")
 
     def state(self, studies: Sequence[Study]) -> list[Task]:
-        """What the queue knows of the studies' tasks; what it has forgotten is asked of accounting, then of notes.
+        """What the queue knows of the studies' tasks; ended ones for some minutes only.
 
         Raises:
             Refused: the queue does not answer.

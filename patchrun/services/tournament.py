@@ -63,15 +63,16 @@ def hand_in(arena: Arena, diff: bytes, span: Span, agent: str, tiers: tuple[int,
     """
     author = Author(agent, f"{content_id(agent)[:12]}@agents.patchrun.invalid")
     validation = validate(arena, diff, span)
-    attempt = _describe(arena, validation, diff, span, agent, tiers)
+    attempt = describe(arena, validation, diff, span, agent, tiers)
     submission = _commit(arena, attempt, validation, author) if validation.accepted else None
     fresh = arena.add_attempt(attempt, diff, submission)
     return Handed(attempt if fresh else arena.attempt(attempt.id), validation, known=not fresh)
 
 
-def _describe(
+def describe(
     arena: Arena, validation: Validation, diff: bytes, span: Span, agent: str, tiers: tuple[int, ...]
 ) -> Attempt:
+    """The attempt that handing this in makes; nothing is stored."""
     baseline = arena.baseline(span.first)
     content = validation.tree if validation.accepted else content_id(diff.hex())
     identity = (arena.track.digest, span, tiers, arena.repo.tree_of(baseline), content, agent)
@@ -227,12 +228,13 @@ def _plan(
     )
 
 
-def rehearse(arena: Arena, codes: Sequence[tuple[Span, str, str]]) -> list[Study]:
-    """The studies that codes (span, tree, AST digest) would be measured in; no seeds, no commits, nothing is stored."""
+def rehearse(arena: Arena, attempts: Sequence[Attempt]) -> list[Study]:
+    """The studies that attempts would get if they were handed in: without seeds and commits, nothing is stored."""
     arms: dict[Span, dict[str, Arm]] = {}
-    for span, tree, digest in codes:
-        arm = Arm(name=content_id(span, digest), kind="submission", commit=tree, tree=tree, ast_digest=digest)
-        arms.setdefault(span, {}).setdefault(digest, arm)
+    for one in attempts:
+        tree, digest = one.patched_tree, one.ast_digest
+        arm = Arm(name=one.id, kind="submission", commit=tree, tree=tree, ast_digest=digest)
+        arms.setdefault(one.span, {}).setdefault(digest, arm)
     outlook = Outlook(arena)
     return [
         _name(arena, span, (*reference_arms(arena, span), *own.values()), (0,) * outlook.blocks(span))
