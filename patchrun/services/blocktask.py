@@ -104,15 +104,15 @@ def _keep(arena: Arena, order: Order, study: Study, made: Sequence[tuple[Run, by
     """Store a block, and the arms that racing ends with it; where the arena is elsewhere, there too."""
     if made:
         arena.add_runs(made)
-        if order.remote and not _push(arena, order.remote, [RUNS + run_name(run) for run, _ in made]):
-            _push(arena, order.remote, list(arena.add_extra_runs(made)))
+        if order.remote and not push(arena, order.remote, [RUNS + run_name(run) for run, _ in made]):
+            push(arena, order.remote, list(arena.add_extra_runs(made)))
     if order.race:
         stops = end_arms(arena, study, racejudge.ended_arms(arena.stops()).get(study.id, ()))
         for stop in stops if order.remote else ():
-            _push(arena, order.remote, [STOPS + stop_name(stop)])
+            push(arena, order.remote, [STOPS + stop_name(stop)])
 
 
-def _push(arena: Arena, remote: str, refs: Sequence[str]) -> bool:
+def push(arena: Arena, remote: str, refs: Sequence[str]) -> bool:
     """Create ``refs`` at ``remote``, all or none; False when one of them is there already.
 
     Another task that pushes at the same moment can make git refuse: tried again, a little later each time.
