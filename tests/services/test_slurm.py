@@ -54,14 +54,12 @@ def shell(plain: Arena, settings: Path, capsys: pytest.CaptureFixture[str]) -> S
     return Shell(plain, capsys)
 
 
-def wreck(line: str) -> bytes:
-    """A diff to the tiny track's first baseline: ``line`` comes first in its main function."""
-    base = (TINY / "base" / "train_gpt.py").read_text().splitlines(keepends=True)
+def wreck(arena: Arena, number: int, line: str) -> bytes:
+    """A diff to a baseline: ``line`` comes first in its main function."""
+    base = arena.repo.read(f"{arena.baseline(number)}:train_gpt.py").decode().splitlines(keepends=True)
     at = base.index("def main():\n") + 1
-    words = difflib.unified_diff(
-        base, [*base[:at], f"    {line}\n", *base[at:]], "a/train_gpt.py", "b/train_gpt.py"
-    )
-    return "".join(words).encode()
+    changed = [*base[:at], f"    {line}\n", *base[at:]]
+    return "".join(difflib.unified_diff(base, changed, "a/train_gpt.py", "b/train_gpt.py")).encode()
 
 
 def start(arena: Arena, *words: str) -> subprocess.Popen[bytes]:
@@ -89,11 +87,7 @@ def contest(tmp_path: Path, corpora: Path, settings: Path, monkeypatch: pytest.M
     for number in (1, 2, 3) if LONG else (1,):
         patch = sorted((TINY / "patches").iterdir())[number - 1].read_bytes()
         tournament.hand_in(arena, patch, Span(number, number), "ada")
-        crash = (
-            patch.replace(b"\n+", b"\n+raise SystemExit('no')\n+", 1)
-            if number > 1
-            else wreck("raise SystemExit('no')")
-        )
+        crash = wreck(arena, number, "raise RuntimeError('no')")
         tournament.hand_in(arena, crash, Span(number, number), "bob")
     return arena
 
@@ -198,7 +192,7 @@ def test_eight_gpus_are_asked_for_and_a_task_that_fails_is_tried_again_as_often_
 )
 def test_a_task_that_meets_its_time_limit_is_not_tried_again(contest: Arena, settings: Path) -> None:
     settings.write_text("poll_seconds = 0.5\nminutes = 1\n")
-    sleeper = tournament.hand_in(contest, wreck("time.sleep(500)"), Span(1, 1), "eve").attempt
+    sleeper = tournament.hand_in(contest, wreck(contest, 1, "time.sleep(500)"), Span(1, 1), "eve").attempt
     assert sleeper.accepted, sleeper.findings
     done = start(contest, "run", sleeper.id, *SLURM)
     said = done.communicate(timeout=600)[0].decode()
