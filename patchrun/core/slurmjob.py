@@ -113,7 +113,7 @@ def write_script(
     lines = [
         "#!/bin/bash",
         *(f"#SBATCH {option}" for option in options),
-        "set -eu",
+        "set -e",
         *exports,
         *settings.setup,
         command,

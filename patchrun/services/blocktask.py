@@ -23,6 +23,7 @@ from patchrun.services.study import Options, Progress, end_arms, run_block
 
 PUSH_TRIES = 6
 PUSH_WAIT_SECONDS = 1.0
+CHECKED = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "fetch.fsckObjects", "GIT_CONFIG_VALUE_0": "true"}
 
 
 def read_order(text: bytes) -> Order:
@@ -97,7 +98,7 @@ def _open_arena(order: Order) -> Iterator[Arena]:
 
 def _fetch(repo: GitRepo, remote: str, refs: Sequence[str]) -> None:
     words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", remote)
-    repo.git("-c", "fetch.fsckObjects=true", *words, *(f"{ref}:{ref}" for ref in refs))
+    repo.git(*words, *(f"{ref}:{ref}" for ref in refs), env=CHECKED)
 
 
 def _keep(arena: Arena, order: Order, study: Study, made: Sequence[tuple[Run, bytes]]) -> None:

@@ -16,7 +16,7 @@
 #SBATCH --account=speedruns
 #SBATCH --constraint=nvlink
 #SBATCH --mail-type=FAIL
-set -eu
+set -e
 export DATA_PATH='/data/it'"'"'s here'
 export HOME=/home/ada
 export PATH=/usr/bin
