@@ -24,7 +24,7 @@ $(STAMP): setup.cfg constraints.txt
 
 # What the tests of the Slurm executor start a cluster from; without it they are skipped, with the reason.
 slurm:
-	@if command -v slurmctld slurmd munged sbatch >/dev/null; then :; \
+	@if command -v slurmctld >/dev/null && command -v slurmd >/dev/null && command -v munged >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SLURM); } \
 			>/dev/null 2>&1 || echo "Slurm could not be installed: its tests are skipped"; \

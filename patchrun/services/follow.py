@@ -51,6 +51,8 @@ class Follow:
         self.tries: Counter[int] = Counter()
         self.unstored: Counter[tuple[str, int]] = Counter()
         self.away_since: float | None = None
+        self.state: tuple[dict[int, Task], set[str]] | None = None
+        self.lacking: list[int] = []
 
     def look(self) -> bool:
         """Tell what is new, hand in again what was lost; True when nothing is under way any more.
@@ -61,14 +63,17 @@ class Follow:
         tasks = self._ask()  # before the arena: a task that has ended has stored what it has
         if tasks is None:
             return False
-        self.queue.bring()
+        active = {block for block, task in tasks.items() if task.is_active}
+        lacking = self._find_lacking(tasks)
+        if set(lacking) - active:
+            self.queue.bring()
+            lacking = self._find_lacking(tasks)
         self._tell_runs()
-        lacking = lacking_blocks(self.queue.arena, self.study)
         if not lacking:
             self.queue.drop([task for task in tasks.values() if task.stand in ("waiting", "held")])
             return True
-        active = [block for block in lacking if block in tasks and tasks[block].is_active]
-        for block in active:
+        active &= set(lacking)
+        for block in sorted(active):
             self._tell_task(tasks[block])
         ended = [self._end(block, tasks) for block in lacking if block not in active]
         again = [task.block for task in ended if task and self._is_worth_another(task)]
@@ -90,6 +95,13 @@ class Follow:
             return None
         self.away_since = None
         return tasks
+
+    def _find_lacking(self, tasks: Mapping[int, Task]) -> list[int]:
+        """``lacking_blocks``, which reads every run: worked out again only when a task or a run is another."""
+        state = (dict(tasks), self.queue.arena.slots(self.study.id))
+        if state != self.state:
+            self.state, self.lacking = state, lacking_blocks(self.queue.arena, self.study)
+        return self.lacking
 
     def _end(self, block: int, tasks: Mapping[int, Task]) -> Task | None:
         """How the task of a block without runs has ended; None when that is not sure yet."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from patchrun.core.slurmconfig import Settings, load_settings
@@ -102,3 +104,13 @@ def test_jobs_are_named_by_where_their_results_go() -> None:
 def test_a_folder_with_a_blank_is_quoted() -> None:
     shape = Shape(study=STUDY, arms=3, blocks=(0,))
     assert '--output="/a b/%A"' in list_options(POCKET, Settings(), shape, "n", "/a b/%A")
+
+
+def test_the_page_shows_the_golden_script_and_every_key() -> None:
+    page = (ROOT / "docs" / "slurm.md").read_text()
+    assert f"```bash\n{(GOLDEN / 'slurm_nanogpt.sh').read_text()}```" in page
+    table = page.split("| key |")[1].split("\n\n")[0]
+    named = {word for line in table.splitlines() for word in re.findall(r"`([a-z_]+)`", line.split("|")[1])}
+    assert named == {field.name for field in msgspec.structs.fields(Settings)}
+    example = page.split("```toml\n")[1].split("```")[0]
+    assert load_settings(example, "slurm.toml", "pocket").partition == "cpu"
