@@ -226,13 +226,27 @@ class GitRepo:
         modes = {path: "100755" if path in executable else "100644" for path in files}
         return self.write_tree({path: (modes[path], self.write_blob(data)) for path, data in files.items()})
 
-    def commit(self, tree: str, parents: Sequence[str], message: str, author: Author, when: str) -> str:
-        """Store a commit dated ``when`` (ISO 8601) by ``author``; the commit id, the same for the same words."""
+    def commit(
+        self,
+        tree: str,
+        parents: Sequence[str],
+        message: str,
+        author: Author,
+        when: str,
+        signing_key: Path | None = None,
+    ) -> str:
+        """Store a commit dated ``when`` (ISO 8601) by ``author``; the commit id, the same for the same words.
+
+        With ``signing_key`` (a private ssh key) it carries git's ssh signature.
+        """
         env = {
             "GIT_AUTHOR_NAME": author.name, "GIT_AUTHOR_EMAIL": author.email, "GIT_AUTHOR_DATE": when,
             "GIT_COMMITTER_NAME": PATCHRUN.name, "GIT_COMMITTER_EMAIL": PATCHRUN.email, "GIT_COMMITTER_DATE": when,
         }  # fmt: skip
         words = [word for parent in parents for word in ("-p", parent)]
+        if signing_key:
+            signed = ("-c", "gpg.format=ssh", "-c", f"user.signingKey={signing_key}", "commit-tree", "-S")
+            return self._text(*signed, *words, tree, input=message.encode(), env=env)
         return self._text("commit-tree", *words, tree, input=message.encode(), env=env)
 
     def refs(self, *prefixes: str) -> dict[str, str]:

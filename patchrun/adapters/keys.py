@@ -37,6 +37,11 @@ def create_key() -> str:
     return commitment(key)
 
 
+def find_key(identity: str) -> bytes | None:
+    """The key that was committed to, None where it is not on this machine; SetupError when it is another one."""
+    return load_key(identity) if key_file(identity).exists() else None
+
+
 def load_key(identity: str) -> bytes:
     """The key that was committed to; SetupError when it is not on this machine or is another one."""
     path = key_file(identity)

@@ -2,35 +2,38 @@
 
 Refs: ``refs/heads/main`` (the track), ``refs/heads/baseline/N``, ``refs/patchrun/human/N``,
 ``refs/patchrun/{attempts,submissions,studies}/<id>``, ``refs/patchrun/runs/<arm>/<study>-<slot>``,
-``refs/patchrun/extra/...`` (a later run of a taken slot: shown, never counted), ``refs/patchrun/stops/<study>/<arm>``
-``refs/patchrun/jobs/<study>/<job>`` and ``refs/patchrun/verdicts/...``.
+``refs/patchrun/extra/...`` (a later run of a taken slot: shown, never counted), ``refs/patchrun/stops/<study>/<arm>``,
+``refs/patchrun/jobs/<study>/<job>``, ``refs/patchrun/verdicts/...`` and ``refs/patchrun/also/...`` (what a synced arena
+holds under a name taken here).
 """
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import hashlib
 import json
 import os
-import platform
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from patchrun.adapters import locks
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, RefExists
-from patchrun.core import results
+from patchrun.core import results, versions
 from patchrun.core.errors import ArenaError, UsageError
 from patchrun.core.results import Attempt, Job, Ruling, Run, StopRecord, Study
+from patchrun.core.versions import Version
 
 if TYPE_CHECKING:
+    from patchrun.adapters.signing import Signatures
     from patchrun.core.track import Ladder, Track
 
 T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, Job)
 MAIN = "refs/heads/main"
+RESULTS = "refs/patchrun/"
 MANIFESTS = ("arena.json", "track.toml", "records.toml")
 ATTEMPTS = "refs/patchrun/attempts/"
 SUBMISSIONS = "refs/patchrun/submissions/"
@@ -40,6 +43,10 @@ EXTRA = "refs/patchrun/extra/"
 STOPS = "refs/patchrun/stops/"
 VERDICTS = "refs/patchrun/verdicts/"
 JOBS = "refs/patchrun/jobs/"
+# what another arena holds under a name that was taken here: <kind>/<name>/<commit>
+ALSO = "refs/patchrun/also/"
+# what only counts with a listed key's signature, where there is a list
+SIGNED = (RUNS, EXTRA, STOPS, VERDICTS)
 NOT_AN_ARENA = "make one with `patchrun init DIR`, or name one with -C DIR or PATCHRUN_ARENA"
 
 
@@ -79,32 +86,13 @@ class Arena:
             raise ArenaError(f"cannot write in the arena: {error}") from None
         return path
 
-    @contextmanager
-    def lock(self, name: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    def lock(self, name: str, on_wait: Callable[[], None] = lambda: None) -> AbstractContextManager[None]:
         """Hold the lock ``name`` against other processes of this machine; it ends with its process."""
-        folder = self.folder / "locks"
-        folder.mkdir(exist_ok=True)
-        with (folder / name).open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                on_wait()
-                fcntl.flock(file, fcntl.LOCK_EX)
-            file.truncate(0)
-            file.write(f"{os.getpid()} {platform.node()}")
-            file.flush()
-            yield
+        return locks.hold(self.folder / "locks" / name, on_wait)
 
     def holder(self, name: str) -> tuple[int, str] | None:
         """Process id and host of whoever holds the lock ``name``; None when nobody does."""
-        path = self.folder / "locks" / name
-        with suppress(FileNotFoundError), path.open() as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                number, _, host = file.read().partition(" ")
-                return (int(number), host) if number.isdecimal() else None
-        return None
+        return locks.find_holder(self.folder / "locks" / name)
 
     @contextmanager
     def scratch(self, place: Path | None = None) -> Iterator[Path]:
@@ -174,9 +162,8 @@ class Arena:
         return self.code.get(f"refs/patchrun/human/{number}")
 
     def attempts(self) -> list[Attempt]:
-        """Every attempt, oldest first."""
-        found = self._read_all(ATTEMPTS, "attempt.json", Attempt)
-        return sorted(found, key=lambda attempt: (attempt.created, attempt.id))
+        """Every attempt, oldest first, numbered anew where arenas met."""
+        return versions.number(versions.settle(self._read(ATTEMPTS, "attempt.json", Attempt)))
 
     def attempt(self, short: str) -> Attempt:
         """The one attempt whose id begins with ``short``; UsageError when none or several do."""
@@ -214,9 +201,8 @@ class Arena:
 
     def studies(self) -> list[Study]:
         """Every study, oldest first."""
-        return sorted(
-            self._read_all(STUDIES, "study.json", Study), key=lambda study: (study.created, study.id)
-        )
+        found = versions.settle(self._read(STUDIES, "study.json", Study))
+        return sorted(found, key=lambda study: (study.created, study.id))
 
     def add_study(self, study: Study) -> None:
         """Store a study's plan; a study that is known already stays as it was."""
@@ -231,11 +217,11 @@ class Arena:
 
     def runs(self) -> list[Run]:
         """Every run that counts."""
-        return self._read_all(RUNS, "run.json", Run)
+        return versions.settle_runs(self._read(RUNS, "run.json", Run))
 
     def extra_runs(self) -> list[Run]:
         """Runs of slots that were taken already: shown, never counted."""
-        return self._read_all(EXTRA, "run.json", Run)
+        return [version.value for version in self._read(EXTRA, "run.json", Run)]
 
     def slots(self, study: str) -> set[str]:
         """The ``<arm>/<study>-<slot>`` names of a study's stored runs."""
@@ -269,41 +255,48 @@ class Arena:
 
     def _commit_run(self, run: Run, log: bytes) -> str:
         tree = self.repo.store_files({"run.json": results.encode(run), "log.gz": gzip.compress(log, mtime=0)})
-        return self.repo.commit(tree, [], f"run {run_name(run)}: {run.exit}\n", PATCHRUN, run.started)
+        return self.repo.commit(
+            tree, [], f"run {run_name(run)}: {run.exit}\n", PATCHRUN, run.started, self.signing_key
+        )
 
     def log(self, run: Run) -> bytes:
-        """The raw output of a run."""
-        return gzip.decompress(self.repo.read(f"{RUNS}{run_name(run)}:log.gz"))
+        """The raw output of a run; ArenaError when no arena gave it."""
+        for version in self._read(RUNS + run_name(run), "run.json", Run):
+            if version.value == run:
+                return gzip.decompress(self.repo.read(f"{version.commit}:log.gz"))
+        raise ArenaError(f"there is no run {run_name(run)} here")
 
     def rulings(self) -> list[Ruling]:
         """Withdrawals and disqualifications, oldest first."""
-        return sorted(self._read_all(VERDICTS, "ruling.json", Ruling), key=lambda ruling: ruling.created)
+        found = (version.value for version in self._read(VERDICTS, "ruling.json", Ruling))
+        return sorted(found, key=lambda ruling: ruling.created)
 
     def add_ruling(self, ruling: Ruling) -> None:
         """Store what a person said of a submission."""
         data = results.encode(ruling)
         tree = self.repo.store_files({"ruling.json": data})
         words = f"{ruling.ruling} {ruling.submission}: {ruling.reason}\n"
-        commit = self.repo.commit(tree, [], words, PATCHRUN, ruling.created)
+        commit = self.repo.commit(tree, [], words, PATCHRUN, ruling.created, self.signing_key)
         self.repo.create_refs(
             {f"{VERDICTS}{ruling.submission}/{hashlib.sha256(data).hexdigest()[:12]}": commit}
         )
 
     def stops(self) -> list[StopRecord]:
         """The arms that racing ended."""
-        return self._read_all(STOPS, "stop.json", StopRecord)
+        return versions.settle(self._read(STOPS, "stop.json", StopRecord))
 
     def add_stop(self, stop: StopRecord) -> None:
         """Store that an arm runs no more; the first to say so is kept."""
         tree = self.repo.store_files({"stop.json": results.encode(stop)})
         words = f"stop {stop.arm} of study {stop.study}: {stop.reason}\n"
-        commit = self.repo.commit(tree, [], words, PATCHRUN, stop.created)
+        commit = self.repo.commit(tree, [], words, PATCHRUN, stop.created, self.signing_key)
         with suppress(RefExists):
             self.repo.create_refs({STOPS + stop_name(stop): commit})
 
     def jobs(self) -> list[Job]:
         """What was handed to a queue, oldest first."""
-        return sorted(self._read_all(JOBS, "job.json", Job), key=lambda job: (job.created, job.job))
+        found = (version.value for version in self._read(JOBS, "job.json", Job))
+        return sorted(found, key=lambda job: (job.created, job.job))
 
     def add_job(self, job: Job) -> None:
         """Store that blocks were handed to a queue."""
@@ -313,16 +306,51 @@ class Arena:
         with suppress(RefExists):
             self.repo.create_refs({JOBS + job_ref(job): commit})
 
-    def _read_all(self, prefix: str, file: str, kind: type[T]) -> list[T]:
-        refs = self.repo.refs(prefix)
+    def _read(self, prefix: str, file: str, kind: type[T]) -> list[Version[T]]:
+        """All values below ``prefix``, with those that other arenas hold under the same names."""
+        also = ALSO + prefix.removeprefix(RESULTS)
+        refs = self.repo.refs(prefix, also)
+        if self.signatures and prefix.startswith(SIGNED):
+            kept = self.signatures.read(refs.values())
+            refs = {name: commit for name, commit in refs.items() if commit in kept}
         blobs = self.repo.read_many(f"{commit}:{file}" for commit in refs.values())
-        return [self._decode(name, data, kind) for name, data in zip(refs, blobs, strict=True)]
+        return [
+            Version(own_name(name), commit, self._decode(name, data, kind))
+            for (name, commit), data in zip(refs.items(), blobs, strict=True)
+        ]
+
+    @cached_property
+    def signing_key(self) -> Path | None:
+        """The key that signs what is made here, if the user named one."""
+        from patchrun.adapters.signing import signing_key
+
+        return signing_key()
+
+    @cached_property
+    def signatures(self) -> Signatures | None:
+        """Whose results count, by the owner's list of keys; None where there is no list and everything does."""
+        from patchrun.adapters.signing import Signatures, signers_file
+
+        path = signers_file(self.identity)
+        return Signatures(self.repo, path, self.folder) if path.is_file() else None
+
+    def left_out(self) -> int:
+        """How many results do not count, since no key on the owner's list signed them."""
+        also = (ALSO + kind.removeprefix(RESULTS) for kind in SIGNED)
+        commits = list(self.repo.refs(*SIGNED, *also).values()) if self.signatures else []
+        signed = self.signatures.read(commits) if self.signatures else {}
+        return sum(commit not in signed for commit in commits)
 
     @staticmethod
     def _decode(name: str, data: bytes | None, kind: type[T]) -> T:
         if data is None:
             raise ArenaError(f"{name} holds no {kind.__name__.lower()}", "`patchrun verify` lists all damage")
         return results.decode(data, kind, name)
+
+
+def own_name(ref: str) -> str:
+    """The name that a ref of ``also`` is another version of; any other ref as it is."""
+    return RESULTS + ref.removeprefix(ALSO).rpartition("/")[0] if ref.startswith(ALSO) else ref
 
 
 def run_name(run: Run) -> str:

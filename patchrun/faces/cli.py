@@ -21,6 +21,7 @@ from patchrun.core.errors import PatchrunError
 ROOMS = {
     "patchrun.faces.arena_commands": ("init", "checkout", "hint", "sync", "verify", "doctor", "gc"),
     "patchrun.faces.hint_commands": ("hints",),
+    "patchrun.faces.key_commands": ("keys",),
     "patchrun.faces.ladder_commands": ("records", "ingest", "control"),
     "patchrun.faces.submission_commands": (
         "validate", "submit", "run", "rerun", "withdraw", "disqualify",

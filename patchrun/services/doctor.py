@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from patchrun.adapters import process, sandbox
+from patchrun.adapters import process, sandbox, signing
 from patchrun.adapters.gitrepo import clean_environment
 from patchrun.adapters.keys import load_key
 from patchrun.adapters.store import Arena
@@ -54,7 +54,7 @@ def examine(
         "git": _look_at_git, "torch": _look_at_torch, "cpus": _look_at_cpus, "ruff": _look_at_ruff,
         "sandbox": _look_at_sandbox, "data": lambda: _look_at_data(arena), "key": lambda: _look_at_key(arena),
         "disk": lambda: _look_at_disk(arena), "locks": lambda: _look_at_locks(arena, mend),
-        "gpus": lambda: _look_at_gpus(arena),
+        "gpus": lambda: _look_at_gpus(arena), "signing": lambda: _look_at_signing(arena),
     }  # fmt: skip
     if arena.track.launch.kind == "torchrun":
         looks["host name"] = _look_at_host_name
@@ -112,6 +112,20 @@ def _look_at_data(arena: Arena) -> Check:
 def _look_at_key(arena: Arena) -> Check:
     load_key(arena.identity)
     return Check("key", "ok", "the owner's key is here")
+
+
+def _look_at_signing(arena: Arena) -> Check:
+    key, names = arena.signing_key, [line.split(" ", 1)[0] for line in signing.listed(arena.identity)]
+    if not names:
+        return Check(
+            "signing",
+            "ok",
+            f"no list of keys: every result counts, {'signed' if key else 'unsigned'} ones too",
+        )
+    seen = f"only what {', '.join(names)} signed counts"
+    return Check(
+        "signing", "ok" if key else "note", seen, "" if key else f"name your key in {signing.KEY_VARIABLE}"
+    )
 
 
 def _look_at_disk(arena: Arena) -> Check:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from patchrun.adapters import hooks
 from patchrun.adapters.gitrepo import PATCHRUN, Author, GitRepo
 from patchrun.adapters.keys import create_key
 from patchrun.adapters.store import MAIN, Arena
@@ -69,7 +70,7 @@ def read_track(folder: Path) -> TrackFolder:
 
 
 def init(target: Path, track: str = "pocket", upstream: str | None = None, shared: bool = False) -> Imported:
-    """Make an arena at ``target``; all of it or nothing.
+    """Make an arena at ``target``; all of it or nothing. A ``shared`` one takes pushes that only create.
 
     Raises:
         UsageError: the target exists and is not empty, or the track needs ``upstream``.
@@ -81,6 +82,8 @@ def init(target: Path, track: str = "pocket", upstream: str | None = None, share
         code = _import_code(repo, source, upstream)
         repo.create_refs({MAIN: _main_commit(repo, source)} | code)
         repo.git("symbolic-ref", "HEAD", MAIN)
+        if shared:
+            hooks.guard(repo)
         Arena(repo).folder  # noqa: B018 - makes the arena's own folder
     return _report(target, source, code)
 

@@ -26,7 +26,9 @@ from patchrun.services.readiness import data_home
 from patchrun.services.study import Options, prepare_data
 from patchrun.services.sync import sync
 
-LISTED = ("PATH", "HOME", "LANG", "PYTHONPATH", "PATCHRUN_CACHE", "XDG_CACHE_HOME", "DATA_PATH")
+LISTED = (
+    "PATH", "HOME", "LANG", "PYTHONPATH", "PATCHRUN_CACHE", "XDG_CACHE_HOME", "DATA_PATH", "PATCHRUN_SIGNING_KEY",
+)  # fmt: skip
 
 
 class SlurmExecutor:

@@ -25,8 +25,11 @@ def board(
     everything = _assess(arena, "all" if pick != "best" else "first", only)
     again = _assess(arena, "again", only) if pick == "best" else []
     found = rank(_pairs(everything), pick=pick, records=records, remeasured=_pairs(again))
+    left_out = arena.left_out()
+    unsigned = (f"{left_out} results that no listed key signed do not count",) if left_out else ()
     return msgspec.structs.replace(
-        found, spent=spent_seconds((one.attempt, one.runs) for one in [*everything, *again]),
+        found, notes=(*found.notes, *unsigned),
+        spent=spent_seconds((one.attempt, one.runs) for one in [*everything, *again]),
         machine="GPU" if arena.track.hardware.device == "cuda" else "CPU", filters=only.describe(),
     )  # fmt: skip
 

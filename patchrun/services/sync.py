@@ -1,15 +1,22 @@
-"""Exchange results with another arena: verify what comes, create what is new, overwrite nothing."""
+"""Exchange results with another arena: verify what comes, create what is new, overwrite nothing.
+
+Where both sides hold a name with different contents each keeps its own and takes the other's too, below ``also``:
+what counts is then chosen from the contents (``core.versions``), so both sides show one leaderboard.
+"""
 
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
-from patchrun.adapters.store import ATTEMPTS, MAIN, Arena
+from patchrun.adapters.gitrepo import RefExists
+from patchrun.adapters.store import ALSO, ATTEMPTS, MAIN, RESULTS, STUDIES, Arena, own_name
 from patchrun.core.errors import ArenaError
 from patchrun.services import verify
 
-RESULTS = "refs/patchrun/"
 INCOMING = "refs/patchrun-incoming/"
 KINDS = (
     "attempts",
@@ -23,6 +30,18 @@ KINDS = (
     "labels",
     "ingest",
     "jobs",
+    "also",
+)
+SAME = (ATTEMPTS, STUDIES)  # two of one id have one content and differ in when they were made
+TRIES = 8  # rounds, when others write at the same time
+BATCH = 1000  # refs a push: each push has the other side list all it has
+WAIT_SECONDS = 0.2
+BUSY = (
+    "cannot lock ref",
+    "failed to lock",
+    "Unable to create",
+    "failed to update ref",
+    "atomic transaction failed",
 )
 
 
@@ -36,27 +55,62 @@ class Exchange:
 
 
 def sync(arena: Arena, remote: str, *, send: bool = True) -> Exchange:
-    """Fetch results from ``remote``, keep what is new and sound, then offer ours.
+    """Fetch results from ``remote``, keep what is new and sound, then offer ours; again while others write.
 
     Raises:
-        ArenaError: the remote cannot be reached (git's words), is another tournament, or holds a result that
-            does not verify; nothing is created then.
+        ArenaError: the remote cannot be reached (git's words), is another tournament, holds a result that does
+            not verify (nothing is created then), does not take results, or others kept writing all the while.
     """
     name = re.sub(r"[^A-Za-z0-9-]+", "-", remote).strip("-") or "remote"
-    theirs = _fetch(arena, remote, name)
-    ours = arena.repo.refs(*(RESULTS + kind for kind in KINDS))
-    fresh = {ref: oid for ref, oid in theirs.items() if ref not in ours}
-    conflicts = sorted(ref for ref, oid in theirs.items() if ours.get(ref, oid) != oid and not _is_one(ref))
+    received: set[str] = set()
+    sent: set[str] = set()
+    conflicts: set[str] = set()
+    for attempt in range(TRIES):
+        time.sleep(WAIT_SECONDS * attempt)
+        theirs = _fetch(arena, remote, name)
+        try:
+            received |= set(_receive(arena, theirs))
+        except RefExists:  # another process here was first
+            continue
+        ours = _own(arena)
+        conflicts |= {
+            ref for ref, oid in theirs.items() if ours.get(ref, oid) != oid and not ref.startswith(SAME)
+        }
+        offered = _lacking(ours, theirs) if send else {}
+        refused = _send(arena, remote, offered)
+        sent |= offered.keys() - refused
+        if not refused:
+            return Exchange(*(tuple(sorted(names)) for names in (received, sent, conflicts)))
+    raise ArenaError(
+        f"{remote}: others kept writing during {TRIES} rounds", "what was exchanged is kept; sync again"
+    )
+
+
+def _own(arena: Arena) -> dict[str, str]:
+    return arena.repo.refs(*(RESULTS + kind for kind in KINDS))
+
+
+def _receive(arena: Arena, theirs: Mapping[str, str]) -> list[str]:
+    """Create what is new here, all or nothing; RefExists when another process was first."""
+    ours = _own(arena)
+    fresh = _lacking(theirs, ours)
     verify.check_refs(arena, fresh, known={**ours, **fresh})
     if fresh:
         arena.repo.create_refs(fresh)
-    sent = _send(arena, remote, {ref: oid for ref, oid in ours.items() if ref not in theirs}) if send else ()
-    return Exchange(tuple(sorted(fresh)), sent, tuple(conflicts))
+    return list(fresh)
 
 
-def _is_one(ref: str) -> bool:
-    """Two attempts of one id have one content and differ in when they were handed in: one submission."""
-    return ref.startswith(ATTEMPTS)
+def _lacking(giving: Mapping[str, str], taking: Mapping[str, str]) -> dict[str, str]:
+    """What ``taking`` lacks: names, and below ``also`` the contents of names that it has with others."""
+    versions = {
+        f"{ALSO}{ref.removeprefix(RESULTS)}/{oid[:12]}": oid
+        for ref, oid in giving.items()
+        if taking.get(ref, oid) != oid and not ref.startswith(ALSO)
+    }
+    return {
+        ref: oid for ref, oid in {**giving, **versions}.items()
+        if ref not in taking and taking.get(own_name(ref)) != oid
+    }  # fmt: skip
 
 
 def _fetch(arena: Arena, remote: str, name: str) -> dict[str, str]:
@@ -64,24 +118,40 @@ def _fetch(arena: Arena, remote: str, name: str) -> dict[str, str]:
     room = f"{INCOMING}{name}/"
     specs = [f"+{RESULTS}{kind}/*:{room}{kind}/*" for kind in KINDS]
     words = ("fetch", "--quiet", "--no-tags", "--prune", "--no-write-fetch-head", "--refmap=", remote)
-    arena.repo.git("-c", "fetch.fsckObjects=true", *words, f"+{MAIN}:{room}main", *specs)
-    found = arena.repo.refs(room)
+    with arena.lock(f"sync-{name}"):
+        arena.repo.git("-c", "fetch.fsckObjects=true", *words, f"+{MAIN}:{room}main", *specs)
+        found = arena.repo.refs(room)
     if found.pop(f"{room}main") != arena.repo.resolve(MAIN):
         raise ArenaError(f"{remote} holds another tournament: its track or key differs",
                          "sync works between copies of one arena")  # fmt: skip
     return {RESULTS + ref.removeprefix(room): oid for ref, oid in found.items()}
 
 
-def _send(arena: Arena, remote: str, refs: dict[str, str]) -> tuple[str, ...]:
-    """Push refs that the remote lacks; each only if it is still absent there."""
-    if not refs:
-        return ()
+def _send(arena: Arena, remote: str, refs: Mapping[str, str]) -> set[str]:
+    """Push refs, each only if it is absent there; those that were refused since others wrote meanwhile."""
+    return {ref for batch in _batches(refs.items()) for ref in _push(arena, remote, dict(batch))}
+
+
+def _batches(items: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
+    rest = iter(items)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+def _push(arena: Arena, remote: str, refs: Mapping[str, str]) -> set[str]:
     leases = [f"--force-with-lease={ref}:" for ref in refs]
     specs = [f"{oid}:{ref}" for ref, oid in refs.items()]
     done = arena.repo.git("push", "--quiet", "--porcelain", *leases, remote, *specs, check=False)
-    refused = {
-        line.split("\t")[1].split(":")[1] for line in done.stdout.decode().splitlines() if line[:1] == "!"
-    }
-    if not done.ok and not refused:
+    if done.ok:
+        return set()
+    refused: set[str] = set()
+    for line in done.stdout.decode().splitlines():
+        flag, _, rest = line.partition("\t")
+        if flag == "!":
+            names, _, why = rest.partition("\t")
+            if "stale info" not in why and not any(word in why + done.errors for word in BUSY):
+                raise ArenaError(f"{remote} does not take results: {why.strip()}\n{done.errors}".strip())
+            refused.add(names.partition(":")[2])
+    if not refused:
         raise ArenaError(f"{remote} does not take results: {done.errors}")
-    return tuple(sorted(set(refs) - refused))
+    return refused

@@ -11,7 +11,7 @@ from typing import Literal
 from patchrun.adapters.gitrepo import Author
 from patchrun.adapters.keys import load_key
 from patchrun.adapters.store import Arena, group_by_study
-from patchrun.core import plan, progress, racejudge, scoring
+from patchrun.core import plan, progress, racejudge, scoring, versions
 from patchrun.core.errors import UsageError
 from patchrun.core.results import Arm, Attempt, Ruling, Run, StopRecord, Study, content_id
 from patchrun.core.scoring import Score
@@ -308,7 +308,7 @@ def assess(arena: Arena, measured: Measured = "all") -> list[Scored]:
     if measured != "all":
         studies = [study for study in studies if (study.generation > 0) == (measured == "again")]
     runs = group_by_study(arena.runs())
-    rulings = {ruling.submission: ruling for ruling in arena.rulings()}
+    rulings = versions.strongest(arena.rulings())
     outlook, stops = Outlook(arena), arena.stops()
     return [
         _assess(arena, attempt, studies, runs, rulings.get(attempt.id), outlook, stops)

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import msgspec
 
+from patchrun.adapters.keys import find_key
 from patchrun.adapters.store import (
+    ALSO,
     ATTEMPTS,
     EXTRA,
     JOBS,
+    RESULTS,
     RUNS,
     STOPS,
     STUDIES,
@@ -23,10 +26,11 @@ from patchrun.adapters.store import (
     VERDICTS,
     Arena,
     job_ref,
+    own_name,
     run_name,
     stop_name,
 )  # fmt: skip
-from patchrun.core import racejudge, results
+from patchrun.core import plan, racejudge, results
 from patchrun.core.errors import ArenaError, PatchrunError
 from patchrun.core.logfacts import decode_ingest
 from patchrun.core.results import Attempt, Job, Ruling, Run, StopRecord, Study, content_id
@@ -81,17 +85,22 @@ def check_refs(arena: Arena, refs: Mapping[str, str], known: Mapping[str, str]) 
 
 
 def problems_of(arena: Arena, refs: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
-    """What is wrong with each ref: unreadable content, a name that does not fit it, an id that does not follow."""
-    problems = []
+    """What is wrong with each ref: unreadable content, a name that does not fit it, an id that does not follow.
+
+    A version of ``also`` is checked as what it is another version of.
+    """
+    problems = [f"{name}: not named by its content" for name, commit in refs.items()
+                if name.startswith(ALSO) and name.rpartition("/")[2] != commit[:12]]  # fmt: skip
     for prefix, check in _CHECKS.items():
-        own = {name: commit for name, commit in refs.items() if name.startswith(prefix)}
+        also = ALSO + prefix.removeprefix(RESULTS)
+        own = {name: commit for name, commit in refs.items() if name.startswith((prefix, also))}
         file = _FILES[prefix]
         blobs = arena.repo.read_many(f"{commit}:{file}" if file else commit for commit in own.values())
         for (name, commit), data in zip(own.items(), blobs, strict=True):
             try:
                 if data is None:
                     raise ArenaError(f"holds no {file}")
-                check(arena, name, commit, data, known)
+                check(arena, own_name(name), commit, data, known)
             except (PatchrunError, msgspec.MsgspecError, ValueError, OSError, EOFError) as error:
                 problems.append(f"{name}: {error}")
     return problems
@@ -135,6 +144,9 @@ def _check_study(arena: Arena, name: str, commit: str, data: bytes, known: Mappi
         _require(
             arena.repo.tree_of(arm.commit) == arm.tree, f"arm {arm.name} has another tree than its commit"
         )
+    if study.seed_source == "scoring" and (key := find_key(arena.identity)):
+        drawn = plan.derive_seeds(key, study.id, study.blocks)
+        _require(study.seeds == drawn, "its seeds are not those that the owner's key gives")
 
 
 def _check_run(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:

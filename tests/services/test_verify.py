@@ -153,3 +153,10 @@ def test_a_job_of_a_study_that_is_not_there(whole: Arena) -> None:
     assert verify.verify(whole).problems == ()
     whole.add_job(msgspec.structs.replace(job, study="absent"))
     assert "its study absent is absent" in one_problem(whole)
+
+
+def test_a_study_whose_seeds_somebody_chose(whole: Arena) -> None:
+    study = whole.studies()[0]
+    chosen = msgspec.structs.replace(study, id="a" * 20, seeds=(1, 2, 3, 4, 5))
+    forge(whole, STUDIES + chosen.id, "study.json", results.encode(chosen))
+    assert "its seeds are not those that the owner's key gives" in one_problem(whole)

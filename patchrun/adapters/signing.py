@@ -1,0 +1,113 @@
+"""Who made a result: git's ssh signatures on commits, and the owner's list of the keys that count."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from patchrun.adapters import process
+from patchrun.adapters.gitrepo import GitRepo
+from patchrun.core.errors import SetupError, UsageError
+
+KEY_VARIABLE = "PATCHRUN_SIGNING_KEY"
+GOOD = "G"  # git's letter for a good signature of a key on the list
+PRINCIPAL = re.compile(r"[A-Za-z0-9._@+-]{1,100}")
+
+
+def signing_key(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The private ssh key that signs what this user makes; None when none is named.
+
+    Raises:
+        SetupError: the key that is named is not there.
+    """
+    named = environment.get(KEY_VARIABLE)
+    if not named:
+        return None
+    path = Path(named).expanduser()
+    if not path.is_file():
+        raise SetupError(f"{KEY_VARIABLE}: no key at {path}", "name a private ssh key, or unset the variable")
+    return path
+
+
+def make_key(path: Path, name: str) -> str:
+    """Make an ed25519 key pair at ``path``; the public key's line. SetupError in ssh-keygen's words."""
+    if path.exists():
+        raise UsageError(f"{path} exists", "name a new file")
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    words = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path))
+    done = process.run(words, timeout=60)
+    if not done.ok:
+        raise SetupError(f"ssh-keygen cannot make a key: {done.errors}")
+    return path.with_name(path.name + ".pub").read_text().strip()
+
+
+def signers_file(identity: str) -> Path:
+    """Where the owner's list for the arena with this commitment lies: outside every arena."""
+    from patchrun.adapters.store import data_home
+
+    return data_home() / "keys" / f"{identity}.signers"
+
+
+def allow(identity: str, name: str, public_key: str) -> None:
+    """Add a key to the owner's list; from then on only results that a listed key signed count.
+
+    Raises:
+        UsageError: not an ssh public key, or not a name.
+    """
+    words = public_key.split()
+    if not PRINCIPAL.fullmatch(name):
+        raise UsageError(f"not a name for a key: {name!r}", "use letters, digits and . _ @ + -")
+    if len(words) < 2 or not process.run(("ssh-keygen", "-l", "-f", "-"), input=public_key.encode()).ok:
+        raise UsageError("not an ssh public key", "give the .pub file that `ssh-keygen` made")
+    line = f'{name} namespaces="git" {words[0]} {words[1]}'
+    known = listed(identity)
+    if line not in known:
+        path = signers_file(identity)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = path.with_name(f"{path.name}.{os.getpid()}")
+        fresh.write_text("".join(f"{each}\n" for each in (*known, line)))
+        fresh.rename(path)
+
+
+def listed(identity: str) -> list[str]:
+    """The lines of the owner's list, in git's allowed-signers form; empty when there is none."""
+    path = signers_file(identity)
+    return path.read_text().splitlines() if path.is_file() else []
+
+
+class Signatures:
+    """The signatures in ``repo`` of the keys in the list ``signers``; remembered in ``folder``, since git is slow."""
+
+    def __init__(self, repo: GitRepo, signers: Path, folder: Path) -> None:
+        self.repo, self.signers = repo, signers
+        self.memory = folder / f"signers-{hashlib.sha256(signers.read_bytes()).hexdigest()[:16]}.json"
+
+    def read(self, commits: Iterable[str]) -> dict[str, str]:
+        """Commit -> name of its signer, of those that a listed key signed."""
+        wanted = set(commits)
+        known = self._recall()
+        if fresh := wanted - set(known):
+            known |= dict.fromkeys(fresh, "") | self._check(fresh)
+            beside = self.memory.with_name(f"{self.memory.name}.{os.getpid()}")
+            beside.write_text(json.dumps(known))
+            beside.rename(self.memory)
+        return {commit: known[commit] for commit in wanted if known[commit]}
+
+    def _recall(self) -> dict[str, str]:
+        """What was found before; nothing when the file is absent or damaged."""
+        try:
+            known = json.loads(self.memory.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return known if isinstance(known, dict) else {}
+
+    def _check(self, commits: Iterable[str]) -> dict[str, str]:
+        words = ("-c", f"gpg.ssh.allowedSignersFile={self.signers}", "log", "--no-walk=unsorted", "--stdin")
+        asked = "\n".join(sorted(commits)).encode()
+        done = self.repo.git(*words, "--format=%H%x09%G?%x09%GS", input=asked)
+        rows = (line.split("\t") for line in done.stdout.decode("utf-8", "replace").splitlines())
+        return {row[0]: row[2] for row in rows if len(row) == 3 and row[1] == GOOD}

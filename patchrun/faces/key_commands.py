@@ -1,0 +1,66 @@
+"""Commands about who signs results, and whose signatures count."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from patchrun.faces.options import echo_json, format_option, open_arena
+
+
+@click.group("keys")
+def keys_command() -> None:
+    """Sign what you run, and say whose runs and rulings count.
+
+    \b
+        patchrun keys make ~/.ssh/patchrun         # once a machine; it prints the public key
+        export PATCHRUN_SIGNING_KEY=~/.ssh/patchrun
+        patchrun -C arena keys allow node1 node1.pub   # the owner: from now on only listed keys count
+    """
+
+
+@keys_command.command("make")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--name", default="patchrun", show_default=True, help="A comment inside the key.")
+def make_command(path: Path, name: str) -> None:
+    """Make an ssh key pair at PATH and print its public half."""
+    from patchrun.adapters import signing
+
+    click.echo(signing.make_key(path.expanduser(), name))
+    click.echo(f"patchrun: export {signing.KEY_VARIABLE}={path} signs what is run from here", err=True)
+
+
+@keys_command.command("allow")
+@click.argument("name")
+@click.argument("public_key", type=click.File())
+@click.pass_obj
+def allow_command(named: str | None, name: str, public_key: click.utils.LazyFile) -> None:
+    """Put a public key on the owner's list of this arena, under NAME."""
+    from patchrun.adapters import signing
+
+    arena = open_arena(named)
+    signing.allow(arena.identity, name, public_key.read())
+    click.echo(f"{name} counts; {_say_left_out(open_arena(named).left_out())}")
+
+
+@keys_command.command("list")
+@format_option("text", "json")
+@click.pass_obj
+def list_command(named: str | None, form: str) -> None:
+    """The keys whose results count in this arena."""
+    from patchrun.adapters import signing
+
+    arena = open_arena(named)
+    names = [line.split(" ", 1)[0] for line in signing.listed(arena.identity)]
+    if form == "json":
+        file = str(signing.signers_file(arena.identity))
+        echo_json({"names": names, "file": file, "left_out": arena.left_out()})
+    elif names:
+        click.echo("\n".join(names) + f"\n{_say_left_out(arena.left_out())}")
+    else:
+        click.echo("no list: every result counts, signed or not")
+
+
+def _say_left_out(count: int) -> str:
+    return f"{count} results that no listed key signed do not count"
