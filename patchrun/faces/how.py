@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from patchrun.core.errors import UsageError
+
 if TYPE_CHECKING:
     from patchrun.adapters.store import Arena
     from patchrun.core.results import Study
@@ -27,10 +29,14 @@ class How:
     race: bool = False
 
     def choose(self, arena: Arena) -> Executor:
-        """The executor, with the user's settings; nothing is asked of it yet."""
+        """The executor, with the user's settings; nothing is asked of it yet. UsageError for options it has not."""
         from patchrun.services import executors
         from patchrun.services.study import Options
 
+        if self.executor == "local" and (self.no_wait or self.retries is not None):
+            raise UsageError("--no-wait and --retries are for a queue", "say --executor slurm too")
+        if self.executor == "slurm" and self.jobs is not None and self.jobs < 1:
+            raise UsageError(f"--jobs {self.jobs}: at least one task at once", "leave it out for no limit")
         options = Options(1 if self.jobs is None else self.jobs, self.sandbox, self.race)
         return executors.choose(arena, self.executor, options, limit=self.jobs, retries=self.retries)
 

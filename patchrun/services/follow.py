@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from patchrun.adapters.slurm import Refused
@@ -50,19 +50,18 @@ class Follow:
         self.told: dict[int, tuple[str, str, str]] = {}
         self.tries: Counter[int] = Counter()
         self.unstored: Counter[tuple[str, int]] = Counter()
-        self.away_since: float | None = None
         self.state: tuple[dict[int, Task], set[str]] | None = None
         self.lacking: list[int] = []
 
-    def look(self) -> bool:
+    def look(self, told: Iterable[Task]) -> bool:
         """Tell what is new, hand in again what was lost; True when nothing is under way any more.
 
+        ``told`` by the queue just before: a task that has ended by then has stored what it has.
+
         Raises:
-            Refused: the queue does not answer for a quarter of an hour, or takes no more jobs.
+            Refused: the queue takes no more jobs.
         """
-        tasks = self._ask()  # before the arena: a task that has ended has stored what it has
-        if tasks is None:
-            return False
+        tasks = newest(task for task in told if task.study == self.study.id)
         active = {block for block, task in tasks.items() if task.is_active}
         lacking = self._find_lacking(tasks)
         if set(lacking) - active:
@@ -81,20 +80,6 @@ class Follow:
             self.tries.update(again)
             self.queue.hand_in(self.study, again, self.watcher)
         return not active and not again and all(ended)
-
-    def _ask(self) -> dict[int, Task] | None:
-        """Block -> its task; None while the queue does not answer."""
-        try:
-            tasks = newest(self.queue.state([self.study]))
-        except Refused as error:
-            if self.away_since is None:
-                self.watcher.tell(f"{error.message}; asking again")
-            self.away_since = self.away_since or time.monotonic()
-            if time.monotonic() - self.away_since > AWAY_SECONDS:
-                raise
-            return None
-        self.away_since = None
-        return tasks
 
     def _find_lacking(self, tasks: Mapping[int, Task]) -> list[int]:
         """``lacking_blocks``, which reads every run: worked out again only when a task or a run is another."""
@@ -150,6 +135,32 @@ class Follow:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         said = [line for line in lines if line.startswith(("patchrun:", "slurmstepd:"))] or lines
         return f": {said[-1]}" if said else f": {task.reason}"
+
+
+class Patience:
+    """Asks the queue, and goes on asking while it does not answer."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+        self.away_since: float | None = None
+
+    def ask(self, follows: Sequence[Follow]) -> list[Task] | None:
+        """What the queue knows of the studies' tasks, all asked for at once; None while it does not answer.
+
+        Raises:
+            Refused: it has not answered for a quarter of an hour.
+        """
+        try:
+            tasks = self.queue.state([follow.study for follow in follows])
+        except Refused as error:
+            if self.away_since is None:
+                self.away_since = time.monotonic()
+                follows[0].watcher.tell(f"{error.message}; asking again")
+            if time.monotonic() - self.away_since > AWAY_SECONDS:
+                raise
+            return None
+        self.away_since = None
+        return tasks
 
 
 def lacking_blocks(arena: Arena, study: Study) -> list[int]:

@@ -21,7 +21,7 @@ from patchrun.core.slurmconfig import Settings
 from patchrun.core.slurmjob import Order, Shape, job_name, list_options, write_script
 from patchrun.core.tasks import Task, newest
 from patchrun.services.executor import Watch, Watcher
-from patchrun.services.follow import Follow, lacking_blocks
+from patchrun.services.follow import Follow, Patience, lacking_blocks
 from patchrun.services.readiness import data_home
 from patchrun.services.study import Options, prepare_data
 from patchrun.services.sync import sync
@@ -70,6 +70,7 @@ class SlurmExecutor:
         self.bring()
         with self.arena.lock(f"submit-{study.id}"):
             waiting = newest(self.state([study]))
+            self._adopt(study, waiting)
             active = {block for block, task in waiting.items() if task.is_active}
             lacking = lacking_blocks(self.arena, study)
             if under_way := sorted(active & set(lacking)):
@@ -85,14 +86,23 @@ class SlurmExecutor:
         if self.settings.results == "shared":
             Path(self._logs(study.id)).mkdir(parents=True, exist_ok=True)
         job, cluster = slurm.submit(self.script(study.id, len(study.arms), blocks))
+        self._keep_job(study, job, blocks, cluster)
+        watcher.tell(f"record {study.record}: {len(blocks)} blocks handed to slurm, job {job}")
+
+    def _adopt(self, study: Study, tasks: Mapping[int, Task]) -> None:
+        """Keep the jobs of a submitter that died between handing them in and saying so."""
+        known = {job.job for job in self.arena.jobs() if job.study == study.id}
+        for number in sorted({task.job for task in tasks.values()} - known):
+            self._keep_job(study, number, [block for block, task in tasks.items() if task.job == number])
+
+    def _keep_job(self, study: Study, number: str, blocks: Sequence[int], cluster: str = "") -> None:
         self.arena.add_job(
             Job(
-                study=study.id, executor="slurm", cluster=cluster, job=job, name=job_name(self._order(study.id)),
-                blocks=tuple(blocks), user=getpass.getuser(), host=platform.node(),
+                study=study.id, executor="slurm", cluster=cluster, job=number, name=job_name(self._order(study.id)),
+                blocks=tuple(sorted(blocks)), user=getpass.getuser(), host=platform.node(),
                 created=datetime.now(UTC).isoformat(timespec="microseconds"),
             )
         )  # fmt: skip
-        watcher.tell(f"record {study.record}: {len(blocks)} blocks handed to slurm, job {job}")
 
     def state(self, studies: Sequence[Study]) -> list[Task]:
         """What the queue knows of the studies' tasks; ended ones for some minutes only.
@@ -134,8 +144,11 @@ class SlurmExecutor:
         """
         with ExitStack() as stack:
             follows = [Follow(self, study, stack.enter_context(watch(study))) for study in studies]
+            patience = Patience(self)
             while follows:
-                follows = [follow for follow in follows if not follow.look()]
+                told = patience.ask(follows)
+                if told is not None:
+                    follows = [follow for follow in follows if not follow.look(told)]
                 if follows:
                     time.sleep(self.settings.poll_seconds)
 

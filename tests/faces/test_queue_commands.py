@@ -71,6 +71,23 @@ def test_wrong_settings_are_named_and_nothing_is_stored(
     shell("submit", diff, *LOCAL, "--dry-run")
 
 
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["--no-wait"], "--no-wait and --retries are for a queue"),
+        (["--retries", "1"], "--no-wait and --retries are for a queue"),
+        (["--executor", "slurm", "--jobs", "0"], "at least one task at once"),
+        (["--executor", "slurm", "--retries", "-1"], "Invalid value"),
+        (["--executor", "pbs"], "Invalid value"),
+    ],
+)
+def test_options_that_an_executor_has_not(
+    shell: Shell, plain: Arena, diff: str, words: list[str], problem: str
+) -> None:
+    shell("submit", diff, *LOCAL, *words, code=2)
+    assert problem in shell.err and refs_of_results(plain) == []
+
+
 def test_a_dry_run_shows_the_script_and_stores_nothing(
     shell: Shell, plain: Arena, diff: str, settings: Path
 ) -> None:

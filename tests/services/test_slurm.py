@@ -134,6 +134,12 @@ def test_a_tournament_survives_what_clusters_do(
         compare_with_local(contest, Arena.open(tmp_path / "local.git"))
 
 
+def forget(arena: Arena, prefix: str) -> None:
+    """As if what lies below ``prefix`` had never been written."""
+    for ref in arena.repo.refs(prefix):
+        arena.repo.git("update-ref", "-d", ref)
+
+
 def read_until(child: subprocess.Popen[bytes], words: str) -> str:
     """What a child prints up to the line with ``words``."""
     heard = ""
@@ -163,6 +169,11 @@ def test_a_held_job_is_shown_found_again_and_cancelled(
     assert (row["state"], row["runs_done"]) == ("pending", 0) and "5 held: JobHeld" in row["queue"]
     shell("run", "--pending", *SLURM, "--no-wait")
     assert "5 blocks are in the queue already" in shell.err and len(plain.jobs()) == 1
+    forget(plain, "refs/patchrun/jobs/")
+    shell("run", "--pending", *SLURM, "--no-wait")
+    assert [job.blocks for job in plain.jobs()] == [(0, 1, 2, 3, 4)], (
+        "found by its name, though nobody had said so"
+    )
     document = shell.json("cancel", name)
     assert [one["block"] for one in document["cancelled"]] == [0, 1, 2, 3, 4]
     await_that(lambda: not cluster.tasks("pending"), "they are gone")
