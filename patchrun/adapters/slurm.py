@@ -75,7 +75,9 @@ def read_tasks(names: Sequence[str], studies: Sequence[str]) -> list[Task]:
     """
     words = ("--noheader", "--array", "--states=all", f"--name={','.join(names)}", f"--format={FORMAT}")
     done = _run("squeue", *words)
-    if not done.ok:
+    if (
+        not done.ok or "slurm_load" in done.errors
+    ):  # while its controller starts anew it fails with status 0 too
         raise Refused(f"squeue does not answer: {done.errors}", "is the cluster's controller up?")
     return read_queue(done.stdout.decode("utf-8", "replace"), studies)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -14,6 +14,7 @@ ACTIVE: frozenset[Stand] = frozenset({"waiting", "held", "running"})
 # lost, preempted and failed may go well elsewhere; a limit would be met again, and who cancels means it
 RETRIED: frozenset[Stand] = frozenset({"failed", "lost", "preempted"})
 FORMAT = "%F|%K|%T|%N|%r|%j"  # array job, task, state, nodes, reason, name
+WHOLE = -1  # the block of a record that stands for all tasks of its array that have none of their own
 _STANDS: dict[str, Stand] = {
     "COMPLETED": "done", "FAILED": "failed", "BOOT_FAIL": "lost", "NODE_FAIL": "lost", "PREEMPTED": "preempted",
     "TIMEOUT": "timed-out", "DEADLINE": "timed-out", "OUT_OF_MEMORY": "out-of-memory", "CANCELLED": "cancelled",
@@ -49,16 +50,32 @@ def read_stand(state: str, reason: str) -> Stand:
 def read_queue(text: str, studies: Sequence[str]) -> list[Task]:
     """The tasks of ``studies`` in the output of ``squeue --array --noheader --format FORMAT``, as they came.
 
-    A job is one of ours by its name, which ends in ``-<study>``.
+    A job is one of ours by its name, which ends in ``-<study>``. See ``spread`` for those with the block ``WHOLE``.
     """
     found = []
     for line in text.splitlines():
         job, block, state, node, reason, name = (line.split("|", 5) + [""] * 6)[:6]
         study = name.rpartition("-")[2]
-        if study in studies and block.isdecimal():
-            stand = read_stand(state, reason)
+        if study in studies and job.isdecimal():
+            number = int(block) if block.isdecimal() else WHOLE
             said = "" if reason == "None" else reason
-            found.append(Task(study=study, job=job, block=int(block), stand=stand, node=node, reason=said))
+            stand = read_stand(state, reason)
+            found.append(Task(study=study, job=job, block=number, stand=stand, node=node, reason=said))
+    return found
+
+
+def spread(tasks: Sequence[Task], blocks: Mapping[str, Sequence[int]]) -> list[Task]:
+    """Records of whole arrays as one task for each of the job's ``blocks`` that has no record of its own.
+
+    A controller that was started anew tells so of tasks that ended without ever having started.
+    """
+    own = {(task.job, task.block) for task in tasks}
+    found = [task for task in tasks if task.block != WHOLE]
+    for task in tasks:
+        rest = blocks.get(task.job, ()) if task.block == WHOLE else ()
+        found += [
+            msgspec.structs.replace(task, block=block) for block in rest if (task.job, block) not in own
+        ]
     return found
 
 

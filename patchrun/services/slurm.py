@@ -19,7 +19,7 @@ from patchrun.adapters.store import Arena
 from patchrun.core.results import Job, Study
 from patchrun.core.slurmconfig import Settings
 from patchrun.core.slurmjob import Order, Shape, job_name, list_options, write_script
-from patchrun.core.tasks import Task, newest
+from patchrun.core.tasks import WHOLE, Task, newest, spread
 from patchrun.services.executor import Watch, Watcher
 from patchrun.services.follow import Follow, Patience, lacking_blocks
 from patchrun.services.readiness import data_home
@@ -111,7 +111,10 @@ class SlurmExecutor:
             Refused: the queue does not answer.
         """
         names = [job_name(self._order(study.id)) for study in studies]
-        return slurm.read_tasks(names, [study.id for study in studies]) if studies else []
+        tasks = slurm.read_tasks(names, [study.id for study in studies]) if studies else []
+        if all(task.block != WHOLE for task in tasks):
+            return tasks
+        return spread(tasks, {job.job: job.blocks for job in self.arena.jobs()})
 
     def recall(self, study: Study) -> list[Task]:
         """The study's tasks, also those that the queue has forgotten: from accounting, else from what waiting saw."""

@@ -7,12 +7,14 @@ import pytest
 from patchrun.core.tasks import (
     ACTIVE,
     RETRIED,
+    WHOLE,
     Task,
     describe,
     newest,
     read_history,
     read_queue,
     read_stand,
+    spread,
     without_runs,
 )
 
@@ -23,7 +25,8 @@ QUEUE = f"""\
 12|0|RUNNING|n1|None|patchrun-43fc81ba-{STUDY}
 12|1|CANCELLED||Dependency|with|bars|patchrun-43fc81ba-{STUDY}
 9|1|NODE_FAIL|n2|None|patchrun-43fc81ba-{STUDY}
-12|N/A|RUNNING|n2|None|patchrun-43fc81ba-{STUDY}
+14|N/A|CANCELLED||JobHeldAdmin|patchrun-43fc81ba-{STUDY}
+14|1|COMPLETED|n1|None|patchrun-43fc81ba-{STUDY}
 13|0|RUNNING|n2|None|somebody-elses
 """
 
@@ -67,6 +70,7 @@ def test_the_queue_is_read_and_others_jobs_are_left_out() -> None:
     found = read_queue(QUEUE, [STUDY])
     assert [(one.job, one.block, one.stand) for one in found] == [
         ("12", 2, "waiting"), ("12", 3, "held"), ("12", 0, "running"), ("12", 1, "cancelled"), ("9", 1, "lost"),
+        ("14", WHOLE, "cancelled"), ("14", 1, "done"),
     ]  # fmt: skip
     assert found[2].node == "n1" and found[2].reason == "" and found[1].reason == "JobHeldAdmin"
     assert read_queue(QUEUE, ["another"]) == [] and read_queue("", [STUDY]) == []
@@ -97,3 +101,14 @@ def test_a_line_for_people() -> None:
 def test_a_task_that_ended_well_without_runs_has_failed() -> None:
     assert without_runs(task(0, "done")).stand == "failed"
     assert without_runs(task(0, "lost")) == task(0, "lost")
+
+
+def test_a_record_of_a_whole_array_speaks_for_the_tasks_without_one() -> None:
+    """What squeue prints of an array that was cancelled before it began, after a restart of the controller."""
+    tasks = read_queue(QUEUE, [STUDY])
+    found = spread(tasks, {"14": (0, 1, 2), "12": (0, 1, 2, 3)})
+    assert [(one.block, one.stand) for one in found if one.job == "14"] == [
+        (1, "done"), (0, "cancelled"), (2, "cancelled"),
+    ]  # fmt: skip
+    assert [one for one in found if one.job == "12"] == [one for one in tasks if one.job == "12"]
+    assert all(one.block != WHOLE for one in spread(tasks, {})), "of a job that nobody knows nothing is said"

@@ -45,6 +45,10 @@ def settings(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     path.parent.mkdir(parents=True)
     path.write_text("poll_seconds = 0.5\n")
     yield path
+    while CHILDREN:
+        if (child := CHILDREN.pop()).poll() is None:
+            child.kill()
+            child.communicate()
     cluster("scancel", "--user=root")
     await_that(lambda: not cluster.tasks("pending,running,completing"), "the queue is empty")
 
@@ -62,9 +66,15 @@ def wreck(arena: Arena, number: int, line: str) -> bytes:
     return "".join(difflib.unified_diff(base, changed, "a/train_gpt.py", "b/train_gpt.py")).encode()
 
 
+CHILDREN: list[subprocess.Popen[bytes]] = []
+
+
 def start(arena: Arena, *words: str) -> subprocess.Popen[bytes]:
+    """A command in a process of its own, which does not outlive the test."""
     argv = [sys.executable, "-m", "patchrun", "-C", str(arena.repo.path), *words]
-    return subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    CHILDREN.append(child)
+    return child
 
 
 def verdicts(arena: Arena) -> dict[tuple[str, str], str | None]:
@@ -132,6 +142,27 @@ def test_a_tournament_survives_what_clusters_do(
     assert third.returncode == 1, "bob's did not pass"
     if LONG:
         compare_with_local(contest, Arena.open(tmp_path / "local.git"))
+
+
+def test_a_controller_that_is_away_is_waited_for(
+    plain: Arena, cluster: Cluster, settings: Path, capsys
+) -> None:
+    settings.write_text('poll_seconds = 0.5\noptions = ["--hold"]\n')
+    name = hand_in(plain).attempt.id
+    waiting = start(plain, "run", name, *SLURM)
+    read_until(waiting, ": held")
+    cluster.stop_controller()
+    try:
+        heard = read_until(waiting, "asking again")
+        assert "squeue does not answer" in heard and waiting.poll() is None
+        row = Shell(plain, capsys).json("status", name)["rows"][0]
+        assert "handed in by root" in row["queue"] and "squeue does not answer" in row["queue"]
+    finally:
+        cluster.start_controller()
+    await_that(lambda: len(cluster.tasks("pending")) == 5, "the controller is back with its jobs")
+    cluster("scancel", "--user=root")
+    said = waiting.communicate(timeout=60)[0].decode()
+    assert said.count(": cancelled") == 5 and waiting.returncode == 0, said
 
 
 def forget(arena: Arena, prefix: str) -> None:

@@ -52,8 +52,25 @@ class Cluster:
     def start_slurmd(self, node: str) -> None:
         subprocess.run(["sh", HERE / "node.sh", self.folder, node], env=self.environment, check=True)
 
+    def stop_controller(self) -> None:
+        """As for a restart: it keeps its jobs, and nobody answers until ``start_controller``."""
+        pid = int((self.folder / "slurmctld.pid").read_text())
+        os.kill(pid, signal.SIGTERM)
+        await_that(lambda: is_gone(pid), "the controller ends")
+
+    def start_controller(self) -> None:
+        subprocess.run(["slurmctld", "-f", self.folder / "slurm.conf"], env=self.environment, check=True)
+
     def node_state(self, node: str) -> str:
         return self("sinfo", "--noheader", "--partition=main", f"--nodes={node}", "--format=%T")
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended, reaped or not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
 
 
 def await_that(holds: Callable[[], object], what: str, seconds: float = 120) -> None:
