@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +10,6 @@ import pytest
 from patchrun.adapters.store import Arena
 from patchrun.core.results import Job
 from patchrun.services import tournament
-from tests.conftest import TINY
 from tests.faces.test_cli import GOOD, Shell
 from tests.services.test_tournament import fill
 
@@ -144,28 +138,3 @@ def test_a_block_needs_its_number_and_an_order(
     shell("block", str(tmp_path / "order"), "--block", "0", code=2)
     assert "not an order" in shell.err
     assert "\n  block " not in shell("--help"), "it is not for people"
-
-
-def test_a_local_run_is_seen_and_cancelled_from_another_terminal(tiny: Arena, capsys, monkeypatch) -> None:
-    monkeypatch.setenv(
-        "PATCHRUN_CACHE", os.environ.get("PATCHRUN_CACHE", str(tiny.repo.path.parent / "cache"))
-    )
-    patch = TINY / "patches" / "0001-Raise-the-learning-rate.patch"
-    words = [sys.executable, "-m", "patchrun", "-C", str(tiny.repo.path), "submit", str(patch), *LOCAL]
-    child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
-    shell = Shell(tiny, capsys)
-    try:
-        deadline = time.monotonic() + 100
-        while not (tiny.studies() and tiny.holder(tiny.studies()[0].id)):
-            assert child.poll() is None and time.monotonic() < deadline, child.communicate()[0]
-            time.sleep(0.05)
-        [row] = shell.json("status")["rows"]
-        assert row["queue"] == f"process {child.pid} on {os.uname().nodename} runs it"
-        document = shell.json("cancel", row["id"])
-        assert [one["job"] for one in document["cancelled"]] == [str(child.pid)]
-        said = child.communicate(timeout=60)[0].decode()
-        assert child.returncode == 130 and "finished runs are kept" in said
-        assert shell.json("status")["rows"][0]["queue"] is None
-    finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
