@@ -7,7 +7,7 @@ STAMP := $(VENV)/.patchrun-set-up
 
 SLURM := slurmctld slurmd slurm-client munge
 
-.PHONY: setup slurm demo test lint check bench fuzz clean
+.PHONY: setup slurm demo test lint check bench bench-scale fuzz clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -44,6 +44,9 @@ check: lint test
 
 bench: setup
 	$(BIN)/python -m tests.bench
+
+bench-scale: setup
+	$(BIN)/python -m tests.bench.bench_scale 1000 10000 100000
 
 fuzz: setup
 	PATCHRUN_FUZZ_EXAMPLES=3000 $(BIN)/python -m pytest tests/fuzz

@@ -43,12 +43,16 @@ def write_shards(folder: Path, tokens: int = 4096) -> Path:
     return folder
 
 
-def make_whole(folder: Path, monkeypatch: pytest.MonkeyPatch, torch: str = "") -> Arena:
+def make_whole(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, torch: str = "", looks: str = "looks = [2, 4]"
+) -> Arena:
     """An arena of the track with its data; ``torch``: the version that its era pins (else the one that is here)."""
     track = Path(shutil.copytree(FOLDER, folder / "whole-track"))
     version = torch or metadata.version("torch").split("+")[0]
     text = (track / "records.toml").read_text()
     (track / "records.toml").write_text(text.replace("torch==TORCH", f"torch=={version}"))
+    rules = (track / "track.toml").read_text()
+    (track / "track.toml").write_text(rules.replace("looks = [2, 4]", looks))
     monkeypatch.setenv("DATA_PATH", str(write_shards(folder / "shards")))
     monkeypatch.setenv("PATCHRUN_CACHE", str(folder / "cache"))
     importer.init(folder / "arena", str(track))

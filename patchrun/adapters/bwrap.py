@@ -18,7 +18,7 @@ import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -61,7 +61,8 @@ class Room:
     """What one run sees and may use.
 
     ``place``: its own folder, read-only but for ``out`` in it; ``home`` in it is fresh memory. ``readable``: more
-    folders; ``writable``: folders of the run's own that outlast it. ``python``: its interpreter ("" for none).
+    folders; ``writable``: folders of the run's own that outlast it. ``instead``: file that it sees -> file whose
+    content it finds there, in a folder of its own. ``python``: its interpreter ("" for none).
     ``memory_bytes``: of all its processes together, and a quarter of it for each of /tmp, /dev/shm and home. ``tasks``:
     processes and threads. ``cuda``: with the GPUs' device nodes.
     """
@@ -70,6 +71,7 @@ class Room:
     python: str = ""
     readable: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
+    instead: Mapping[Path, Path] = field(default_factory=dict)
     memory_bytes: int = 1 << 30
     tasks: int = 256
     cuda: bool = False
@@ -99,7 +101,8 @@ def wrap(argv: Sequence[str], room: Room, program: bytes, group: Cgroup | None) 
     if root:
         for folder in (room.place, *room.writable):
             _hand_over(folder)
-    needed = [room.place, *room.readable, *room.writable, LAUNCH, *interpreter_folders(room.python)]
+    shown = [*room.readable, *room.writable, *(other.parent for other in room.instead.values())]
+    needed = [room.place, *shown, LAUNCH, *interpreter_folders(room.python)]
     stage = _plan_stage(needed) if root else {}
     (room.place / "mounts").write_text(_mount_table(stage))
     (room.place / "filter").write_bytes(program)
@@ -175,6 +178,9 @@ def _own(room: Room, stage: Mapping[Path, Path]) -> Iterator[str]:
     _refuse_to_show(prefixes, room)
     for path in (*prefixes, LAUNCH, room.place, *room.readable):
         yield from ("--ro-bind", str(stage.get(_real(path), _real(path))), str(path))
+    for path, other in room.instead.items():
+        folder = _real(other.parent)
+        yield from ("--ro-bind", str(stage.get(folder, folder) / other.name), str(path))
     for path in room.writable:
         yield from ("--bind", str(stage.get(_real(path), _real(path))), str(path))
     if (room.place / "out").is_dir():

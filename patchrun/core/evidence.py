@@ -118,10 +118,14 @@ def mean_of(values: Sequence[float]) -> float | None:
 
 
 def broken_run(runs: Iterable[Run]) -> tuple[VerdictName, str] | None:
-    """Verdict and words for the first unusable run: failed goes before timed-out before disqualified."""
-    named: dict[str, VerdictName] = {"timed-out": "timed-out", "disqualified": "disqualified"}
+    """Verdict and words for the first unusable run: failed, timed-out, disqualified, stopped in this order."""
+    named: dict[str, VerdictName] = {
+        "timed-out": "timed-out",
+        "disqualified": "disqualified",
+        "stopped": "stopped",
+    }
     found = [(named.get(run.exit, "failed"), run) for run in runs if not is_usable(run)]
-    for verdict in ("failed", "timed-out", "disqualified"):
+    for verdict in ("failed", "timed-out", "disqualified", "stopped"):
         for given, run in found:
             if given == verdict:
                 return given, say_exit(run)

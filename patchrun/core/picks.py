@@ -6,6 +6,7 @@ what was measured later, on new seeds, by attempt id: choosing and valuing never
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
@@ -55,6 +56,11 @@ def record_key(record: str) -> tuple[int, int]:
     """Sorts "9" before "12" before "12..14"."""
     span = parse_span(record)
     return span.first, span.last
+
+
+def count_attempts(attempts: Iterable[Attempt]) -> dict[tuple[str, str], int]:
+    """(agent, record) -> how many attempts were handed in, whatever became of them."""
+    return dict(Counter((attempt.agent, attempt.record) for attempt in attempts))
 
 
 def group_attempts(entries: Iterable[Entry]) -> dict[str, dict[str, list[Entry]]]:

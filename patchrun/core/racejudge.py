@@ -19,7 +19,15 @@ from patchrun.core.evidence import (
     keep_blocks,
     losses_of,
 )
-from patchrun.core.racing import CONFIDENCE, Stop, make_outlook, stop_between_runs
+from patchrun.core.racing import (
+    CONFIDENCE,
+    Stop,
+    assume_loss_spread,
+    assume_time_spread,
+    make_outlook,
+    stop_between_runs,
+)
+from patchrun.core.rejects import judge_reject
 from patchrun.core.results import Run, StopRecord, Study
 from patchrun.core.sequential import take_looks
 from patchrun.core.track import Track
@@ -49,7 +57,7 @@ def _count_whole(evidence: Evidence) -> int:
     return next((k for k in range(evidence.study.blocks) if k not in full), evidence.study.blocks)
 
 
-def _looks(evidence: Evidence) -> tuple[int, ...]:
+def list_looks(evidence: Evidence) -> tuple[int, ...]:
     """The numbers of runs at which the verdict may fall: also those that only a re-measurement would reach."""
     return tuple(sorted({*evidence.track.rule.looks, evidence.study.blocks}))
 
@@ -71,7 +79,8 @@ def _judge_proof(evidence: Evidence) -> Stop | None:
 def _judge_loss(evidence: Evidence, confidence: float) -> Stop | None:
     references = [losses_of(runs) for runs in evidence.references.values()]
     target = evidence.track.target.loss
-    outlook = make_outlook(losses_of(evidence.submission), target, _looks(evidence), references)
+    prior = assume_loss_spread(evidence.track.rule, target)
+    outlook = make_outlook(losses_of(evidence.submission), target, list_looks(evidence), references, prior)
     return stop_between_runs(outlook, "loss", confidence) if outlook else None
 
 
@@ -82,12 +91,16 @@ def _judge_time(evidence: Evidence, confidence: float) -> Stop | None:
     blocks = complete_blocks(evidence)
     slower = [times.submission - times.baseline for times in blocks]
     gaps = [times.baseline - times.human for times in blocks if times.human is not None]
-    outlook = make_outlook(slower, 0.0, _looks(evidence), [gaps])
+    slowest = max((times.baseline for times in blocks), default=0.0)
+    prior = assume_time_spread(evidence.track.clock.source, slowest)
+    outlook = make_outlook(slower, 0.0, list_looks(evidence), [gaps], prior)
     return stop_between_runs(outlook, "time", confidence) if outlook else None
 
 
 def say_stop(stop: StopRecord) -> str:
     """The reason of a ``stopped`` verdict, with its evidence."""
+    if stop.quantity == "rank":
+        return f"racing, {stop.reason}"
     return f"racing, {stop.quantity}: {stop.reason} (confidence {stop.confidence:g} a look)"
 
 
@@ -101,12 +114,14 @@ def ended_arms(stops: Iterable[StopRecord]) -> dict[str, set[str]]:
 
 def stop_words(stops: Iterable[StopRecord], study: str, arm: str) -> str:
     """What stopped this arm; empty where it ended for its own verdict's sake (a failed run, a proof) or not at all."""
-    own = [s for s in stops if (s.study, s.arm) == (study, arm) and s.quantity in ("loss", "time")]
+    own = [s for s in stops if (s.study, s.arm) == (study, arm) and s.quantity in ("loss", "time", "rank")]
     return say_stop(own[0]) if own else ""
 
 
 def judge_again(track: Track, study: Study, runs: Sequence[Run], stop: StopRecord) -> bool:
     """The stored runs of the blocks that ``stop`` names do end its arm for the quantity that it names."""
     seen = [run for run in runs if run.block < stop.blocks]
+    if stop.quantity == "rank":
+        return judge_reject(track, study, seen, stop)
     found = judge_arm(track, study, seen, stop.arm)
     return found is not None and (found[0].quantity, found[1]) == (stop.quantity, stop.blocks)

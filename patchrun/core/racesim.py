@@ -1,121 +1,53 @@
 """What racing saves and what it gets wrong: simulated studies of stated populations, for a table in the documents.
 
-A study that is not raced makes every planned run of the submission. The verdict is that of the track's rule at its
-looks on the same runs, so the only wrong decision left to racing is to stop what would have scored. References: three
-blocks of baseline and human runs are there before the submission's first.
+``together`` submissions to one record wait together and share its baseline and human runs. A full study makes every
+planned run of every arm. Its verdict is that of the track's rule on the same runs, so the only wrong decision left to
+racing is to stop what would have scored. Racing is that of real studies: it knows of the spread what the blocks so far
+show, and what is assumed beforehand. Stops by printed losses are not simulated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.random import Generator
 
+from patchrun.core.halting import MARKS, PACE, limit_seconds
+from patchrun.core.raceworlds import MIXED, POPULATIONS, Candidate, Figures, World
 from patchrun.core.racing import (
     CONFIDENCE,
-    Outlook,
-    Points,
-    Stop,
+    Quantity,
+    assume_loss_spread,
+    assume_time_spread,
     make_outlook,
     stop_between_runs,
-    stop_for_loss,
-    stop_for_time,
 )
+from patchrun.core.rejects import list_phases
 from patchrun.core.sequential import take_looks
 
-STEPS = 1000
-MARKS = np.arange(0, STEPS + 1, STEPS // 20)
-REFERENCES = 3
-LOOK_AT = (5, 10, 15, 19)  # indices into MARKS: a quarter, half, three quarters, near the end
-
-
-@dataclass(frozen=True)
-class World:
-    """The distributions of a track: seconds, losses, the rule.
-
-    ``margin`` and ``margin_sd``: how far below the target an honest arm's mean loss lies. ``fall``: loss taken off
-    from the first step to the last. ``alpha`` None is the mean rule, and ``looks`` then one number.
-    """
-
-    name: str
-    baseline: float
-    gap: float
-    time_sd: float
-    target: float
-    loss_sd: float
-    margin: float
-    margin_sd: float
-    fall: float
-    looks: tuple[int, ...]
-    alpha: float | None
-
-
-POCKET = World("pocket", 12.5, 3.0, 0.35, 3.75, 0.015, 0.03, 0.005, 2.5, (5,), None)
-NANOGPT = World("nanogpt", 176.0, 4.0, 0.07, 3.28, 0.0013, 0.0025, 0.0005, 7.5, (5, 10, 25), 0.01)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One submission's truth: FSR, distance of its mean loss below the target, when its runs crash (None: never)."""
-
-    fsr: float
-    margin: float
-    crash: float | None = None
-
-
-Draw = Callable[[World, Generator], Candidate]
-
-
-def draw_honest(fsr: Callable[[Generator], float]) -> Draw:
-    """Candidates with the world's margin and an FSR drawn by ``fsr``."""
-    return lambda world, random: Candidate(
-        fsr(random), max(0.0, random.normal(world.margin, world.margin_sd))
-    )
-
-
-def draw_broken(world: World, random: Generator) -> Candidate:
-    """A third crashes somewhere in the run, a third is slower than the baseline, a third misses the target clearly."""
-    kind = random.integers(3)
-    if kind == 0:
-        return Candidate(0.5, world.margin, float(random.uniform()))
-    if kind == 1:
-        return Candidate(-float(random.uniform(1, 10)), world.margin)
-    return Candidate(float(random.uniform()), -float(random.uniform(5, 60)) * world.loss_sd)
-
-
-def _uniform(random: Generator) -> float:
-    return float(random.uniform())
-
-
-def _human(random: Generator) -> float:
-    return float(random.normal(1.0, 0.1))
-
-
-POPULATIONS: dict[str, tuple[Draw, ...]] = {
-    "a third broken, a third FSR 0 to 1, a third near human": (
-        draw_broken,
-        draw_honest(_uniform),
-        draw_honest(_human),
-    ),
-    "all near human": (draw_honest(_human),),
-}
+TOGETHER = 3
 
 
 @dataclass(frozen=True)
 class RaceResult:
-    """Shares of the seconds of full studies that were saved: by the rule's early looks alone, and in all.
+    """Shares of the training seconds that were saved (in units of each record's baseline) and of wrong decisions.
 
-    ``wrong``: share of submissions that were stopped though the full study scores them above 0. ``stopped`` counts
-    stops by quantity, inside and between runs.
+    Of the submissions' own runs: ``saved_by_looks`` by the rule's early looks alone, ``saved`` in all, ``bound`` if
+    every submission that does not score had cost nothing. Of all runs, the references' too: ``saved_shared`` against
+    full studies that share their references alike, ``saved_alone`` against a study of its own for each submission.
+    ``wrong``: share of submissions stopped though the full study scores them above 0. ``stopped`` counts by rule.
     """
 
     world: str
     population: str
-    studies: int
+    submissions: int
     saved_by_looks: float
     saved: float
+    bound: float
+    saved_shared: float
+    saved_alone: float
     wrong: float
     stopped: dict[str, int] = field(default_factory=dict)
 
@@ -124,123 +56,223 @@ def simulate_race(
     world: World,
     population: str,
     *,
-    studies: int = 300,
+    studies: int = 200,
+    together: int = TOGETHER,
     confidence: float = CONFIDENCE,
     seed: int = 0,
     inside: bool = True,
 ) -> RaceResult:
-    """Race ``studies`` submissions of a population of ``POPULATIONS``; KeyError for another name.
+    """Race ``together`` submissions of a population of ``POPULATIONS`` in each of ``studies``; KeyError for another.
 
-    ``inside``: stop inside runs too, by clock and loss curve; else between runs only, as real studies are raced.
+    ``inside``: stop runs on their way too, where the world allows it; else between blocks only.
     """
     random = np.random.default_rng(seed)
     draws = POPULATIONS[population]
-    full = looked = raced = 0.0
+    sums = dict.fromkeys(("own", "looked", "raced", "dead", "references", "shared"), 0.0)
     wrong, stopped = 0, {}
     for index in range(studies):
-        study = _Study(world, draws[index % len(draws)](world, random), random)
-        spent, stop = study.race(confidence, inside)
-        full += float(study.costs.sum())
-        looked += float(study.costs[: study.verdict_at].sum())
-        raced += spent
-        if stop is not None:
-            name = f"{stop.quantity}, {'inside a run' if stop.inside_run else 'between runs'}"
-            stopped[name] = stopped.get(name, 0) + 1
-            wrong += study.scores
+        figures = world.records[index % len(world.records)]
+        block = _References(world, figures, random)
+        arms = [
+            _Arm(block, draws[int(random.integers(len(draws)))](world, figures, random), random)
+            for _ in range(together)
+        ]
+        lasted = 0
+        for arm in arms:
+            spent, blocks, why = arm.race(confidence, inside and world.inside)
+            lasted = max(lasted, blocks)
+            cost = float(arm.costs.sum()) / figures.baseline
+            sums["own"] += cost
+            sums["looked"] += float(arm.costs[: arm.verdict_at].sum()) / figures.baseline
+            sums["raced"] += spent / figures.baseline
+            sums["dead"] += 0.0 if arm.scores else cost
+            if why:
+                stopped[why] = stopped.get(why, 0) + 1
+                wrong += arm.scores
+        sums["references"] += float(block.costs.sum()) / figures.baseline
+        sums["shared"] += float(block.costs[:lasted].sum()) / figures.baseline
+    return _sum_up(world.name, population, studies * together, together, sums, wrong, stopped)
+
+
+def _sum_up(
+    world: str,
+    population: str,
+    count: int,
+    together: int,
+    sums: dict[str, float],
+    wrong: int,
+    stopped: dict[str, int],
+) -> RaceResult:
+    own, raced = sums["own"], sums["raced"] + sums["shared"]
     return RaceResult(
-        world=world.name, population=population, studies=studies, saved_by_looks=1 - looked / full,
-        saved=1 - raced / full, wrong=wrong / studies, stopped=dict(sorted(stopped.items())),
+        world=world, population=population, submissions=count, saved_by_looks=1 - sums["looked"] / own,
+        saved=1 - sums["raced"] / own, bound=sums["dead"] / own,
+        saved_shared=1 - raced / (own + sums["references"]),
+        saved_alone=1 - raced / (own + together * sums["references"]), wrong=wrong / count,
+        stopped=dict(sorted(stopped.items())),
     )  # fmt: skip
 
 
-class _Study:
-    """One simulated study: every planned run, what it costs, and what the full study says."""
+class _References:
+    """The baseline and human runs of one simulated study."""
 
-    def __init__(self, world: World, candidate: Candidate, random: Generator) -> None:
-        self.world, self.candidate = world, candidate
-        # a stream of its own, so that studies are the same whether or not their runs are looked into
-        self.random = np.random.default_rng(random.integers(2**62))
-        n = world.looks[-1]
-        self.baseline = random.normal(world.baseline, world.time_sd, n)
-        self.human = random.normal(world.baseline - world.gap, world.time_sd, n)
-        self.times = random.normal(world.baseline - candidate.fsr * world.gap, world.time_sd, n)
-        self.losses = random.normal(world.target - candidate.margin, world.loss_sd, n)
-        self.honest = random.normal(world.target - world.margin, world.loss_sd, (2, n))
-        self.curves = [_draw_curve(loss, world.fall, random) for loss in self.honest[:, :REFERENCES].ravel()]
+    def __init__(self, world: World, figures: Figures, random: Generator) -> None:
+        self.world, self.figures, self.looks = world, figures, world.looks(figures)
+        n, sd = self.looks[-1], figures.seconds_sd
+        self.baseline = random.normal(figures.baseline, sd, n)
+        self.human = random.normal(figures.human, sd, n)
+        self.losses = random.normal(figures.loss_mean, figures.loss_sd, (2, n))
+        self.costs = self.baseline + self.human
+
+
+class _Arm:
+    """One simulated submission: every planned run, what it costs, and what the full study says."""
+
+    def __init__(self, block: _References, candidate: Candidate, random: Generator) -> None:
+        self.block, self.candidate = block, candidate
+        figures, n = block.figures, block.looks[-1]
+        mean = max(0.05 * figures.baseline, figures.baseline - candidate.fsr * figures.gap)
+        self.times = np.abs(random.normal(mean, figures.seconds_sd, n))
+        self.losses = random.normal(block.world.target - candidate.margin, figures.loss_sd, n)
         self.costs = self.times * (1.0 if candidate.crash is None else candidate.crash)
         self.valid, self.verdict_at = self._judge()
-        faster = self.baseline[: self.verdict_at].mean() > self.times[: self.verdict_at].mean()
-        self.scores = self.valid and bool(faster)
+        first = slice(0, self.verdict_at)
+        self.scores = self.valid and bool(block.baseline[first].mean() > self.times[first].mean())
 
     def _judge(self) -> tuple[bool, int]:
         """The verdict of the rule, and after how many runs it is known."""
-        world, n = self.world, self.world.looks[-1]
+        world, looks = self.block.world, self.block.looks
         if self.candidate.crash is not None:
-            return False, n
-        if world.alpha is None:
-            return bool(self.losses.mean() <= world.target), n
-        last = take_looks(self.losses, world.target, world.alpha, world.looks)[-1]
-        return last.proven, last.test.n if last.proven else n
+            return False, looks[-1]
+        if world.rule.kind == "mean":
+            return bool(self.losses.mean() <= world.target), looks[-1]
+        share = (world.rule.alpha or 0.0) / len(world.rule.looks)
+        last = take_looks(self.losses, world.target, share * len(looks), looks)[-1]
+        return last.proven, last.test.n if last.proven else looks[-1]
 
-    def race(self, confidence: float, inside: bool) -> tuple[float, Stop | None]:
-        """Seconds spent until the verdict or the stop, and the stop. A crash ends the study by itself."""
+    def race(self, confidence: float, inside: bool) -> tuple[float, int, str]:
+        """Seconds spent until the verdict or the stop, blocks that it took, and why it was stopped."""
         spent = 0.0
         for run in range(self.verdict_at):
             if self.candidate.crash is not None:
-                return float(self.costs[run]), None
-            share, stop = self._race_run(run, confidence) if inside else (1.0, None)
-            spent += float(self.times[run]) * share
-            stop = stop or self._between_runs(run + 1, confidence)
-            if stop is not None:
-                return spent, stop
-        return spent, None
+                return float(self.costs[run]), run + 1, ""
+            limit = self._limit(run, confidence) if inside else None
+            if limit is not None and self.times[run] > limit:
+                return spent + self._share(run, limit), run + 1, "time, inside a run"
+            spent += float(self.times[run])
+            if run + 1 < self.block.looks[-1] and (quantity := self._between(run + 1, confidence)):
+                return spent, run + 1, f"{quantity}, between blocks"
+        return spent, self.verdict_at, ""
 
-    def _outlooks(self, done: int) -> tuple[Outlook, Outlook]:
-        """Of the loss and of the time after ``done`` runs."""
-        seen, world = max(done, REFERENCES), self.world
-        loss = make_outlook(self.losses[:done], world.target, world.looks, self.honest[:, :seen])
-        slower = self.times[:done] - self.baseline[:done]
-        time = make_outlook(slower, 0.0, world.looks, [self.baseline[:seen] - self.human[:seen]])
-        assert loss is not None and time is not None
-        return loss, time
+    def _share(self, run: int, limit: float) -> float:
+        """The seconds of a run until its pace at a mark, or its time, is beyond the limit."""
+        time = float(self.times[run])
+        marks = [mark for mark in MARKS if PACE * time > limit and mark * time <= limit]
+        return min([limit, *(mark * time for mark in marks)])
 
-    def _race_run(self, run: int, confidence: float) -> tuple[float, Stop | None]:
-        """The share of the run that is trained, and why no more."""
-        loss, time = self._outlooks(run)
-        clock = _draw_clock(float(self.times[run]), self.random)
-        curve = _draw_curve(float(self.losses[run]), self.world.fall, self.random)
-        limit = float(self.baseline[run])
-        for index in LOOK_AT:
-            stop = stop_for_time(clock[: index + 1], STEPS, limit, time, confidence=confidence)
-            stop = stop or stop_for_loss(curve[: index + 1], STEPS, self.curves, loss, confidence=confidence)
-            if stop is not None:
-                return float(MARKS[index]) / STEPS, stop
-        return 1.0, None
+    def _limit(self, run: int, confidence: float) -> float | None:
+        """As ``halting.find_limits``: in every other block the submission runs before its references."""
+        known = run + 1 if run % 2 == 0 else run
+        if not known:
+            return None
+        base, human = self.block.baseline[:known], self.block.human[:known]
+        slower = (self.times[:run] - self.block.baseline[:run]).tolist()
+        return limit_seconds(slower, (base - human).tolist(), float(base.max()), self.block.looks, confidence)
 
-    def _between_runs(self, done: int, confidence: float) -> Stop | None:
-        loss, time = self._outlooks(done)
-        return stop_between_runs(loss, "loss", confidence) or stop_between_runs(time, "time", confidence)
-
-
-def _draw_clock(total: float, random: Generator) -> Points:
-    """(step, elapsed seconds) at ``MARKS``: equal steps with 2% noise each, ending at ``total``."""
-    pieces = random.normal(1.0, 0.02, len(MARKS) - 1)
-    elapsed = np.concatenate([[0.0], np.cumsum(pieces) / pieces.sum() * total])
-    return list(zip(MARKS.tolist(), elapsed.tolist(), strict=True))
-
-
-def _draw_curve(final: float, fall: float, random: Generator) -> Points:
-    """(step, loss) at ``MARKS``: a power law that loses ``fall`` in all, with noise that shrinks to the end."""
-    done = MARKS / STEPS
-    shape = ((1 + 20 * done) ** -0.7 - 21**-0.7) / (1 - 21**-0.7)
-    noise = random.normal(0, 0.01, len(MARKS)) * fall * shape
-    return list(zip(MARKS.tolist(), (final + fall * shape + noise).tolist(), strict=True))
+    def _between(self, done: int, confidence: float) -> Quantity | None:
+        """As ``racejudge.judge_arm``."""
+        block, world = self.block, self.block.world
+        target = world.target
+        base, human = block.baseline[:done], block.human[:done]
+        loss = make_outlook(
+            self.losses[:done],
+            target,
+            block.looks,
+            block.losses[:, :done],
+            assume_loss_spread(world.rule, target),
+        )
+        time = make_outlook(
+            self.times[:done] - base,
+            0.0,
+            block.looks,
+            [base - human],
+            assume_time_spread(world.clock, float(base.max())),
+        )
+        if loss and stop_between_runs(loss, "loss", confidence):
+            return "loss"
+        return "time" if time and stop_between_runs(time, "time", confidence) else None
 
 
 def tabulate_races(
-    worlds: Sequence[World] = (POCKET, NANOGPT), studies: int = 300, seed: int = 0, inside: bool = True
+    worlds: Sequence[World], studies: int = 200, seed: int = 0, inside: bool = True
 ) -> tuple[RaceResult, ...]:
     """Every world and population: the table of the documents."""
     return tuple(
         simulate_race(w, p, studies=studies, seed=seed, inside=inside) for w in worlds for p in POPULATIONS
     )
+
+
+@dataclass(frozen=True)
+class RejectResult:
+    """Successive rejects among ``arms`` of one agent: share of the seconds of their own runs that was saved.
+
+    Of the studies in which one scores: the share that leave the arm that the full study finds best, and the mean true
+    FSR that was given up against that arm.
+    """
+
+    world: str
+    arms: int
+    studies: int
+    saved: float
+    same: float
+    given_up: float
+
+
+def simulate_rejects(world: World, arms: int, *, studies: int = 300, seed: int = 0) -> RejectResult:
+    """Find the best of ``arms`` submissions of the mixed population by successive rejects, in full studies and so."""
+    random = np.random.default_rng(seed)
+    draws = POPULATIONS[MIXED]
+    full = spent = lost = 0.0
+    same = counted = 0
+    for index in range(studies):
+        figures = world.records[index % len(world.records)]
+        block = _References(world, figures, random)
+        own = [_Arm(block, draws[k % len(draws)](world, figures, random), random) for k in range(arms)]
+        left, seconds = _reject(own, world.target)
+        full += sum(float(arm.costs.sum()) for arm in own)
+        spent += seconds
+        best = min(own, key=lambda arm: _order(arm, world.target, len(arm.times)))
+        if best.scores:
+            counted += 1
+            same += left is best
+            lost += best.candidate.fsr - (left.candidate.fsr if left.scores else 0.0)
+    return RejectResult(
+        world.name, arms, studies, 1 - spent / full, same / max(1, counted), lost / max(1, counted)
+    )
+
+
+def _order(arm: _Arm, target: float, blocks: int) -> tuple[int, float]:
+    """As ``rejects.judge_group``: failed last, then who misses the target, then by time."""
+    if arm.candidate.crash is not None:
+        return 2, 0.0
+    return int(arm.losses[:blocks].mean() > target), float(arm.times[:blocks].mean())
+
+
+def _reject(own: Sequence[_Arm], target: float) -> tuple[_Arm, float]:
+    """The arm that is left, and the seconds of all until then."""
+    left, spent, done = list(own), 0.0, 0
+    for blocks in list_phases(len(own), len(own[0].times)):
+        spent += sum(float(arm.costs[done:blocks].sum()) for arm in left)
+        left.remove(max(left, key=lambda arm: _order(arm, target, blocks)))
+        done = blocks
+    return left[0], spent
+
+
+def tabulate_rejects(
+    worlds: Sequence[World], studies: int = 200, arms: Sequence[int] = (3, 5, 10), seed: int = 0
+) -> tuple[RejectResult, ...]:
+    """Every world whose studies have one number of blocks, and number of arms."""
+    return tuple(
+        simulate_rejects(world, count, studies=studies, seed=seed)
+        for world in worlds if not world.rule.looks for count in arms
+    )  # fmt: skip

@@ -17,10 +17,18 @@ import msgspec
 import numpy as np
 
 from patchrun.core.stats import Interval, as_values, summarize, t_quantile
+from patchrun.core.track import Rule
 
 CONFIDENCE = 0.999
+FEW = 3  # below so many degrees of freedom a spread is judged with what is assumed of it beforehand
+PRIOR_DF = 4.0
+PRIOR_TIME = {
+    "cpu": 0.10,
+    "arrival": 0.005,
+}  # by clock, of the baseline's seconds: above what either ladder shows
+PRIOR_LOSS = 0.01  # of the target, where the track's rule states no spread
 Points = Sequence[tuple[float, float]]
-Quantity = Literal["loss", "time", "exit", "proof"]
+Quantity = Literal["loss", "time", "exit", "proof", "rank"]
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -62,13 +70,35 @@ class Projection(msgspec.Struct, frozen=True):
 
 
 def make_outlook(
-    values: Sequence[float], bound: float, looks: Sequence[int], references: Sequence[Sequence[float]]
+    values: Sequence[float],
+    bound: float,
+    looks: Sequence[int],
+    references: Sequence[Sequence[float]],
+    prior: float | None = None,
 ) -> Outlook | None:
-    """The outlook of ``values``; the spread is pooled within ``references``. None where those have none."""
-    pooled = _pool_spread(references)
+    """The outlook of ``values``; the spread is pooled within ``references``. None where those have none.
+
+    ``prior``: a spread assumed beforehand. While the references have less than ``FEW`` degrees of freedom it is pooled
+    with theirs as if it rested on ``PRIOR_DF`` (a scaled inverse chi-square prior: Gelman et al., Bayesian Data
+    Analysis, 3rd ed. 2013, section 2.6), so a study can end after its first block, and never later for it.
+    """
+    pooled = pool_spread(references)
+    if prior is not None and (pooled is None or pooled[1] < FEW):
+        sd, df = pooled or (0.0, 0.0)
+        pooled = math.sqrt((PRIOR_DF * prior**2 + df * sd**2) / (PRIOR_DF + df)), PRIOR_DF + df
     if pooled is None:
         return None
     return Outlook(values=tuple(values), bound=bound, looks=tuple(looks), sd=pooled[0], df=pooled[1])
+
+
+def assume_loss_spread(rule: Rule, target: float) -> float:
+    """The sd of one loss (nats per token) assumed beforehand: twice the rule's own, else a share of the target."""
+    return 2 * rule.loss_sd if rule.loss_sd else PRIOR_LOSS * abs(target)
+
+
+def assume_time_spread(clock: str, slowest: float) -> float:
+    """The sd of a difference of two runs' seconds assumed beforehand; ``slowest``: the longest baseline run."""
+    return PRIOR_TIME[clock] * slowest
 
 
 def chance_below(values: Sequence[float], bound: float, planned: int, sd: float, df: float) -> float:
@@ -190,7 +220,7 @@ def most_to_lose(
     return falls.mean + t_quantile(confidence, falls.n - 1) * (falls.sd or 0.0) * math.sqrt(1 + 1 / falls.n)
 
 
-def _pool_spread(groups: Sequence[Sequence[float]]) -> tuple[float, float] | None:
+def pool_spread(groups: Sequence[Sequence[float]]) -> tuple[float, float] | None:
     """Pooled standard deviation within groups and its degrees of freedom; None without any."""
     found = [summarize(group) for group in groups if len(group) > 1]
     df = sum(group.n - 1 for group in found)

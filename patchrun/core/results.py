@@ -18,7 +18,15 @@ VERSION = 1
 
 ArmKind = Literal["baseline", "human", "submission"]
 Exit = Literal[
-    "ok", "failed", "timed-out", "out-of-memory", "no-model", "bad-model", "disqualified", "interrupted"
+    "ok",
+    "failed",
+    "timed-out",
+    "out-of-memory",
+    "no-model",
+    "bad-model",
+    "disqualified",
+    "stopped",
+    "interrupted",
 ]
 VerdictName = Literal[
     "rejected",
@@ -52,6 +60,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     created: str  # ISO 8601, UTC
     sequence: int
     findings: tuple[Finding, ...] = ()
+    onto: str = ""  # the submission whose tree the diff is against; none: the baseline
 
     @property
     def span(self) -> Span:
@@ -71,7 +80,8 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
 class Study(msgspec.Struct, frozen=True, kw_only=True):
     """The plan of all blocks that score the submissions among ``arms``; fixed before the first run.
 
-    ``seeds[k]`` is the seed of block k, the same for every arm. ``generation`` counts re-measurements.
+    ``seeds[k]`` is the seed of block k, the same for every arm. ``generation`` counts re-measurements. ``final``: the
+    final round that it belongs to, with ``picks``, the attempts that it scores there; such a study counts nowhere else.
     """
 
     version: int = VERSION
@@ -82,10 +92,12 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 0
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
-    seed_source: Literal["scoring", "public", "calibration", "steps"] = "scoring"
+    seed_source: Literal["scoring", "public", "calibration", "steps", "final"] = "scoring"
     steps: int | None = (
         None  # runs are stopped after this step: their step times are compared, they never count
     )
+    final: str = ""
+    picks: tuple[str, ...] = ()
     created: str
 
     @property
@@ -137,13 +149,28 @@ class GpuState(msgspec.Struct, frozen=True):
     reasons: tuple[str, ...] = ()
 
 
+class Halt(msgspec.Struct, frozen=True, kw_only=True):
+    """Why racing ended a run before its end: ``seen`` was above ``limit`` (seconds by the track's clock, or printed
+    loss at ``fraction`` of the steps), which follows from the study's reference runs in ``blocks`` (see ``halting``).
+    """
+
+    quantity: Literal["time", "loss"]
+    seen: float
+    limit: float
+    fraction: float | None = None
+    blocks: tuple[int, ...]
+    confidence: float
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One training of one arm with one seed on one machine.
 
     ``seconds`` is the number that counts (the least of ``repeats``, by the track's clock); ``loss`` is the
     evaluator's, or of the script's own log where that is the evidence, in nats per token; both None when there is
     none. ``reason`` says what was seen, also of an ok run. By the arrival clock ``claimed_seconds`` are the script's
-    own and ``validation_seconds`` is what was taken off for one validation.
+    own and ``validation_seconds`` is what was taken off for one validation. ``final``: the final round whose held-back
+    tokens ``loss`` is of; ``validation_loss`` is then that of the same weights on the ordinary validation tokens, and
+    ``parts`` and ``validation_parts`` the losses of stretches of either, in the text's order.
     """
 
     version: int = VERSION
@@ -161,6 +188,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     repeats: tuple[float, ...] = ()
     wall_seconds: float | None = None
     loss: float | None = None
+    final: str = ""
+    validation_loss: float | None = None
+    parts: tuple[float, ...] = ()
+    validation_parts: tuple[float, ...] = ()
     loss_step0: float | None = None
     loss_step1: float | None = None
     parameters: int | None = None
@@ -171,6 +202,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     gpus_at_start: tuple[GpuState, ...] = ()
     gpus_at_end: tuple[GpuState, ...] = ()
     curve: tuple[CurvePoint, ...] = ()
+    halt: Halt | None = None
     sandbox: str
     machine: Machine
     commit: str
@@ -198,18 +230,21 @@ class Ruling(msgspec.Struct, frozen=True, kw_only=True):
 class StopRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A submission arm that racing ended, and on what evidence: the first ``blocks`` blocks of its study.
 
-    ``quantity``: loss or time stop it; exit and proof only spare it the runs that its verdict does not need.
+    ``quantity``: loss, time or rank stop it; exit and proof only spare it the runs that its verdict does not need.
+    ``rank`` is successive rejects: the worst of ``rivals``, the arms of ``group`` that were left.
     """
 
     version: int = VERSION
     study: str
     arm: str
-    quantity: Literal["loss", "time", "exit", "proof"]
+    quantity: Literal["loss", "time", "exit", "proof", "rank"]
     reason: str
     confidence: float
     blocks: int
     track_digest: str
     created: str
+    group: tuple[str, ...] = ()
+    rivals: tuple[str, ...] = ()
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,11 +262,47 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     created: str
 
 
-T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, Job)
+class FinalRound(msgspec.Struct, frozen=True, kw_only=True):
+    """The owner's promise of a final round: its secrets by hash, made before the round and never changed.
+
+    ``key_commitment``: SHA-256 of the key that makes its seeds (see ``adapters.keys``). ``tokens_digest``: HMAC-SHA256
+    of the held-back shard under that key, so that a guess of the tokens cannot be tried before the key is revealed.
+    ``source``: drawn by the key from texts that are held out, or given by the owner.
+    """
+
+    version: int = VERSION
+    id: str
+    track: str
+    track_digest: str
+    key_commitment: str
+    tokens_digest: str
+    tokens: int
+    source: Literal["drawn", "given"]
+    by: str
+    created: str
+
+    @property
+    def expected_id(self) -> str:
+        """The id that follows from all else."""
+        parts = (self.track, self.track_digest, self.key_commitment, self.tokens_digest, self.tokens)
+        return content_id("final", *parts, self.source, self.by, self.created)
+
+
+class Reveal(msgspec.Struct, frozen=True, kw_only=True):
+    """The key of a final round that is over, in hex; the shard lies beside it where it is small."""
+
+    version: int = VERSION
+    final: str
+    key: str
+    by: str
+    created: str
+
+
+T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, FinalRound, Reveal, Job)
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
-def encode(value: Attempt | Study | Run | Ruling | StopRecord | Job) -> bytes:
+def encode(value: Attempt | Study | Run | Ruling | StopRecord | FinalRound | Reveal | Job) -> bytes:
     """Indented JSON with sorted keys and a final newline."""
     return msgspec.json.format(_encoder.encode(value), indent=1) + b"\n"
 

@@ -30,6 +30,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     study: str
     sandbox: str = "default"
     race: bool = False
+    rejects: bool = False
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import cached_property
 from typing import Annotated, Literal
 
 import msgspec
@@ -188,7 +189,7 @@ class DataSpec(Strict):
     digests: dict[str, Sha256] = {}
 
 
-class Track(Strict, frozen=True, kw_only=True):
+class Track(Strict, frozen=True, kw_only=True, dict=True):
     """``track.toml``."""
 
     version: Literal[1]
@@ -216,7 +217,7 @@ class Track(Strict, frozen=True, kw_only=True):
         guards = tuple(guard for one in self.edit.guards if (guard := one.at_record(number)))
         return replace(self, launch=launch, edit=replace(self.edit, guards=guards))
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over all that decides a result: every key but the words for people and what only plans."""
         rules = msgspec.to_builtins(self)

@@ -12,10 +12,10 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study
+from patchrun.core.results import Attempt, FinalRound, Reveal, Ruling, Run, StopRecord, Study
 
 T = TypeVar("T")
-V = TypeVar("V", Attempt, Study, StopRecord)
+V = TypeVar("V", Attempt, Study, StopRecord, FinalRound, Reveal)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,15 @@ from pathlib import Path
 import click
 
 from patchrun.core.selection import Span
-from patchrun.faces.options import SpanType, TiersType, echo_json, format_option, open_arena
+from patchrun.faces.options import (
+    SpanType,
+    TiersType,
+    echo_json,
+    find_ground,
+    format_option,
+    onto_option,
+    open_arena,
+)
 
 
 @click.command("init")
@@ -46,21 +54,25 @@ def init_command(
 @click.argument("span", metavar="N", type=SpanType())
 @click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--hint-tier", "tiers", type=TiersType(), default=(), help="1,2,3; 0 is none.")
+@onto_option
 @format_option("text", "json")
 @click.pass_obj
-def checkout_command(named: str | None, span: Span, target: Path, tiers: tuple[int, ...], form: str) -> int:
+def checkout_command(
+    named: str | None, span: Span, target: Path, tiers: tuple[int, ...], onto: str, form: str
+) -> int:
     """A history-free copy of baseline N for an agent, rules and hints beside it."""
     from patchrun.services import checkout
 
     arena = open_arena(named)
     arena.ladder.get(span.last)
-    checkout.checkout(arena, span, target, tiers)
+    ground = find_ground(arena, span, None, onto)
+    checkout.checkout(arena, span, target, tiers, ground)
     if form == "json":
-        echo_json({"record": span.to_json(), "path": str(target), "hint_tiers": list(tiers)})
+        base = ground.onto.id if ground and ground.onto else None
+        echo_json({"record": span.to_json(), "path": str(target), "hint_tiers": list(tiers), "onto": base})
     else:
-        click.echo(
-            f"baseline {span.first} of track {arena.track.name} is in {target}; read {target / 'TASK.md'}"
-        )
+        what = f"submission {ground.onto.id}" if ground and ground.onto else f"baseline {span.first}"
+        click.echo(f"{what} of track {arena.track.name} is in {target}; read {target / 'TASK.md'}")
     return 0
 
 

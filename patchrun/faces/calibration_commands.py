@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from patchrun.faces.how import sandbox_option
+from patchrun.faces.how import with_run_options
 from patchrun.faces.options import SetType, echo_json, format_option, open_arena
 
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 @click.option(
     "--copies", type=click.IntRange(min=1), default=4, show_default=True, help="Of each kind, a study."
 )
-@click.option("--jobs", type=int, default=1, show_default=True, help="Blocks at once, a CPU each.")
-@sandbox_option
+@with_run_options
 @format_option("text", "json", "markdown")
 @click.pass_obj
 def calibrate_command(

@@ -28,9 +28,10 @@ ROOMS = {
     ),
     "patchrun.faces.queue_commands": ("status", "cancel", "tasks", "block"),
     "patchrun.faces.calibration_commands": ("calibrate",),
+    "patchrun.faces.final_commands": ("final",),
     "patchrun.faces.statistics_commands": ("fsr", "simulate"),
     "patchrun.faces.tournament_commands": ("tournament",),
-    "patchrun.faces.view_commands": ("leaderboard", "versus", "show", "diff", "log"),
+    "patchrun.faces.view_commands": ("leaderboard", "versus", "frontier", "show", "diff", "log"),
 }  # fmt: skip
 HOME = {command: room for room, commands in ROOMS.items() for command in commands}
 

@@ -27,6 +27,7 @@ class How:
     retries: int | None = None
     no_wait: bool = False
     race: bool = False
+    rejects: bool = False
 
     def choose(self, arena: Arena) -> Executor:
         """The executor, with the user's settings; nothing is asked of it yet. UsageError for options it has not."""
@@ -37,7 +38,7 @@ class How:
             raise UsageError("--no-wait and --retries are for a queue", "say --executor slurm too")
         if self.executor == "slurm" and self.jobs is not None and self.jobs < 1:
             raise UsageError(f"--jobs {self.jobs}: at least one task at once", "leave it out for no limit")
-        options = Options(1 if self.jobs is None else self.jobs, self.sandbox, self.race)
+        options = Options(1 if self.jobs is None else self.jobs, self.sandbox, self.race, self.rejects)
         return executors.choose(arena, self.executor, options, limit=self.jobs, retries=self.retries)
 
 
@@ -51,8 +52,17 @@ sandbox_option = click.option(
     show_default=True,
     help="What goes around a run; default is bwrap.",
 )
-race_option = click.option(
-    "--race", is_flag=True, help="End a submission that cannot rank any more (or is proven already)."
+race_options = (
+    click.option(
+        "--race",
+        is_flag=True,
+        help="End a run or submission that cannot rank any more (or is proven already).",
+    ),
+    click.option(
+        "--rejects",
+        is_flag=True,
+        help="Of one agent's submissions to a record find the best by successive rejects, for --pick best.",
+    ),
 )
 executor_options = (
     click.option("--executor", type=click.Choice(["local", "slurm"]), default="local", show_default=True),
@@ -60,6 +70,19 @@ executor_options = (
                  help="slurm: hand a block whose task was lost in again, so often (default: its settings)."),
     click.option("--no-wait", is_flag=True, help="slurm: return when the blocks are handed in."),
 )  # fmt: skip
+
+
+def with_run_options(command: Any) -> Any:
+    """Add the options of commands that only this process runs."""
+    jobs = click.option("--jobs", type=int, default=1, show_default=True, help="Blocks at once, a CPU each.")
+    return jobs(sandbox_option(command))
+
+
+def with_race_options(command: Any) -> Any:
+    """Add the options that end what cannot matter any more."""
+    for option in reversed(race_options):
+        command = option(command)
+    return command
 
 
 def with_how(command: Any) -> Any:

@@ -13,6 +13,7 @@ from patchrun.core.selection import Span, parse_set, parse_span, parse_tiers
 if TYPE_CHECKING:
     from patchrun.adapters.store import Arena
     from patchrun.core.filters import Filter
+    from patchrun.services.tournament import Ground
 
 
 def open_arena(named: str | None) -> Arena:
@@ -86,6 +87,20 @@ def make_filter(arena: Arena, **chosen: Any) -> Filter:
     if chosen.get("cutoff"):
         chosen["cutoff"] = find_cutoff(chosen["cutoff"], [record.date for record in arena.ladder.record])
     return Filter(**(chosen | days))
+
+
+onto_option = click.option(
+    "--onto", default="", metavar="ID", help="Your own valid submission that the diff is against (or `last`)."
+)
+
+
+def find_ground(arena: Arena, span: Span, agent: str | None, onto: str) -> Ground | None:
+    """What a diff is made against where ``--onto`` says so; None is the baseline."""
+    if not onto:
+        return None
+    from patchrun.services import tournament
+
+    return tournament.find_ground(arena, span, agent, onto)
 
 
 def format_option(*names: str) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from patchrun.core.errors import UsageError
-from patchrun.faces.options import echo_json, format_option
+from patchrun.faces.options import echo_json, format_option, open_arena
 
 
 def _read_text(path: Path) -> str:
@@ -81,24 +81,65 @@ def _show_gaps(times: Path, tries: int, top: int, form: str) -> int:
 
 
 @click.command("simulate")
-@click.argument("what", type=click.Choice(["coverage", "racing"]))
+@click.argument("what", type=click.Choice(["coverage", "racing", "figures"]))
+@click.option(
+    "--track", "tracks", multiple=True, metavar="TRACK",
+    help="Race on this track's figures (race.csv): pocket, nanogpt, or a folder; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "--studies",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="Raced for each line of a table.",
+)
 @format_option("text", "markdown", "json")
-def simulate_command(what: str, form: str) -> int:
-    """How often a 95% interval holds the truth, or what racing would save: by simulation, from fixed seeds."""
+@click.pass_obj
+def simulate_command(named: str | None, what: str, tracks: tuple[str, ...], studies: int, form: str) -> int:
+    """How often a 95% interval holds the truth, or what racing would save: by simulation, from fixed seeds.
+
+    `figures` are what a race is fed with, a track's race.csv, from the logs that the arena has taken in.
+    """
+    if what == "figures":
+        from patchrun.services import racefigures
+
+        text = racefigures.measure(open_arena(named))
+        if form == "json":
+            names, *rows = [line.split(",") for line in text.splitlines()]
+            echo_json({"rows": [dict(zip(names, map(float, row), strict=True)) for row in rows]})
+        else:
+            click.echo(text)
+        return 0
+    if what == "racing":
+        return _simulate_racing(tracks, studies, form)
     import msgspec
 
     from patchrun.core.coverage import tabulate_coverage
-    from patchrun.core.racesim import tabulate_races
     from patchrun.faces import study_tables
 
-    style = "github" if form == "markdown" else "simple"
-    rows = list(tabulate_coverage() if what == "coverage" else tabulate_races())
+    rows = tabulate_coverage()
     if form == "json":
         echo_json({"rows": msgspec.json.decode(msgspec.json.encode(rows))})
-    elif (what, form) == ("racing", "markdown"):
-        click.echo(study_tables.race_page(tabulate_races(inside=False), rows))
     else:
-        click.echo(
-            (study_tables.coverage_text if what == "coverage" else study_tables.race_text)(rows, style)
-        )
+        click.echo(study_tables.coverage_text(rows, "github" if form == "markdown" else "simple"))
+    return 0
+
+
+def _simulate_racing(tracks: tuple[str, ...], studies: int, form: str) -> int:
+    import msgspec
+
+    from patchrun.core.racesim import tabulate_races, tabulate_rejects
+    from patchrun.faces import race_view
+    from patchrun.services.racefigures import TRACKS, read_worlds
+
+    worlds = read_worlds(tracks or TRACKS)
+    races, rejects = tabulate_races(worlds, studies), tabulate_rejects(worlds, studies)
+    if form == "json":
+        echo_json(msgspec.json.decode(msgspec.json.encode({"rows": races, "rejects": rejects})))
+    elif form == "markdown":
+        between = tabulate_races([world for world in worlds if world.inside], studies, inside=False)
+        click.echo(race_view.race_page(races, between, rejects))
+    else:
+        click.echo(race_view.race_text(races))
+        click.echo("\n" + race_view.rejects_text(rejects))
     return 0

@@ -1,4 +1,4 @@
-"""Tables about the method: coverage of the intervals, what racing saves, FSR tables from outside data."""
+"""Tables about the method: coverage of the intervals, FSR tables from outside data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from patchrun.core.coverage import Coverage
     from patchrun.core.fsrtable import FsrTable, Rule
     from patchrun.core.gaps import GapRow
-    from patchrun.core.racesim import RaceResult
 
 
 def coverage_text(rows: Iterable[Coverage], style: str = "simple") -> str:
@@ -34,62 +33,6 @@ def coverage_text(rows: Iterable[Coverage], style: str = "simple") -> str:
         for row in rows
     ]  # fmt: skip
     return _table(table, headers, style, "rrlrrrrr")
-
-
-def race_text(rows: Iterable[RaceResult], style: str = "simple") -> str:
-    """What racing saves of full studies, and the share of studies that it gets wrong."""
-    headers = ("world", "population", "studies", "saved by looks", "saved in all", "wrong")
-    table = [
-        (r.world, r.population, r.studies, _percent(r.saved_by_looks), _percent(r.saved), _percent(r.wrong))
-        for r in rows
-    ]
-    return _table(table, headers, style, "llrrrr")
-
-
-RACE_PAGE = """\
-# Racing: what it saves and what it gets wrong
-
-`patchrun submit --race` and `patchrun run --race` judge each submission after every block and end it when its verdict
-cannot change for the better. The tables are made by `patchrun simulate racing --format markdown`, from fixed seeds.
-
-## Between blocks only, as real studies are raced
-
-{between}
-
-## Also inside runs, by clock and loss curve
-
-{inside}
-
-Saved: shares of the seconds that full studies take, by the early looks of the validity test alone, and in all. Wrong:
-the share of submissions that were stopped though the full study scores them above 0. A third of the broken crash, a
-third are slower than the baseline by one gap or more, a third miss the target by five standard deviations or more. The
-populations' figures are those of `World` in `patchrun/core/racesim.py`.
-
-What was stopped in the second table, and where:
-
-{stops}
-
-- A study with a fixed number of blocks has no early looks, so only what the broken take can be saved: a third of the
-  submissions, and more than a third of the seconds, since a third of them are slow. That is less than half. The nanogpt
-  world saves more because a proof at an early look ends a study too.
-- Stops inside a run rest on printed steps and losses, which are no evidence; real studies are ended between blocks,
-  on what patchrun measured itself.
-- The simulation has three blocks of reference runs before the first of the submission. A real study runs its arms side
-  by side and knows the spread from the second block on, so it stops a little later.
-- A stop needs that the chance to still reach the target, or to still be faster than the baseline, is below 0.001 at
-  that look. It is stored with its evidence; `patchrun verify` and `sync` judge it again from the stored runs.
-"""
-
-
-def race_page(between: Sequence[RaceResult], inside: Sequence[RaceResult]) -> str:
-    """The page of the documents: races between runs only and inside them, and what was stopped by which rule."""
-    stops = [
-        (row.world, row.population, what, count) for row in inside for what, count in row.stopped.items()
-    ]
-    table = _table(stops, ("world", "population", "stopped by", "submissions"), "github", "lllr")
-    return RACE_PAGE.format(
-        between=race_text(between, "github"), inside=race_text(inside, "github"), stops=table
-    ).rstrip("\n")
 
 
 def gaps_text(rows: Sequence[GapRow], style: str = "simple") -> str:

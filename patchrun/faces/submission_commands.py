@@ -11,14 +11,22 @@ import click
 
 from patchrun.core.errors import SetupError, UsageError
 from patchrun.core.selection import Span
-from patchrun.faces.how import How, measure, race_option, with_how
-from patchrun.faces.options import SpanType, TiersType, echo_json, format_option, open_arena
+from patchrun.faces.how import How, measure, with_how, with_race_options
+from patchrun.faces.options import (
+    SpanType,
+    TiersType,
+    echo_json,
+    find_ground,
+    format_option,
+    onto_option,
+    open_arena,
+)
 from patchrun.faces.queue_commands import show_scripts
 from patchrun.faces.trials import try_seeds, try_steps
 
 if TYPE_CHECKING:
     from patchrun.adapters.store import Arena
-    from patchrun.services.tournament import Scored
+    from patchrun.services.assessment import Scored
     from patchrun.services.validator import Validation
 
 steps_option = click.option(
@@ -31,9 +39,10 @@ steps_option = click.option(
 @click.command("validate")
 @click.argument("diff")
 @click.option("--record", "span", type=SpanType(), required=True, help="12, or a span 30..62.")
+@onto_option
 @format_option("text", "json", "sarif", "github")
 @click.pass_obj
-def validate_command(named: str | None, diff: str, span: Span, form: str) -> int:
+def validate_command(named: str | None, diff: str, span: Span, onto: str, form: str) -> int:
     """Say what is wrong with DIFF (a file, an edited checkout, or -); nothing is stored."""
     from patchrun.faces import findings_view
     from patchrun.services import intake, validator
@@ -41,8 +50,14 @@ def validate_command(named: str | None, diff: str, span: Span, form: str) -> int
     arena = open_arena(named)
     arena.ladder.get(span.last)
     baseline = arena.baseline(span.first)
-    track = arena.track.at_record(span.first)
-    validation = validator.validate(arena.repo, track, baseline, intake.read_diff(arena, diff, span))
+    if ground := find_ground(arena, span, None, onto):
+        from patchrun.services import tournament
+
+        data = intake.read_diff(arena, diff, span, ground.commit)
+        validation = tournament.validate(arena, data, span, ground)
+    else:
+        track = arena.track.at_record(span.first)
+        validation = validator.validate(arena.repo, track, baseline, intake.read_diff(arena, diff, span))
     click.echo(
         findings_view.render(validation, span.to_json(), arena.track.name, form, _sources(arena, validation))
     )
@@ -67,10 +82,11 @@ def _sources(arena: Arena, validation: Validation) -> dict[str, str]:
 @click.option(
     "--hint-tier", "tiers", type=TiersType(), default=(), help="Hints the agent had: 1,3; 0 is none."
 )
+@onto_option
 @click.option("--no-run", is_flag=True, help="Store it; `patchrun run --pending` measures it later.")
 @click.option("--dry-run", is_flag=True, help="Say what it would take; store and run nothing.")
 @steps_option
-@race_option
+@with_race_options
 @with_how
 @format_option("text", "json")
 @click.pass_obj
@@ -80,6 +96,7 @@ def submit_command(
     span: Span | None,
     agent: str,
     tiers: tuple[int, ...],
+    onto: str,
     no_run: bool,
     dry_run: bool,
     steps: int | None,
@@ -90,7 +107,7 @@ def submit_command(
     from patchrun.services import intake, tournament
 
     arena = open_arena(named)
-    handins = intake.read(arena, source, span, agent)
+    handins = intake.read(arena, source, span, agent, onto)
     for handin in handins:
         arena.ladder.get(handin.span.last)
         arena.baseline(handin.span.first)
@@ -98,13 +115,14 @@ def submit_command(
         return _show_cost(arena, handins, form, how, tiers)
     if not no_run:
         how.choose(arena).check()
-    handed = [tournament.hand_in(arena, h.diff, h.span, h.agent, tiers) for h in handins]
+    handed = [tournament.hand_in(arena, h.diff, h.span, h.agent, tiers, h.onto) for h in handins]
     for one in handed:
         known = "known already, " if one.known else ""
         state = "accepted" if one.attempt.accepted else "rejected"
         click.echo(
-            f"{one.attempt.id} {one.attempt.agent}, record {one.attempt.record}: {known}{state}", err=True
-        )
+            f"{one.attempt.id} {one.attempt.agent}, record {one.attempt.record}, attempt {one.attempt.sequence}: "
+            f"{known}{state}", err=True,
+        )  # fmt: skip
     rejected = {one.attempt.id: one.validation for one in handed if not one.attempt.accepted}
     if not no_run and not (steps and rejected):
         ids = [one.attempt.id for one in handed]
@@ -130,21 +148,27 @@ def _show_results(
     arena: Arena, ids: Sequence[str], form: str, rejected: Mapping[str, Validation] = MappingProxyType({})
 ) -> int:
     """Print the outcome of submissions, of those just ``rejected`` the offending lines; 1 when one did not pass."""
+    from patchrun.core.picks import count_attempts
     from patchrun.faces import findings_view, tables
     from patchrun.services import standings, tournament
 
     everything = tournament.assess(arena)
     chosen = [scored for scored in everything if scored.attempt.id in set(ids)]
+    tried = count_attempts(scored.attempt for scored in everything)
+    counts = [tried[scored.attempt.agent, scored.attempt.record] for scored in chosen]
     if form == "json":
-        documents = [tables.show_document(scored.attempt, scored.score, scored.runs) for scored in chosen]
+        documents = [
+            tables.show_document(scored.attempt, scored.score, scored.runs, count)
+            for scored, count in zip(chosen, counts, strict=True)
+        ]
         echo_json(documents[0] if len(documents) == 1 else documents)
     else:
-        for scored in chosen:
+        for scored, count in zip(chosen, counts, strict=True):
             if found := rejected.get(scored.attempt.id):
                 record, sources = scored.attempt.span.to_json(), _sources(arena, found)
                 click.echo(findings_view.render(found, record, arena.track.name, "text", sources))
             else:
-                click.echo(tables.show_text(scored.attempt, scored.score, scored.runs))
+                click.echo(tables.show_text(scored.attempt, scored.score, scored.runs, count))
         click.echo(standings.rank_lines(everything, chosen))
     return 0 if all(_passes(scored) for scored in chosen) else 1
 
@@ -158,14 +182,17 @@ def _show_cost(arena: Arena, handins: Sequence[Any], form: str, how: How, tiers:
 
     from patchrun.services import cost, tournament
 
-    validations = [tournament.validate(arena, handin.diff, handin.span) for handin in handins]
-    spans = [h.span for h, v in zip(handins, validations, strict=True) if v.accepted]
+    grounds = [tournament.find_ground(arena, h.span, h.agent, h.onto) for h in handins]
+    validations = [
+        tournament.validate(arena, h.diff, h.span, g) for h, g in zip(handins, grounds, strict=True)
+    ]
+    spans = [ground.span for ground, v in zip(grounds, validations, strict=True) if v.accepted]
     rows = cost.estimate(arena, spans)
     hopeless = [row for row in rows if row.obstacle]
     if how.executor == "slurm":
-        pairs = zip(handins, validations, strict=True)
+        given = zip(handins, validations, grounds, strict=True)
         accepted = [
-            tournament.describe(arena, v, h.diff, h.span, h.agent, tiers) for h, v in pairs if v.accepted
+            tournament.describe(arena, v, h.diff, g, h.agent, tiers) for h, v, g in given if v.accepted
         ]
         show_scripts(arena, tournament.rehearse(arena, accepted), how, err=form == "json")
     if form == "json":
@@ -190,7 +217,7 @@ def _show_cost(arena: Arena, handins: Sequence[Any], form: str, how: How, tiers:
     "--seeds", help="`public`, or some of the track's public seeds (1,2): for trying, never counted."
 )
 @steps_option
-@race_option
+@with_race_options
 @with_how
 @format_option("text", "json")
 @click.pass_obj

@@ -54,6 +54,7 @@ def _cell_document(cell: Cell) -> dict[str, Any]:
         "fsr": cell.fsr,
         "ci": _pair(cell.ci),
         "speedup": cell.speedup,
+        "tried": cell.tried,
     }
 
 
@@ -79,15 +80,20 @@ def versus_document(versus: Versus) -> dict[str, Any]:
     }
 
 
-def show_document(attempt: Attempt, score: Score, runs: Iterable[Run]) -> dict[str, Any]:
-    """One submission as JSON, its runs and findings with it; ``time_source`` says whose seconds they are."""
+def show_document(
+    attempt: Attempt, score: Score, runs: Iterable[Run], tried: int | None = None
+) -> dict[str, Any]:
+    """One submission as JSON, ``tried``: of how many of its agent on its record; ``time_source``: whose seconds."""
     runs = list(runs)
     return {
         "id": attempt.id,
         "track": attempt.track,
         "record": attempt.span.to_json(),
         "agent": attempt.agent,
+        "attempt": attempt.sequence,
+        "attempts": tried,
         "hint_tiers": list(attempt.hint_tiers),
+        "onto": attempt.onto or None,
         "state": score.state,
         "verdict": score.verdict,
         "reason": score.reason,
@@ -167,19 +173,26 @@ def _rank_table(board: Leaderboard, style: str) -> str:
     rows = [
         (
             row.rank, row.agent, _number(row.score), _interval(row.ci), _number(row.log_speedup_fraction),
-            _number(row.rating, ".0f"), f"{row.valid}/{total}", f"{row.attempted}/{total}",
+            _number(row.rating, ".0f"), f"{row.valid}/{total}", _tried(row, board.records),
         )
         for row in board.rows
     ]  # fmt: skip
     headers = ("rank", "agent", "score", "interval", "log speedup", "rating", "valid", "tried")
     if not board.spent:
-        return _table(rows, headers, style, "rlrlrrrr", widths=(4, 24, 6, 16, 11, 6, 5, 5))
+        return _table(rows, headers, style, "rlrlrrrr", widths=(4, 24, 6, 16, 11, 6, 5, 9))
     rows = [
         (*line, _number(board.spent.get(row.agent), ".0f"))
         for line, row in zip(rows, board.rows, strict=True)
     ]
     headers += (f"{board.machine} s",)
-    return _table(rows, headers, style, "rlrlrrrrr", widths=(4, 20, 6, 16, 7, 6, 5, 5, 9))
+    return _table(rows, headers, style, "rlrlrrrrr", widths=(4, 20, 6, 16, 7, 6, 5, 9, 7))
+
+
+def _tried(row: Row, records: Sequence[str]) -> str:
+    """Records tried of those that count, and in how many attempts where there were more."""
+    attempts = sum(cell.tried for name, cell in row.records.items() if name in records)
+    more = f" in {attempts}" if attempts > row.attempted else ""
+    return f"{row.attempted}/{len(records)}{more}"
 
 
 def _cell_table(board: Leaderboard, style: str) -> str:
@@ -265,11 +278,13 @@ def _say_probability(versus: Versus) -> str:
     )
 
 
-def show_text(attempt: Attempt, score: Score, runs: Iterable[Run]) -> str:
-    """One submission: what was said of it and why, its numbers, its runs, its findings."""
+def show_text(attempt: Attempt, score: Score, runs: Iterable[Run], tried: int | None = None) -> str:
+    """One submission: what was said of it and why, its numbers, its runs, its findings; ``tried`` as in JSON."""
     tiers = ", ".join(str(tier) for tier in attempt.hint_tiers) or "none"
-    said = f"record {attempt.record}, agent {attempt.agent}, attempt {attempt.sequence}, hint tiers: {tiers}"
+    number = f"attempt {attempt.sequence}" + (f" of {tried}" if tried else "")
+    said = f"record {attempt.record}, agent {attempt.agent}, {number}, hint tiers: {tiers}"
     facts = [("submission", attempt.id), ("of", said), ("verdict", score.verdict or score.state)]
+    facts += [("built on", attempt.onto)] if attempt.onto else []
     facts += [("because", score.reason)] if score.reason else []
     parts = [_table(facts + _score_facts(score), (), "plain", "ll")]
     runs = list(runs)

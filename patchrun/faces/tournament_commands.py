@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from patchrun.faces.how import How, measure, race_option, with_how
+from patchrun.faces.how import How, measure, with_how, with_race_options
 from patchrun.faces.options import echo_json, format_option, open_arena
 from patchrun.faces.queue_commands import show_scripts
 
@@ -18,7 +18,7 @@ from patchrun.faces.queue_commands import show_scripts
     help="Measure again only what lowers the chance of a wrong order by this much.",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show the plan and its cost; store and run nothing.")
-@race_option
+@with_race_options
 @with_how
 @format_option("text", "json")
 @click.pass_obj

@@ -1,4 +1,4 @@
-"""Commands that show: leaderboard, versus, show, diff, log."""
+"""Commands that show: leaderboard, versus, frontier, show, diff, log."""
 
 from __future__ import annotations
 
@@ -85,26 +85,61 @@ def versus_command(
     return 0
 
 
+@click.command("frontier")
+@click.option(
+    "--over", type=click.Choice(["time", "cost", "usd"]), default="time", show_default=True,
+    help="Against the date, the machine's seconds spent, or the money.",
+)  # fmt: skip
+@click.option("--agent", help="Of this agent only.")
+@click.option("--record", "first", type=click.IntRange(min=1), help="From this record's baseline only.")
+@with_filters
+@format_option("text", "json", "csv", "markdown")
+@click.pass_obj
+def frontier_command(
+    named: str | None, over: str, agent: str | None, first: int | None, form: str, **chosen: Any
+) -> int:
+    """The best speedup over a baseline that agents had reached, over time or over cost: a series to plot."""
+    from patchrun.faces import chain_view
+    from patchrun.services import chains
+
+    arena = open_arena(named)
+    points = chains.frontier(arena, agent, first, make_filter(arena, **chosen))
+    if form == "json":
+        echo_json(chain_view.frontier_document(points, arena.track.name))
+    elif form == "csv":
+        click.echo(chain_view.frontier_csv(points))
+    else:
+        machine = "GPU" if arena.track.hardware.device == "cuda" else "CPU"
+        style = "github" if form == "markdown" else "simple"
+        click.echo(chain_view.frontier_text(points, over, machine, style))
+    return 0
+
+
 @click.command("show")
 @click.argument("name", metavar="ID")
 @format_option("text", "json")
 @click.pass_obj
 def show_command(named: str | None, name: str, form: str) -> int:
     """One submission: verdict, runs, curves."""
-    from patchrun.faces import logs_view, tables
-    from patchrun.services import logbook, tournament
+    from patchrun.core.picks import count_attempts
+    from patchrun.faces import chain_view, logs_view, tables
+    from patchrun.services import chains, logbook
 
     arena = open_arena(named)
-    wanted = arena.attempt(name).id
-    one = next(scored for scored in tournament.assess(arena) if scored.attempt.id == wanted)
+    chain = chains.list_chain(arena, arena.attempt(name).id)
+    one = chain[-1]
+    tried = count_attempts(arena.attempts())[one.attempt.agent, one.attempt.record]
     logs = logbook.score_from_logs(arena, one.attempt)
     if form == "json":
-        document = tables.show_document(one.attempt, one.score, one.runs)
+        document = tables.show_document(one.attempt, one.score, one.runs, tried)
         if logs:
             document["time_source"] = document["time_source"] or logs.source
+        document["chain"] = chain_view.chain_document(chain)
         echo_json(document | {"logs": logs_view.logs_document(logs) if logs else None})
     else:
-        click.echo(tables.show_text(one.attempt, one.score, one.runs))
+        click.echo(tables.show_text(one.attempt, one.score, one.runs, tried))
+        if len(chain) > 1:
+            click.echo("\n" + chain_view.chain_text(chain))
         if logs:
             click.echo("\n" + logs_view.logs_text(logs))
     return 0 if one.score.verdict in (None, "valid") else 1

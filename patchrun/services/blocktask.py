@@ -55,12 +55,14 @@ def do_block(
         ended = racejudge.ended_arms(arena.stops()).get(study.id, set())
         if block not in plan.missing(study, arena.slots(study.id), ended):
             return True
-        options = Options(sandbox=order.sandbox, race=order.race, scratch=Path(scratch))
+        options = Options(
+            sandbox=order.sandbox, race=order.race, rejects=order.rejects, scratch=Path(scratch)
+        )
         with _told_to_stop() as stopped, hold_cpu() as cpu:
             made = run_block(arena, study, block, options, cpu, on_progress, stopped)
             if stopped():
                 return False
-        _keep(arena, order, study, made)
+        _keep(arena, order, study, made, options)
     return True
 
 
@@ -101,14 +103,16 @@ def _fetch(repo: GitRepo, remote: str, refs: Sequence[str]) -> None:
     repo.git(*words, *(f"{ref}:{ref}" for ref in refs), env=CHECKED)
 
 
-def _keep(arena: Arena, order: Order, study: Study, made: Sequence[tuple[Run, bytes]]) -> None:
+def _keep(
+    arena: Arena, order: Order, study: Study, made: Sequence[tuple[Run, bytes]], options: Options
+) -> None:
     """Store a block, and the arms that racing ends with it; where the arena is elsewhere, there too."""
     if made:
         arena.add_runs(made)
         if order.remote and not push(arena, order.remote, [RUNS + run_name(run) for run, _ in made]):
             push(arena, order.remote, list(arena.add_extra_runs(made)))
-    if order.race:
-        stops = end_arms(arena, study, racejudge.ended_arms(arena.stops()).get(study.id, ()))
+    if options.race or options.rejects:
+        stops = end_arms(arena, study, options, racejudge.ended_arms(arena.stops()).get(study.id, ()))
         for stop in stops if order.remote else ():
             push(arena, order.remote, [STOPS + stop_name(stop)])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from patchrun.adapters import process
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, clean_environment
@@ -12,15 +13,21 @@ from patchrun.adapters.store import Arena
 from patchrun.core.errors import UsageError
 from patchrun.core.selection import Span
 
+if TYPE_CHECKING:
+    from patchrun.services.tournament import Ground
+
 OURS = ("TASK.md", "hints")
 SKIPPED = {".git", "__pycache__", ".ruff_cache", ".mypy_cache", ".venv", *OURS}
 EPOCH = "2000-01-01T00:00:00+00:00"
 
 
-def checkout(arena: Arena, span: Span, target: Path, tiers: tuple[int, ...] = ()) -> None:
+def checkout(
+    arena: Arena, span: Span, target: Path, tiers: tuple[int, ...] = (), ground: Ground | None = None
+) -> None:
     """Write baseline ``span.first`` to ``target`` as a repository of one commit, with TASK.md and hints beside.
 
-    Nothing of the arena goes along: no other object, no history, no address.
+    ``ground``: instead of the baseline the submission that is built on, over its span. Nothing of the arena goes
+    along: no other object, no history, no address.
 
     Raises:
         UsageError: the target exists and is not empty, or the record has no such hint.
@@ -30,12 +37,15 @@ def checkout(arena: Arena, span: Span, target: Path, tiers: tuple[int, ...] = ()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} exists and is not empty", "name a new folder")
     texts = hints.read(arena.track.name, span, tiers)
-    tree = arena.repo.tree_of(arena.baseline(span.first))
+    tree = arena.repo.tree_of(ground.commit if ground else arena.baseline(span.first))
+    onto = ground.onto.id if ground and ground.onto else ""
     target.mkdir(parents=True, exist_ok=True)
     try:
         arena.repo.export(tree, target)
         _commit_all(target)
-        (target / "TASK.md").write_text(task_page(arena, span, tiers), encoding="utf-8")
+        (target / "TASK.md").write_text(
+            task_page(arena, ground.span if ground else span, tiers, onto), encoding="utf-8"
+        )
         for name, text in texts.items():
             (target / "hints").mkdir(exist_ok=True)
             (target / "hints" / name).write_text(text, encoding="utf-8")
@@ -64,11 +74,14 @@ def _commit_all(folder: Path) -> None:
     (info / "exclude").write_text("".join(f"/{name}\n" for name in OURS) + "__pycache__/\n")
 
 
-def task_page(arena: Arena, span: Span, tiers: tuple[int, ...]) -> str:
-    """TASK.md: the goal, the rules, the target, and how to check and hand in a patch."""
+def task_page(arena: Arena, span: Span, tiers: tuple[int, ...], onto: str = "") -> str:
+    """TASK.md: the goal, the rules, the target, and how to check and hand in a patch; ``onto``: what it builds on."""
     track = arena.track
     hint_line = f"Hints (tier {', '.join(map(str, tiers))}) lie in `hints/`.\n" if tiers else ""
     protected = "".join(f"- `{name}`\n" for name in track.edit.protected)
+    words = f"--record {span.last} --onto {onto}" if onto else f"--record {span}"
+    start = f"baseline {span.first}" if onto else "this same baseline"
+    built = f"This is your submission {onto}: what you change adds to it.\n" if onto else ""
     return f"""# Record {span} of track {track.name}
 
 {track.title}. {track.about}
@@ -76,8 +89,8 @@ def task_page(arena: Arena, span: Span, tiers: tuple[int, ...]) -> str:
 ## Goal
 Change the code so that training reaches a mean validation loss of at most **{track.target.loss}** nats per token
 in as few {"CPU seconds" if track.clock.source == "cpu" else "wall seconds"} as possible. The score is the fraction of
-the speedup recovered that people found over this same baseline: 0 is the baseline's time, 1 is theirs.
-{hint_line}
+the speedup recovered that people found over {start}: 0 is the baseline's time, 1 is theirs.
+{built}{hint_line}
 ## Rules
 - Files that may change: {", ".join(f"`{path}`" for path in track.edit.paths)}
 - New files allowed: {", ".join(f"`{path}`" for path in track.edit.new_paths) or "none"}
@@ -88,20 +101,21 @@ the speedup recovered that people found over this same baseline: 0 is the baseli
 - The data is read through the script's own loader. Parameters are learned from it by gradient steps.
 
 ## Check and hand in
-    patchrun validate DIFF --record {span}      # findings, nothing is stored
-    patchrun submit DIFF --record {span} --agent NAME
+    patchrun validate DIFF {words}      # findings, nothing is stored
+    patchrun submit DIFF {words} --agent NAME
 
 A plain `git diff` in this folder is what is asked for.
 """
 
 
-def diff_of_folder(arena: Arena, span: Span, folder: Path) -> bytes:
-    """The diff between baseline ``span.first`` and an edited checkout, made without trusting its ``.git``.
+def diff_of_folder(arena: Arena, span: Span, folder: Path, commit: str | None = None) -> bytes:
+    """The diff between ``commit`` (None: baseline ``span.first``) and an edited checkout, its ``.git`` not trusted.
 
     Raises:
         UsageError: the folder holds no file of the baseline.
     """
-    baseline = arena.repo.files(arena.baseline(span.first))
+    commit = commit or arena.baseline(span.first)
+    baseline = arena.repo.files(commit)
     with tempfile.TemporaryDirectory(prefix="patchrun-diff-") as name:
         scratch = GitRepo.init(Path(name) / "diff.git")
         (scratch.path / "objects" / "info").mkdir(parents=True, exist_ok=True)
@@ -110,7 +124,7 @@ def diff_of_folder(arena: Arena, span: Span, folder: Path) -> bytes:
         if not set(edited) & set(baseline):
             raise UsageError(f"{folder} holds none of the files of baseline {span.first}",
                              "name an edited copy made by `patchrun checkout`")  # fmt: skip
-        return scratch.diff(arena.baseline(span.first), scratch.write_tree(edited))
+        return scratch.diff(commit, scratch.write_tree(edited))
 
 
 def _store_folder(repo: GitRepo, folder: Path) -> dict[str, tuple[str, str]]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 START_BLOCKS = 64  # blocks that score an untrained model
+PARTS = 16  # stretches that a slice of tokens is cut into, to see how much a loss depends on the text
 LOAD_CPU_S = 60.0
 FLOOR_CPU_S = 2.0  # below this much evaluation CPU nobody is refused: a short pass is mostly noise
 FIRST_CPU_S = 120.0  # the cap while the baseline's figure is not known
@@ -44,12 +45,19 @@ class Models:
 
 @dataclass(frozen=True)
 class Scores:
-    """Losses in nats per token; ``seconds`` is the CPU time of the first worker's pass."""
+    """Losses in nats per token; ``seconds`` is the CPU time of the first worker's pass.
+
+    ``loss`` is that of the blocks that count, ``other_loss`` of those scored beside them; where there are such,
+    ``parts`` and ``other_parts`` are the losses of ``PARTS`` stretches of either, as even as can be.
+    """
 
     loss: float
     loss_step0: float
     loss_step1: float | None
     seconds: float
+    other_loss: float | None = None
+    parts: tuple[float, ...] = ()
+    other_parts: tuple[float, ...] = ()
 
 
 def cut_blocks(tokens: np.ndarray, context: int) -> Blocks:
@@ -70,6 +78,14 @@ def read_blocks(val_file: Path, track: Track) -> Blocks:
     if len(tokens) and int(tokens.max()) >= track.evidence.vocab_size:
         raise SetupError(f"{val_file}: token {tokens.max()} in a vocabulary of {track.evidence.vocab_size}")
     return cut_blocks(tokens, track.evidence.context)
+
+
+def join_blocks(first: Blocks, second: Blocks) -> Blocks:
+    """The blocks of both, those of ``first`` before those of ``second``."""
+    import numpy as np
+
+    inputs = np.concatenate([first.inputs, second.inputs])
+    return Blocks(inputs, np.concatenate([first.targets, second.targets]))
 
 
 def target_logprobs(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -99,8 +115,12 @@ def score(
     workers: tuple[ModelWorker, ModelWorker],
     seed: int,
     cap: Cap,
+    counted: int | None = None,
 ) -> Scores:
     """Score ``models`` with two workers that have loaded nothing yet, both at once.
+
+    ``counted``: only the first so many blocks count, the others are scored among them: a model that is asked cannot
+    tell which are which.
 
     Raises:
         WorkerFault: the candidate's code or model did not answer as it should.
@@ -121,7 +141,20 @@ def score(
             raise
     for look, logprobs in looks:
         compare(look, table, logprobs, track.evidence.tolerance)
-    return Scores(-float(table.mean()), step0, step1, seconds)
+    loss = -float(table[:counted].mean())
+    if counted is None:
+        return Scores(loss, step0, step1, seconds)
+    other = table[counted:]
+    return Scores(
+        loss, step0, step1, seconds, -float(other.mean()), _cut(table[:counted]), _cut(other)
+    )  # fmt: skip
+
+
+def _cut(table: np.ndarray) -> tuple[float, ...]:
+    """The losses of ``PARTS`` stretches of a table of log-probabilities, fewer where it has fewer blocks."""
+    import numpy as np
+
+    return tuple(-float(part.mean()) for part in np.array_split(table, min(PARTS, len(table))))
 
 
 def compare(look: Look, table: np.ndarray, logprobs: np.ndarray, tolerance: float) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from patchrun.adapters import slurm
+from patchrun.adapters.jobbook import read_jobs
 from patchrun.adapters.store import Arena
 from patchrun.core import plan
 from patchrun.core.errors import PatchrunError
@@ -77,7 +78,7 @@ def _tell_studies(arena: Arena, studies: Sequence[Study]) -> dict[str, str]:
     local = LocalExecutor(arena, Options()).state(studies)
     words = {task.study: f"process {task.job} on {task.node} runs it" for task in local}
     jobs: dict[str, list[Job]] = {}
-    for job in arena.jobs() if studies else ():
+    for job in read_jobs(arena) if studies else ():
         jobs.setdefault(job.study, []).append(job)
     for study in studies:
         if study.id in jobs and study.id not in words:
@@ -106,7 +107,7 @@ def cancel(arena: Arena, attempt: Attempt) -> Cancelled:
         SetupError: the queue refuses or does not answer.
     """
     studies = tournament.resume(arena, [attempt.id])
-    jobs = {job.study for job in arena.jobs()}
+    jobs = {job.study for job in read_jobs(arena)}
     ended: dict[str, list[Task]] = {study.id: [] for study in studies}
     for study in studies:
         ended[study.id] += LocalExecutor(arena, Options()).cancel(study)

@@ -23,6 +23,7 @@ class HandIn:
     diff: bytes
     span: Span
     agent: str
+    onto: str = ""
 
 
 class _Prediction(msgspec.Struct, forbid_unknown_fields=True):
@@ -31,28 +32,49 @@ class _Prediction(msgspec.Struct, forbid_unknown_fields=True):
     record: int | str
     agent: str
     patch: str
+    onto: str = ""
 
 
-def read(arena: Arena, source: str, span: Span | None, agent: str) -> list[HandIn]:
+def read(arena: Arena, source: str, span: Span | None, agent: str, onto: str = "") -> list[HandIn]:
     """Everything that ``source`` hands in, checked as a whole before anything is stored.
 
+    ``onto``: the submission that the diff is against (see ``tournament.find_ground``).
+
     Raises:
-        UsageError: the source is absent, its record is not named, or a line of a predictions file is wrong.
+        UsageError: the source is absent, its record is not named, a line of a predictions file is wrong, or there is
+            nothing to build on.
     """
     if source.endswith(PREDICTIONS):
-        return _read_predictions(Path(source), span)
+        handins = _read_predictions(Path(source), span, onto)
+        for one in handins:
+            _find_commit(arena, one.span, one.agent, one.onto)
+        return handins
     if span is None:
         raise UsageError("which record is it for?", "say --record N")
-    return [HandIn(read_diff(arena, source, span), span, agent)]
+    commit = _find_commit(arena, span, agent, onto)
+    return [HandIn(read_diff(arena, source, span, commit), span, agent, onto)]
 
 
-def read_diff(arena: Arena, source: str, span: Span) -> bytes:
-    """The bytes of a diff file, of standard input (``-``), or the diff of an edited checkout."""
+def _find_commit(arena: Arena, span: Span, agent: str, onto: str) -> str | None:
+    """The code that is built on; None where that is the baseline."""
+    if not onto:
+        return None
+    from patchrun.services.tournament import find_ground  # scoring and numpy come with it
+
+    return find_ground(arena, span, agent, onto).commit
+
+
+def read_diff(arena: Arena, source: str, span: Span, commit: str | None = None) -> bytes:
+    """The bytes of a diff file, of standard input (``-``), or of an edited checkout its diff against ``commit``.
+
+    ``commit`` None is the baseline of ``span``.
+    """
     path = Path(source)
     if source != "-" and path.is_dir():
-        diff = diff_of_folder(arena, span, path)
+        diff = diff_of_folder(arena, span, path, commit)
         if not diff:
-            raise UnreadableDiff(f"{source} does not differ from baseline {span.first}", "edit it first")
+            what = "the code that it builds on" if commit else f"baseline {span.first}"
+            raise UnreadableDiff(f"{source} does not differ from {what}", "edit it first")
         return diff
     limit = arena.track.limits.diff_kb * 1024 + 1
     try:
@@ -66,9 +88,12 @@ def read_diff(arena: Arena, source: str, span: Span) -> bytes:
         ) from None
 
 
-def _read_predictions(path: Path, span: Span | None) -> list[HandIn]:
-    if span is not None:
-        raise UsageError("a predictions file names its records itself", "leave --record out")
+def _read_predictions(path: Path, span: Span | None, onto: str) -> list[HandIn]:
+    if span is not None or onto:
+        raise UsageError(
+            "a predictions file names its records itself, and what it builds on",
+            'leave --record and --onto out; a line may hold "onto": ID',
+        )
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
@@ -86,7 +111,7 @@ def _read_prediction(path: Path, number: int, line: bytes) -> HandIn:
     try:
         entry = msgspec.json.decode(line, type=_Prediction)
         span = parse_span(str(entry.record))
-        return HandIn(entry.patch.encode("utf-8", "surrogatepass"), span, entry.agent)
+        return HandIn(entry.patch.encode("utf-8", "surrogatepass"), span, entry.agent, entry.onto)
     except (msgspec.MsgspecError, UsageError, UnicodeError, RecursionError) as error:
         text = str(error).splitlines()[0]
         raise UsageError(

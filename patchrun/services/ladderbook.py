@@ -48,10 +48,13 @@ def read(arena: Arena) -> Book:
 
 
 def local_samples(runs: list[Run]) -> dict[tuple[int, str], Sample]:
-    """Seconds and losses of the arena's own finished reference runs, by record and arm."""
+    """Seconds and losses of the arena's own finished reference runs, by record and arm; losses on other tokens are no
+    losses of the ladder's, so runs of final rounds are left out."""
     found: dict[tuple[int, str], Sample] = {}
     for run in runs:
-        if run.exit != "ok" or run.kind == "submission" or run.seconds is None or run.loss is None:
+        if run.exit != "ok" or run.kind == "submission" or run.final:
+            continue
+        if run.seconds is None or run.loss is None:
             continue
         key = (int(run.arm[1:]), run.kind)
         known = found.get(key, Sample())

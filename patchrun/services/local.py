@@ -7,6 +7,7 @@ import platform
 import signal
 from collections.abc import Sequence
 
+from patchrun.adapters.jobbook import read_jobs
 from patchrun.adapters.store import Arena
 from patchrun.core.errors import UsageError
 from patchrun.core.results import Study
@@ -28,7 +29,7 @@ class LocalExecutor:
 
     def submit(self, study: Study, watcher: Watcher) -> None:
         """Nothing to hand over: the plan is stored when the first block starts."""
-        if jobs := sorted({job.job for job in self.arena.jobs() if job.study == study.id}):
+        if jobs := sorted({job.job for job in read_jobs(self.arena) if job.study == study.id}):
             handed = f"record {study.record}: handed to slurm before, job {', '.join(jobs)}"
             watcher.tell(f"{handed}; a block that both run counts once")
 

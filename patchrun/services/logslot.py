@@ -19,6 +19,7 @@ from patchrun.adapters import gpus, machine, sandbox
 from patchrun.adapters.child import Stopped
 from patchrun.adapters.fetched import environment_of
 from patchrun.adapters.logtail import LogTail, find_logs
+from patchrun.adapters.shards import validation_shards
 from patchrun.core.arrival import Stamp, draw_curve
 from patchrun.core.launchline import Launch, LaunchError, read_launch
 from patchrun.core.logfacts import ran_code
@@ -154,7 +155,15 @@ class _LogWork:
             readable=(*self._data_folders(), *fetched),
             writable=(compiled,),
             outputs=self.track.launch.outputs,
+            instead=self._held_out_shards(),
         )
+
+    def _held_out_shards(self) -> dict[Path, Path]:
+        """In a final round: every validation shard -> the held-back one, so that none of the ordinary ones is seen."""
+        request, spec = self.slot, self.track.data
+        if request.held_out is None:
+            return {}
+        return dict.fromkeys(validation_shards(self.request.site.data, spec.pattern), request.held_out)
 
     def _data_folders(self) -> tuple[Path, ...]:
         """The folder of the shards alone: what lies beside it is no run's business."""

@@ -25,13 +25,18 @@ from patchrun.adapters.corpus import Corpus
 from patchrun.adapters.modelfile import BadModel, ModelFile, NoModel, read_model
 from patchrun.adapters.modelworker import ModelWorker, WorkerFault
 from patchrun.core.errors import SetupError
+from patchrun.core.halting import Limits
 from patchrun.core.results import Arm, Exit, Machine, Run, Slot
 from patchrun.core.steplines import StepLine
 from patchrun.core.track import Track
 from patchrun.services import evaluator
+from patchrun.services.probes import Blocks
 from patchrun.services.training import MODEL, Plan, Trained, Training, base_job
 
 EVENT_SECONDS = 0.1  # step events come no faster
+EVALUATED = (
+    "loss", "validation_loss", "parts", "validation_parts", "loss_step0", "loss_step1", "evaluation_seconds",
+)  # fmt: skip
 
 Phase = Literal["starting", "training", "evaluating", "done"]
 
@@ -43,7 +48,9 @@ class SlotRequest:
     ``code_dir``: the arm's exported tree. ``corpus`` may be None on tracks whose evidence is the log. ``scratch``: a
     folder for jobs, copies and outputs, kept. ``cpu``: the one to pin timed work to. ``check_start``: also train a
     single step and score that model. ``sandbox``: a name that ``adapters.sandbox.resolve`` knows. ``scored``: an ok run
-    of the same tree and seed; weights that are the same bit for bit are not scored again.
+    of the same tree and seed; weights that are the same bit for bit are not scored again. ``held_out``: the shard of a
+    final round: the loss is on its tokens then, and the one on the ordinary validation tokens is kept beside it.
+    ``limits``: racing stops it beyond them.
     """
 
     track: Track
@@ -60,6 +67,9 @@ class SlotRequest:
     sandbox: str = "default"
     python: str = sys.executable
     scored: Run | None = None
+    final: str = ""
+    held_out: Path | None = None
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +155,7 @@ def make_run(request: SlotRequest, sandbox_name: str, seen: Machine, facts: Mapp
         tree=request.arm.tree,
         track_digest=request.track.digest,
         tool_version=patchrun.__version__,
+        final=request.final,
         **facts,
     )
 
@@ -183,9 +194,10 @@ class _SlotWork:
                 self.versions = training.await_ready()
             step1 = self._train_one_step(first) if first else None
             trained = [self._train(training, name) for training, name in zip(trainings, names, strict=True)]
-            self._take_best(trained)
+            finished = self._leave_out_halted(trained)
+            self._take_best(finished)
             if by_model:
-                self._score(self._read_repeats(trained), step1, workers, stack)
+                self._score(self._read_repeats(finished), step1, workers, stack)
 
     def result(self) -> Run:
         """The run as far as it is known."""
@@ -210,6 +222,7 @@ class _SlotWork:
             cpu=request.cpu,
             steps=steps,
             warmup=steps is None and self.track.clock.source == "cpu",
+            limits=request.limits if steps is None else None,
             python=request.python,
         )
         return stack.enter_context(Training(plan, self.stop))
@@ -243,11 +256,23 @@ class _SlotWork:
         trained = training.train(self._tell_step)
         self.logs.append((name, trained.log))
         self.facts.update(wall_seconds=trained.wall_seconds, curve=trained.curve)
+        if trained.halt and trained.halt.quantity == "time":
+            return trained
         if trained.exit != "ok":
+            self.facts.update(halt=trained.halt)
             raise _Ended(trained.exit, trained.reason)
         if trained.seconds is None:
             raise _Ended("failed", "it printed fewer than two step lines, so there is nothing to time")
         return trained
+
+    def _leave_out_halted(self, trained: list[Trained]) -> list[Trained]:
+        """The repeats that ended: the least counts, so one that was too slow says nothing if another was not."""
+        finished = [each for each in trained if each.halt is None]
+        if not finished:
+            best = min(trained, key=lambda each: each.halt.seen if each.halt else 0.0)
+            self.facts.update(halt=best.halt)
+            raise _Ended("stopped", best.reason)
+        return finished
 
     def _take_best(self, trained: list[Trained]) -> None:
         """The least of the repeats counts: with one seed they differ only in what else the machine did."""
@@ -272,8 +297,7 @@ class _SlotWork:
         if known is None:
             self._evaluate(model, step1, workers)
         elif known.tree == self.request.arm.tree and known.model_sha256 == model.sha256:
-            names = ("loss", "loss_step0", "loss_step1", "evaluation_seconds")
-            self.facts.update({name: getattr(known, name) for name in names})
+            self.facts.update({name: getattr(known, name) for name in EVALUATED})
         else:
             self._evaluate(model, step1, self._start_workers(stack))
 
@@ -287,12 +311,11 @@ class _SlotWork:
         self.on_event(Event("evaluating"))
         models = evaluator.Models(self._put("final", model), self._put("step1", step1) if step1 else None)
         request = self.request
-        assert request.corpus
-        blocks = evaluator.read_blocks(request.corpus.val_file, self.track)
+        blocks, counted = self._read_blocks()
         cap = evaluator.evaluation_cap(self.track, request.baseline_evaluation_seconds)
         try:
             scores = evaluator.score(
-                self.track, blocks, models, (workers[0], workers[1]), request.slot.seed, cap
+                self.track, blocks, models, (workers[0], workers[1]), request.slot.seed, cap, counted
             )
         except WorkerFault as fault:
             raise _Ended("bad-model", str(fault)) from None
@@ -300,10 +323,23 @@ class _SlotWork:
             raise _Ended("disqualified", str(seen)) from None
         self.facts.update(
             loss=scores.loss,
+            validation_loss=scores.other_loss,
+            parts=scores.parts,
+            validation_parts=scores.other_parts,
             loss_step0=scores.loss_step0,
             loss_step1=scores.loss_step1,
             evaluation_seconds=scores.seconds,
         )
+
+    def _read_blocks(self) -> tuple[Blocks, int | None]:
+        """What is scored, and how many of the first blocks count (None: all)."""
+        request = self.request
+        assert request.corpus
+        ordinary = evaluator.read_blocks(request.corpus.val_file, self.track)
+        if request.held_out is None:
+            return ordinary, None
+        held_out = evaluator.read_blocks(request.held_out, self.track)
+        return evaluator.join_blocks(held_out, ordinary), held_out.count
 
     def _read_repeats(self, trained: list[Trained]) -> ModelFile:
         """The one model that all repeats saved, where runs are deterministic; else the last one."""

@@ -13,8 +13,8 @@ from patchrun.core.picks import pick_all
 from patchrun.core.results import Study
 from patchrun.core.selection import parse_span
 from patchrun.services import cost, tournament
+from patchrun.services.assessment import Scored
 from patchrun.services.cost import Cost
-from patchrun.services.tournament import Scored
 
 Why = Literal["unfinished", "pending", "again"]
 

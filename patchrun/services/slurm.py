@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 
 from patchrun.adapters import slurm
+from patchrun.adapters.jobbook import add_job, read_jobs
 from patchrun.adapters.store import Arena
 from patchrun.core.results import Job, Study
 from patchrun.core.slurmconfig import Settings
@@ -91,13 +92,12 @@ class SlurmExecutor:
 
     def _adopt(self, study: Study, tasks: Mapping[int, Task]) -> None:
         """Keep the jobs of a submitter that died between handing them in and saying so."""
-        known = {job.job for job in self.arena.jobs() if job.study == study.id}
+        known = {job.job for job in read_jobs(self.arena) if job.study == study.id}
         for number in sorted({task.job for task in tasks.values()} - known):
             self._keep_job(study, number, [block for block, task in tasks.items() if task.job == number])
 
     def _keep_job(self, study: Study, number: str, blocks: Sequence[int], cluster: str = "") -> None:
-        self.arena.add_job(
-            Job(
+        add_job(self.arena, Job(
                 study=study.id, executor="slurm", cluster=cluster, job=number, name=job_name(self._order(study.id)),
                 blocks=tuple(sorted(blocks)), user=getpass.getuser(), host=platform.node(),
                 created=datetime.now(UTC).isoformat(timespec="microseconds"),
@@ -114,12 +114,12 @@ class SlurmExecutor:
         tasks = slurm.read_tasks(names, [study.id for study in studies]) if studies else []
         if all(task.block != WHOLE for task in tasks):
             return tasks
-        return spread(tasks, {job.job: job.blocks for job in self.arena.jobs()})
+        return spread(tasks, {job.job: job.blocks for job in read_jobs(self.arena)})
 
     def recall(self, study: Study) -> list[Task]:
         """The study's tasks, also those that the queue has forgotten: from accounting, else from what waiting saw."""
         known = {(task.job, task.block): task for task in self.state([study])}
-        for job in (job for job in self.arena.jobs() if job.study == study.id):
+        for job in (job for job in read_jobs(self.arena) if job.study == study.id):
             forgotten = [block for block in job.blocks if (job.job, block) not in known]
             if forgotten:
                 told = {task.block: task for task in slurm.read_ended(job.job, study.id)}
@@ -192,7 +192,7 @@ class SlurmExecutor:
         remote = self.settings.remote if self.settings.results == "push" else ""
         return Order(
             arena=str(self.arena.repo.path), remote=remote, study=study, sandbox=self.options.sandbox,
-            race=self.options.race,
+            race=self.options.race, rejects=self.options.rejects,
         )  # fmt: skip
 
 

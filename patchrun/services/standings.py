@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from patchrun.adapters.memory import remember
 from patchrun.adapters.store import Arena
 from patchrun.core.errors import UsageError
 from patchrun.core.filters import EVERYTHING, Filter, check_known, spent_seconds
@@ -15,13 +16,17 @@ from patchrun.core.picks import Entry, Pick
 from patchrun.core.versus import Versus, compare_agents
 from patchrun.core.winmatrix import WinMatrix, make_matrix
 from patchrun.services import tournament
-from patchrun.services.tournament import Measured, Scored
+from patchrun.services.assessment import Measured, Scored
 
 
 def board(
     arena: Arena, records: Sequence[int] | None = None, pick: Pick = "last", only: Filter = EVERYTHING
 ) -> Leaderboard:
-    """The leaderboard under a pick rule, of the attempts that ``only`` admits."""
+    """The leaderboard under a pick rule, of the attempts that ``only`` admits; remembered until the arena changes."""
+    return remember(arena, Leaderboard, (records, pick, only), lambda: _board(arena, records, pick, only))
+
+
+def _board(arena: Arena, records: Sequence[int] | None, pick: Pick, only: Filter) -> Leaderboard:
     everything = _assess(arena, "all" if pick != "best" else "first", only)
     again = _assess(arena, "again", only) if pick == "best" else []
     found = rank(_pairs(everything), pick=pick, records=records, remeasured=_pairs(again))
@@ -110,4 +115,5 @@ def _status_row(arena: Arena, one: Scored) -> dict[str, Any]:
         "runs_planned": planned,
         "reason": score.reason,
         "created": attempt.created,
+        "onto": attempt.onto or None,
     }

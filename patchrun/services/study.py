@@ -6,8 +6,9 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -15,14 +16,20 @@ from pathlib import Path
 
 import msgspec
 
-from patchrun.adapters import corpus
+from patchrun.adapters import corpus, sandbox
 from patchrun.adapters.corpus import Corpus
+from patchrun.adapters.gitrepo import DAMAGED
+from patchrun.adapters.heldout import load_tokens, show_tokens
+from patchrun.adapters.keys import load_key
 from patchrun.adapters.store import Arena, cache_home
 from patchrun.core import plan, progress
-from patchrun.core.errors import UsageError
+from patchrun.core.errors import ArenaError, SetupError, UsageError
+from patchrun.core.halting import Limits, find_limits
 from patchrun.core.logjudge import reference_of
 from patchrun.core.racejudge import ended_arms, judge_arm
-from patchrun.core.results import Arm, Run, Slot, StopRecord, Study
+from patchrun.core.racing import Stop
+from patchrun.core.rejects import judge_group
+from patchrun.core.results import Arm, FinalRound, Run, Slot, StopRecord, Study
 from patchrun.core.selection import parse_span
 from patchrun.services.logslot import LogRequest, train_log_slot
 from patchrun.services.readiness import Site, prepare_site
@@ -46,13 +53,15 @@ class Progress:
 class Options:
     """How runs are made: ``jobs`` blocks at once, each pinned to a CPU of its own; ``sandbox`` by name.
 
-    ``race``: a submission whose verdict cannot change any more is not run on (see ``core.racejudge``). ``scratch``: an
-    existing folder for the files of runs, else the arena's own.
+    ``race``: a submission whose verdict cannot change any more is not run on (see ``core.racejudge``), nor a run of it
+    beyond its limits (``core.halting``). ``rejects``: of several submissions of one agent only the best are run to the
+    end (``core.rejects``). ``scratch``: an existing folder for the files of runs, else the arena's own.
     """
 
     jobs: int = 1
     sandbox: str = "default"
     race: bool = False
+    rejects: bool = False
     scratch: Path | None = None
 
 
@@ -74,10 +83,11 @@ def run_study(
 ) -> None:
     """Store the plan, then train every slot that has no run yet; safe to repeat, stop and resume.
 
-    A study whose rule looks more than once ends at the look that decides it.
+    A study whose rule looks more than once ends at the look that decides it; one of a final round runs every block,
+    and its losses are on the held-back tokens.
 
     Raises:
-        SetupError: this machine lacks what the track needs.
+        SetupError: this machine lacks what the track needs, or the secrets of the final round.
         UsageError: more jobs than CPUs, or than one where a run takes the whole machine.
     """
     cpus = sorted(os.sched_getaffinity(0))
@@ -85,9 +95,31 @@ def run_study(
     if not 1 <= options.jobs <= most:
         raise UsageError(f"{options.jobs} jobs on {len(cpus)} CPUs", f"choose --jobs 1..{most}")
     site, data = _prepare(arena, study)
+    secrets = find_secrets(arena, study.final) if study.final else None
+    if secrets and site and sandbox.resolve(options.sandbox) != "bwrap":
+        raise SetupError(
+            "a final round puts other validation tokens in place of the data's", "that needs bwrap"
+        )
     arena.add_study(study)
-    with arena.lock(study.id, on_wait):
-        _Work(arena, study, options, data, site, on_progress, cpus[: options.jobs]).run()
+    with ExitStack() as stack:
+        stack.enter_context(arena.lock(study.id, on_wait))
+        held_out = show_tokens(*secrets, stack.enter_context(arena.scratch())) if secrets else None
+        _Work(arena, study, options, data, site, on_progress, cpus[: options.jobs], held_out).run()
+
+
+def find_secrets(arena: Arena, name: str) -> tuple[FinalRound, bytes]:
+    """A final round and its key; the tokens are seen to be there.
+
+    Raises:
+        ArenaError: this arena has no such round.
+        SetupError: its secrets are not on this machine, or are others.
+    """
+    final = next((final for final in arena.finals() if final.id == name), None)
+    if final is None:
+        raise ArenaError(f"no final round {name} here", "`patchrun sync` brings it from where it was made")
+    key = load_key(final.key_commitment)
+    load_tokens(final, key)
+    return final, key
 
 
 def run_block(
@@ -104,8 +136,10 @@ def run_block(
     A block is stored as a whole or not at all, since one that goes on elsewhere would mix two machines.
 
     Raises:
-        SetupError: this machine lacks what the track needs.
+        SetupError: this machine lacks what the track needs; or it is a final round, whose secrets stay with the owner.
     """
+    if study.final:
+        raise SetupError("a final round runs where its secrets are", "leave out --executor slurm")
     site, data = _prepare(arena, study)
     work = _Work(arena, study, options, data, site, on_progress, [cpu], hold=True)
     return work.run_held(block, stop)
@@ -117,9 +151,11 @@ def _prepare(arena: Arena, study: Study) -> tuple[Site | None, Corpus | None]:
     return prepare_site(arena, parse_span(study.record)) if is_log else None, prepare_data(arena)
 
 
-def end_arms(arena: Arena, study: Study, ended: Collection[str] = ()) -> list[StopRecord]:
-    """Store that the submission arms which the runs so far have settled run no more; those, without ``ended``."""
-    found = judge_arms(arena, study, ended)
+def end_arms(arena: Arena, study: Study, options: Options, ended: Collection[str] = ()) -> list[StopRecord]:
+    """Store which submission arms the runs so far have settled, as ``options`` race them; those, without ``ended``."""
+    found = judge_arms(arena, study, ended) if options.race else []
+    if options.rejects:
+        found += judge_rejects(arena, study, {*ended, *(stop.arm for stop in found)})
     for stop in found:
         arena.add_stop(stop)
     return found
@@ -134,14 +170,44 @@ def judge_arms(arena: Arena, study: Study, ended: Collection[str] = ()) -> list[
         if judged := judge_arm(arena.track, study, runs, name):
             stop, blocks = judged
             if blocks < study.blocks:
-                found.append(
-                    StopRecord(
-                        study=study.id, arm=name, quantity=stop.quantity, reason=stop.reason,
-                        confidence=stop.confidence, blocks=blocks, track_digest=study.track_digest,
-                        created=datetime.now(UTC).isoformat(timespec="seconds"),
-                    )
-                )  # fmt: skip
+                found.append(_make_stop(study, name, stop, blocks))
     return found
+
+
+def judge_rejects(arena: Arena, study: Study, ended: Collection[str] = ()) -> list[StopRecord]:
+    """The arms that successive rejects dismiss now among each agent's own; nothing is stored."""
+    runs = [run for run in arena.runs() if run.study == study.id]
+    found, gone = [], set(ended)
+    for group in find_groups(arena, study):
+        while rejected := judge_group(arena.track, study, runs, group, gone):
+            gone.add(rejected.arm)
+            found.append(
+                _make_stop(study, rejected.arm, rejected.stop, rejected.blocks, group, rejected.rivals)
+            )
+    return found
+
+
+def find_groups(arena: Arena, study: Study) -> list[tuple[str, ...]]:
+    """The arms of a study that are one agent's alone, agent by agent, where it has several."""
+    owners: dict[str, set[str]] = {}
+    for attempt in arena.attempts():
+        if attempt.accepted and (arm := plan.find_arm(study, attempt.record, attempt.ast_digest)):
+            owners.setdefault(arm.name, set()).add(attempt.agent)
+    groups: dict[str, list[str]] = {}
+    for arm, agents in owners.items():
+        if len(agents) == 1:
+            groups.setdefault(next(iter(agents)), []).append(arm)
+    return [tuple(sorted(groups[agent])) for agent in sorted(groups) if len(groups[agent]) > 1]
+
+
+def _make_stop(
+    study: Study, arm: str, stop: Stop, blocks: int, group: Sequence[str] = (), rivals: Sequence[str] = ()
+) -> StopRecord:
+    return StopRecord(
+        study=study.id, arm=arm, quantity=stop.quantity, reason=stop.reason, confidence=stop.confidence, blocks=blocks,
+        track_digest=study.track_digest, created=datetime.now(UTC).isoformat(timespec="seconds"), group=tuple(group),
+        rivals=tuple(rivals),
+    )  # fmt: skip
 
 
 class _Work:
@@ -156,10 +222,11 @@ class _Work:
         site: Site | None,
         on_progress: Callable[[Progress], None],
         cpus: list[int],
+        held_out: Path | None = None,
         hold: bool = False,
     ) -> None:
         self.arena, self.study, self.options, self.data, self.site = arena, study, options, data, site
-        self.on_progress = on_progress
+        self.on_progress, self.held_out = on_progress, held_out
         self.cpus: queue.Queue[int] = queue.Queue()
         for cpu in cpus:
             self.cpus.put(cpu)
@@ -200,7 +267,7 @@ class _Work:
                 name = f"{arm.name}/{self.study.id}-{slot.name}"
                 if name not in stored and not self.stop() and self._is_wanted(arm):
                     self._run_slot(arm, slot, cpu)
-            if self.options.race and not self.hold and not self.stop():
+            if (self.options.race or self.options.rejects) and not self.hold and not self.stop():
                 self._race()
         finally:
             self.cpus.put(cpu)
@@ -208,7 +275,7 @@ class _Work:
     def _race(self) -> None:
         """End the submission arms that the runs so far have settled."""
         with self.guard:
-            for stop in end_arms(self.arena, self.study, self.ended):
+            for stop in end_arms(self.arena, self.study, self.options, self.ended):
                 self.ended.add(stop.arm)
                 self.on_progress(
                     Progress(self.study, self._arm(stop.arm), Slot(stop.blocks - 1, 0, 0), stop=stop)
@@ -230,6 +297,7 @@ class _Work:
     def _run_slot(self, arm: Arm, slot: Slot, cpu: int) -> None:
         with self.arena.scratch(self.options.scratch) as scratch:
             code = scratch / "code"
+            self._require_tree(arm)
             self.arena.repo.export(arm.tree, code)
             request = self._request(arm, slot, cpu, code, scratch)
             run, log = self._train(request, lambda event: self._tell(arm, slot, event=event))
@@ -246,12 +314,22 @@ class _Work:
             self.arena.add_run(run, log)
         self._tell(arm, slot, run=run)
 
+    def _require_tree(self, arm: Arm) -> None:
+        """What is about to run is the tree that was validated: its own id, and the submission's commit has it.
+
+        ``export`` sees to it that each file is what its id says.
+        """
+        repo = self.arena.repo
+        for found in (repo.rebuild_tree(arm.tree), repo.tree_of(arm.commit)):
+            if found != arm.tree:
+                raise ArenaError(f"the code of {arm.name} was to be tree {arm.tree}, and is {found}", DAMAGED)
+
     def _train(self, request: SlotRequest, on_event: Callable[[Event], None]) -> tuple[Run, bytes]:
         """The run of a slot, by the way of the track's evidence; of a study of steps, stopped after them."""
         if self.site is None:
             train = train_slot if self.study.steps is None else partial(train_steps, limit=self.study.steps)
             return train(request, on_event=on_event, stop=self.stop)
-        compiled = self.arena.folder / "compiled" / request.arm.tree
+        compiled = self.arena.folder / "compiled" / self.study.final / request.arm.tree
         reference = reference_of(self._own_runs())
         made = LogRequest(request, self.site, compiled, reference, self.study.steps)
         return train_log_slot(made, on_event, self.stop)
@@ -272,7 +350,16 @@ class _Work:
             sandbox=self.options.sandbox,
             python=self.site.python if self.site else sys.executable,
             scored=self.scored.get((arm.tree, slot.seed)),
+            final=self.study.final,
+            held_out=self.held_out,
+            limits=self._find_limits(arm, slot),
         )
+
+    def _find_limits(self, arm: Arm, slot: Slot) -> Limits | None:
+        """Beyond what a submission's run need not go on, where studies are raced."""
+        if not self.options.race or arm.kind != "submission" or self.site is not None:
+            return None
+        return find_limits(self.arena.track, self.study, self._own_runs(), arm.name, slot.block)
 
     def _tell(self, arm: Arm, slot: Slot, event: Event | None = None, run: Run | None = None) -> None:
         self.on_progress(Progress(self.study, arm, slot, event, run))

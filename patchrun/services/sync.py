@@ -30,6 +30,8 @@ KINDS = (
     "labels",
     "ingest",
     "jobs",
+    "finals",
+    "reveals",
     "also",
 )
 SAME = (ATTEMPTS, STUDIES)  # two of one id have one content and differ in when they were made

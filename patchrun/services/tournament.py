@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
 
 from patchrun.adapters.gitrepo import Author
 from patchrun.adapters.keys import load_key
 from patchrun.adapters.store import Arena, group_by_study
-from patchrun.core import plan, progress, racejudge, scoring, versions
-from patchrun.core.errors import UsageError
-from patchrun.core.results import Arm, Attempt, Ruling, Run, StopRecord, Study, content_id
-from patchrun.core.scoring import Score
+from patchrun.core import chains, plan, progress, racejudge
+from patchrun.core.errors import UnreadableDiff, UsageError
+from patchrun.core.results import Arm, Attempt, Ruling, Run, Study, content_id
 from patchrun.core.selection import Span
 from patchrun.services import validator
+from patchrun.services.assessment import Covering, Scored, assess, covers, find_rulings, say_stopped
 from patchrun.services.outlook import Outlook
 from patchrun.services.validator import Validation
-
-Measured = Literal["all", "first", "again"]
 
 
 @dataclass(frozen=True)
@@ -32,53 +29,101 @@ class Handed:
     known: bool
 
 
-@dataclass(frozen=True)
-class Scored:
-    """An attempt with its score, the study that it rests on (all generations pooled) and its runs."""
-
-    attempt: Attempt
-    score: Score
-    study: Study | None
-    runs: tuple[Run, ...]
-    ruling: Ruling | None
-
-
 def now() -> str:
     """The time as ISO 8601 in UTC, to the microsecond: it orders an agent's attempts."""
     return datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="microseconds")
 
 
-def validate(arena: Arena, diff: bytes, span: Span) -> Validation:
-    """Findings on a diff against the baseline of ``span``; nothing is stored under a ref."""
-    arena.ladder.get(span.last)
-    return validator.validate(arena.repo, arena.track.at_record(span.first), arena.baseline(span.first), diff)
+@dataclass(frozen=True)
+class Ground:
+    """What a diff is made against: ``commit``, a baseline's or that of the submission that it builds on.
+
+    ``span`` is what it is scored over.
+    """
+
+    span: Span
+    commit: str
+    onto: Attempt | None = None
 
 
-def hand_in(arena: Arena, diff: bytes, span: Span, agent: str, tiers: tuple[int, ...] = ()) -> Handed:
-    """Validate a diff and keep it as an attempt, and as a submission if it was accepted.
+def find_ground(arena: Arena, span: Span, agent: str | None = None, onto: str = "") -> Ground:
+    """The baseline of ``span``, or with ``onto`` (an id, or `last`: the agent's last valid one) a submission.
 
     Raises:
-        UsageError: no such record, or a name git cannot keep.
+        UsageError: no such record or submission, or one that ``agent`` (None: anyone) cannot build on.
+    """
+    arena.ladder.get(span.last)
+    if not onto:
+        return Ground(span, arena.baseline(span.first))
+    everything = assess(arena)
+    name = _find_last_valid(everything, agent) if onto == "last" else arena.attempt(onto).id
+    base = next(one for one in everything if one.attempt.id == name)
+    chains.check_base(base.attempt, base.score, agent, arena.track.digest)
+    return Ground(chains.extend_span(span, base.attempt.span), arena.submission(name), base.attempt)
+
+
+def _find_last_valid(everything: Sequence[Scored], agent: str | None) -> str:
+    found = [one.attempt.id for one in everything if one.attempt.agent == agent and one.score.is_valid]
+    if not found:
+        raise UsageError(
+            f"{agent or 'nobody in particular'} has no valid submission to build on", "name one by its id"
+        )
+    return found[-1]
+
+
+def validate(arena: Arena, diff: bytes, span: Span, ground: Ground | None = None) -> Validation:
+    """Findings on a diff against the baseline of ``span``, or against ``ground``; nothing is stored under a ref."""
+    ground = ground or find_ground(arena, span)
+    track = arena.track.at_record(ground.span.first)
+    found = validator.validate(arena.repo, track, ground.commit, diff)
+    if ground.onto is None or found.tree is None:
+        return found
+    return _validate_whole(arena, found, ground)
+
+
+def _validate_whole(arena: Arena, found: Validation, ground: Ground) -> Validation:
+    """A chain must pass as one patch too: what is not allowed at once is not allowed bit by bit."""
+    baseline, track = arena.baseline(ground.span.first), arena.track.at_record(ground.span.first)
+    try:
+        whole = validator.validate(arena.repo, track, baseline, arena.repo.diff(baseline, found.tree))
+    except UnreadableDiff as error:
+        raise UnreadableDiff(f"with the chain below it, {error.message}", error.hint) from None
+    more = tuple(finding for finding in whole.findings if finding not in found.findings)
+    return replace(found, findings=found.findings + more)
+
+
+def hand_in(
+    arena: Arena, diff: bytes, span: Span, agent: str, tiers: tuple[int, ...] = (), onto: str = ""
+) -> Handed:
+    """Validate a diff and keep it as an attempt, and as a submission if it was accepted.
+
+    ``onto``: the agent's own valid submission that the diff is against (see ``find_ground``).
+
+    Raises:
+        UsageError: no such record, a name git cannot keep, or nothing that can be built on.
         UnreadableDiff: the bytes are not a diff; nothing is stored.
     """
     author = Author(agent, f"{content_id(agent)[:12]}@agents.patchrun.invalid")
-    validation = validate(arena, diff, span)
-    attempt = describe(arena, validation, diff, span, agent, tiers)
-    submission = _commit(arena, attempt, validation, author) if validation.accepted else None
+    ground = find_ground(arena, span, agent, onto)
+    validation = validate(arena, diff, span, ground)
+    attempt = describe(arena, validation, diff, ground, agent, tiers)
+    submission = _commit(arena, attempt, validation, author, ground) if validation.accepted else None
     fresh = arena.add_attempt(attempt, diff, submission)
     return Handed(attempt if fresh else arena.attempt(attempt.id), validation, known=not fresh)
 
 
 def describe(
-    arena: Arena, validation: Validation, diff: bytes, span: Span, agent: str, tiers: tuple[int, ...]
+    arena: Arena, validation: Validation, diff: bytes, ground: Ground, agent: str, tiers: tuple[int, ...]
 ) -> Attempt:
-    """The attempt that handing this in makes; nothing is stored."""
+    """The attempt that handing this in makes, with the hints of what it builds on; nothing is stored."""
+    span, onto = ground.span, ground.onto.id if ground.onto else ""
+    tiers = chains.join_tiers(tiers, ground.onto.hint_tiers if ground.onto else ())
     baseline = arena.baseline(span.first)
     content = validation.tree if validation.accepted else content_id(diff.hex())
-    identity = (arena.track.digest, span, tiers, arena.repo.tree_of(baseline), content, agent)
+    tree = arena.repo.tree_of(baseline)
     earlier = [a for a in arena.attempts() if a.agent == agent and a.record == str(span)]
     return Attempt(
-        id=content_id(*identity),
+        id=chains.attempt_id(arena.track.digest, span, tiers, tree, content or "", agent, onto),
         track=arena.track.name,
         track_digest=arena.track.digest,
         record=str(span),
@@ -92,42 +137,36 @@ def describe(
         created=now(),
         sequence=len(earlier) + 1,
         findings=tuple(validation.findings),
+        onto=onto,
     )
 
 
-def _commit(arena: Arena, attempt: Attempt, validation: Validation, author: Author) -> str:
+def _commit(arena: Arena, attempt: Attempt, validation: Validation, author: Author, ground: Ground) -> str:
     """The submission's commit: it depends on what makes its id alone, so it is the same in every arena."""
     tiers = ",".join(str(tier) for tier in attempt.hint_tiers) or "0"
     message = (
         f"{attempt.agent}: record {attempt.record}\n\n"
         f"Agent: {attempt.agent}\nRecord: {attempt.record}\nTrack: {attempt.track}\n"
         f"Hint-tiers: {tiers}\nSubmission: {attempt.id}\n"
-    )
+    ) + (f"Onto: {attempt.onto}\n" if attempt.onto else "")
     assert validation.tree
-    when = arena.repo.python.commit(attempt.baseline_commit).committed_datetime.isoformat()
-    return arena.repo.commit(validation.tree, [attempt.baseline_commit], message, author, when)
+    when = arena.repo.python.commit(ground.commit).committed_datetime.isoformat()
+    return arena.repo.commit(validation.tree, [ground.commit], message, author, when)
 
 
 def waiting(arena: Arena, ids: Iterable[str] | None = None) -> list[Attempt]:
     """Accepted attempts under the present track that no study covers and that can be scored, oldest first."""
-    withdrawn = {ruling.submission for ruling in arena.rulings()}
-    studies, outlook = arena.studies(), Outlook(arena)
+    attempts = arena.attempts()
+    withdrawn = find_rulings(arena, attempts)
+    covering, outlook = Covering(arena.studies()), Outlook(arena)
     chosen = None if ids is None else set(ids)
     return [
-        attempt for attempt in arena.attempts()
+        attempt for attempt in attempts
         if attempt.accepted and attempt.track_digest == arena.track.digest and attempt.id not in withdrawn
         and (chosen is None or attempt.id in chosen)
-        and not any(_covers(study, attempt) for study in studies)
+        and not covering.of(attempt)
         and not outlook.obstacle(attempt.span)
     ]  # fmt: skip
-
-
-def _covers(study: Study, attempt: Attempt) -> bool:
-    return (
-        study.seed_source == "scoring"
-        and study.track_digest == attempt.track_digest
-        and plan.find_arm(study, attempt.record, attempt.ast_digest) is not None
-    )
 
 
 def plan_studies(
@@ -166,7 +205,7 @@ def resume(arena: Arena, ids: Iterable[str]) -> list[Study]:
     runs, ended = group_by_study(arena.runs()), racejudge.ended_arms(arena.stops())
     return [
         study for study in arena.studies()
-        if any(_covers(study, attempt) for attempt in attempts)
+        if any(covers(study, attempt) for attempt in attempts)
         and not progress.is_settled(
             arena.track, study, runs.get(study.id, []), ended.get(study.id, ())
         )
@@ -175,7 +214,7 @@ def resume(arena: Arena, ids: Iterable[str]) -> list[Study]:
 
 def covered(arena: Arena, studies: Sequence[Study]) -> list[str]:
     """The ids of the attempts that these studies score."""
-    return [a.id for a in arena.attempts() if a.accepted and any(_covers(study, a) for study in studies)]
+    return [a.id for a in arena.attempts() if a.accepted and any(covers(study, a) for study in studies)]
 
 
 def plan_trial(arena: Arena, ids: Iterable[str], seeds: str) -> list[Study]:
@@ -209,7 +248,7 @@ def _plan(
     arena: Arena, attempts: list[Attempt], generation: int, public: tuple[int, ...], steps: int | None
 ) -> Study:
     span = attempts[0].span
-    arms = (*reference_arms(arena, span), *(_submission_arm(arena, attempt) for attempt in attempts))
+    arms = (*reference_arms(arena, span), *(submission_arm(arena, attempt) for attempt in attempts))
     source = "steps" if steps else "public" if public else "scoring"
     words = f"{source}{steps or ''}{public or ''}"
     name = plan.study_id(arena.track.digest, str(span), arms, generation, words)
@@ -261,7 +300,7 @@ def reference_arms(arena: Arena, span: Span) -> tuple[Arm, ...]:
     )
 
 
-def _submission_arm(arena: Arena, attempt: Attempt) -> Arm:
+def submission_arm(arena: Arena, attempt: Attempt) -> Arm:
     return Arm(
         name=attempt.id,
         kind="submission",
@@ -281,9 +320,9 @@ def plan_rerun(arena: Arena, attempt: Attempt) -> Study:
         raise UsageError(
             f"{attempt.id} was rejected: there is nothing to measure", "`patchrun show` says why"
         )
-    if not any(_covers(study, attempt) for study in arena.studies()):
+    if not any(covers(study, attempt) for study in arena.studies()):
         raise UsageError(f"{attempt.id} has no study yet", f"measure it first: `patchrun run {attempt.id}`")
-    if any(_stopped(arena.stops(), study, attempt) for study in arena.studies()):
+    if any(say_stopped(arena.stops(), study, attempt) for study in arena.studies()):
         raise UsageError(
             f"racing stopped {attempt.id}", "a stop stays; `patchrun show` says on what evidence"
         )
@@ -293,68 +332,9 @@ def plan_rerun(arena: Arena, attempt: Attempt) -> Study:
 def plan_again(arena: Arena, attempts: Sequence[Attempt]) -> Study:
     """One study of the next generation for measured submissions to one record: they share its reference runs."""
     generations = [
-        study.generation for study in arena.studies() if any(_covers(study, attempt) for attempt in attempts)
+        study.generation for study in arena.studies() if any(covers(study, attempt) for attempt in attempts)
     ]
     return plan_studies(arena, attempts, generation=max(generations) + 1)[0]
-
-
-def assess(arena: Arena, measured: Measured = "all") -> list[Scored]:
-    """Every attempt with its score, computed anew from the stored runs.
-
-    ``measured`` chooses the studies: all of them, the first of each code, or those on seeds drawn after the first
-    was seen (a choice among attempts and the value of the chosen one must not rest on the same runs).
-    """
-    studies = [study for study in arena.studies() if study.seed_source == "scoring"]
-    if measured != "all":
-        studies = [study for study in studies if (study.generation > 0) == (measured == "again")]
-    runs = group_by_study(arena.runs())
-    rulings = versions.strongest(arena.rulings())
-    outlook, stops = Outlook(arena), arena.stops()
-    return [
-        _assess(arena, attempt, studies, runs, rulings.get(attempt.id), outlook, stops)
-        for attempt in arena.attempts()
-    ]
-
-
-def _assess(
-    arena: Arena,
-    attempt: Attempt,
-    studies: Sequence[Study],
-    runs: dict[str, list[Run]],
-    ruling: Ruling | None,
-    outlook: Outlook,
-    stops: Sequence[StopRecord],
-) -> Scored:
-    if not attempt.accepted:
-        return Scored(attempt, scoring.score_rejected(arena.track, attempt), None, (), ruling)
-    stale = attempt.track_digest != arena.track.digest
-    covering = sorted((s for s in studies if _covers(s, attempt)), key=lambda s: (s.generation, s.created))
-    if not covering:
-        score = scoring.score(arena.track, None, (), attempt.id, stale=stale, ruling=ruling)
-        if score.state == "pending" and (obstacle := outlook.obstacle(attempt.span)):
-            score = scoring.score_unscorable(score, obstacle)
-        return Scored(attempt, score, None, (), ruling)
-    ended = racejudge.ended_arms(stops)
-    settled = [
-        s for s in covering
-        if progress.is_settled(arena.track, s, runs.get(s.id, []), ended.get(s.id, ()))
-    ]  # fmt: skip
-    # a study that racing ended keeps its plan: its references are judged as the unfinished ones that they are
-    trimmed = [s if s.id in ended else progress.trim(s, runs.get(s.id, [])) for s in settled]
-    counted = trimmed or covering[:1]
-    study, pooled = plan.pool(counted, [runs.get(study.id, []) for study in counted], attempt.ast_digest)
-    words = [_stopped(stops, one, attempt) for one in counted]
-    score = scoring.score(
-        arena.track, study, pooled, study.arms[-1].name, stale=stale, ruling=ruling,
-        stopped=next(filter(None, words), ""),
-    )  # fmt: skip
-    return Scored(attempt, score, study, tuple(pooled), ruling)
-
-
-def _stopped(stops: Sequence[StopRecord], study: Study, attempt: Attempt) -> str:
-    """Why racing stopped this submission's arm of a study; empty where it did not."""
-    arm = plan.find_arm(study, attempt.record, attempt.ast_digest)
-    return racejudge.stop_words(stops, study.id, arm.name) if arm else ""
 
 
 def rule(arena: Arena, attempt: Attempt, ruling: str, reason: str, by: str) -> Ruling:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -17,7 +18,8 @@ from typing import Any
 from patchrun.adapters import cputime, sandbox
 from patchrun.adapters.child import Child, Stopped
 from patchrun.core.errors import SetupError
-from patchrun.core.results import CurvePoint, Exit
+from patchrun.core.halting import MARKS, Limits, say_halt
+from patchrun.core.results import CurvePoint, Exit, Halt
 from patchrun.core.runlog import RunLog, printable
 from patchrun.core.steplines import StepLine
 from patchrun.core.track import Track
@@ -46,8 +48,9 @@ class Plan:
     """What one training needs. ``place`` is a folder of its own; ``steps`` stops it early, its schedule unchanged.
 
     ``script`` and ``arguments``: else the track's script without any. ``ranks``: processes that torchrun starts, else a
-    rank for each of the track's GPUs. ``environment`` is added to the listed one. ``readable`` and ``writable``: more
-    folders that it sees; ``outputs``: names beside the script that it writes to, links into ``out``.
+    rank for each of the track's GPUs. ``limits``: racing stops it beyond them. ``environment`` is added to the listed
+    one. ``readable`` and ``writable``: more folders that it sees; ``instead``: file that it sees -> file whose content
+    it finds there (under bubblewrap only); ``outputs``: names beside the script that it writes to, links into ``out``.
     """
 
     track: Track
@@ -67,6 +70,8 @@ class Plan:
     readable: tuple[Path, ...] = ()
     writable: tuple[Path, ...] = ()
     outputs: tuple[str, ...] = ()
+    instead: Mapping[Path, Path] = field(default_factory=dict)
+    limits: Limits | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class Trained:
     curve: tuple[CurvePoint, ...]
     log: bytes
     model: Path
+    halt: Halt | None = None
 
 
 def base_job(track: Track, code: Path, sandbox_name: str) -> dict[str, Any]:
@@ -130,6 +136,10 @@ class Training:
         self.start = os.open(place / "start", os.O_RDWR | os.O_NONBLOCK)
         self.log = RunLog(int(plan.track.limits.log_mb * MIB))
         self.overfull, self.next_look = "", 0.0
+        self.halt: Halt | None = None
+        self.used_before: float | None = None
+        self.printed: list[tuple[float, float]] = []
+        self.next_mark = MARKS[0]
         try:
             self.child = Child(self.wrapped.argv, self._environment(), place, self._must_stop)
         except BaseException:
@@ -160,15 +170,15 @@ class Training:
         """Start the script and follow it to its end or the wall limit."""
         if self.plan.cpu is not None:
             cputime.pin(self.child.pid, self.plan.cpu)
-        self.log.on_step = on_step
-        used = cputime.cpu_seconds(self.child.pid)
+        self.log.on_step = lambda line, at: self._see_step(line, at, on_step)
+        used = self.used_before = cputime.cpu_seconds(self.child.pid)
         began = time.monotonic()
         os.write(self.start, b"s" * self._ranks())
         try:
             for _, data in self.child.watch(began + self.plan.track.limits.wall_seconds):
                 self.log.feed(data, time.monotonic() - began)
         except Stopped:
-            if not self.overfull:
+            if not self.overfull and not self.halt:
                 raise
         wall = time.monotonic() - began
         self.log.close(wall)
@@ -183,6 +193,7 @@ class Training:
             curve=self.log.curve(),
             log=self.log.text(),
             model=self.plan.place / "out" / MODEL,
+            halt=self.halt if how == "stopped" else None,
         )
 
     def __enter__(self) -> Training:
@@ -195,11 +206,39 @@ class Training:
         self._let_go()
 
     def _must_stop(self) -> bool:
-        """Someone says so, or the output folder grows without end; looked at once a second."""
+        """Someone says so, it is beyond its limits, or its output grows without end (looked at once a second)."""
+        self.halt = self.halt or self._find_halt()
         if (now := time.monotonic()) >= self.next_look:
             self.next_look = now + 1
             self.overfull = self._find_overfull()
-        return bool(self.overfull) or self.stop()
+        return bool(self.overfull) or self.halt is not None or self.stop()
+
+    def _find_halt(self) -> Halt | None:
+        """The stop by patchrun's own clock: CPU seconds since the start signal."""
+        limits = self.plan.limits
+        if limits is None or self.used_before is None or self.plan.track.clock.source != "cpu":
+            return None
+        return limits.judge_seconds(cputime.cpu_seconds(self.child.pid) - self.used_before)
+
+    def _see_step(self, line: StepLine, at: float, tell: Callable[[StepLine, float], None]) -> None:
+        """Take a step line, and stop by what it says where that is hopeless."""
+        if self.plan.limits and line.steps > 0:
+            fraction = line.step / line.steps
+            self.halt = self.halt or self._judge_pace(self.plan.limits, fraction, line.train_time_ms)
+            if line.loss is not None:
+                self.printed.append((fraction, line.loss))
+                self.halt = self.halt or self.plan.limits.judge_losses(self.printed)
+        tell(line, at)
+
+    def _judge_pace(self, limits: Limits, fraction: float, claimed_ms: float | None) -> Halt | None:
+        """At each mark, by the lesser of our clock and the script's own: a line may have lain in a buffer for long, and
+        the script's clock runs on while others have the CPU.
+        """
+        if fraction < self.next_mark or claimed_ms is None or self.plan.track.clock.source != "cpu":
+            return None
+        self.next_mark = next((mark for mark in MARKS if mark > fraction), math.inf)
+        own = cputime.cpu_seconds(self.child.pid) - (self.used_before or 0.0)
+        return limits.judge_pace(fraction, min(own, claimed_ms / 1000))
 
     def _find_overfull(self) -> str:
         """What holds too much by now, empty when nothing does; a compiler leaves many small files."""
@@ -221,6 +260,7 @@ class Training:
             python=self.plan.python,
             readable=((self.plan.data_dir,) if self.plan.data_dir else ()) + self.plan.readable,
             writable=self.plan.writable,
+            instead=self.plan.instead,
             memory_bytes=job["memory_bytes"],
             tasks=job["tasks"],
             cuda=job["cuda"],
@@ -289,6 +329,8 @@ class Training:
         status, words = self._status(), self.log.last_words()
         if status == 0:
             return "ok", ""
+        if self.halt and status is None:
+            return "stopped", say_halt(self.halt)
         if self.overfull:
             return "failed", f"{self.overfull}; {self._last_seen()}"
         if status is None:

@@ -12,28 +12,42 @@ from pathlib import Path
 
 import msgspec
 
-from patchrun.adapters.keys import find_key
+from patchrun.adapters.heldout import digest_tokens
+from patchrun.adapters.jobbook import JOBS, job_ref
+from patchrun.adapters.keys import commitment, find_key
 from patchrun.adapters.store import (
     ALSO,
     ATTEMPTS,
     EXTRA,
-    JOBS,
+    FINALS,
     RESULTS,
+    REVEALS,
     RUNS,
     STOPS,
     STUDIES,
     SUBMISSIONS,
     VERDICTS,
     Arena,
-    job_ref,
     own_name,
     run_name,
     stop_name,
 )  # fmt: skip
 from patchrun.core import plan, racejudge, results
+from patchrun.core.chains import attempt_id, check_link
 from patchrun.core.errors import ArenaError, PatchrunError
+from patchrun.core.halting import judge_halt
 from patchrun.core.logfacts import decode_ingest
-from patchrun.core.results import Attempt, Job, Ruling, Run, StopRecord, Study, content_id
+from patchrun.core.results import (
+    Attempt,
+    FinalRound,
+    Job,
+    Reveal,
+    Ruling,
+    Run,
+    StopRecord,
+    Study,
+    content_id,
+)
 from patchrun.core.trainlog import MAX_BYTES
 from patchrun.services.upstream_logs import INGESTS
 
@@ -116,37 +130,75 @@ def _check_attempt(arena: Arena, name: str, commit: str, data: bytes, known: Map
     diff = arena.repo.read(f"{commit}:patch.diff")
     content = attempt.patched_tree if attempt.accepted else content_id(diff.hex())
     baseline = arena.repo.tree_of(attempt.baseline_commit)
-    parts = (attempt.track_digest, attempt.record, attempt.hint_tiers, baseline, content, attempt.agent)
+    parts = (
+        attempt.track_digest,
+        attempt.record,
+        attempt.hint_tiers,
+        baseline,
+        content,
+        attempt.agent,
+        attempt.onto,
+    )
     _require(name == ATTEMPTS + attempt.id, f"named {attempt.id} inside")
-    _require(attempt.id == content_id(*parts), "its id does not follow from its content")
+    _require(attempt.id == attempt_id(*parts), "its id does not follow from its content")
     _require(arena.baseline(attempt.span.first) == attempt.baseline_commit, "made on another baseline")
     _require(
         attempt.accepted == (SUBMISSIONS + attempt.id in known), "accepted, but its submission is absent"
     )
+    ground = _check_onto(arena, attempt, known) if attempt.onto else baseline
     if attempt.accepted:
-        applied = arena.repo.apply(baseline, diff)
+        applied = arena.repo.apply(ground, diff)
         _require(applied.tree == attempt.patched_tree, "its diff does not give its tree")
 
 
+def _check_onto(arena: Arena, attempt: Attempt, known: Mapping[str, str]) -> str:
+    """The tree of the submission that an attempt builds on, which must be one that it could build on."""
+    _require(SUBMISSIONS + attempt.onto in known, f"builds on {attempt.onto}, which is absent")
+    base = _read_attempt(arena, attempt.onto, known)
+    if problem := check_link(attempt, base):
+        raise ArenaError(problem)
+    return base.patched_tree
+
+
+def _read_attempt(arena: Arena, name: str, known: Mapping[str, str]) -> Attempt:
+    _require(ATTEMPTS + name in known, f"attempt {name} is absent")
+    return results.decode(arena.repo.read(f"{known[ATTEMPTS + name]}:attempt.json"), Attempt, name)
+
+
 def _check_submission(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
-    attempt_ref = ATTEMPTS + name.removeprefix(SUBMISSIONS)
-    _require(attempt_ref in known, "has no attempt")
-    attempt = results.decode(arena.repo.read(f"{known[attempt_ref]}:attempt.json"), Attempt, attempt_ref)
+    _require(ATTEMPTS + name.removeprefix(SUBMISSIONS) in known, "has no attempt")
+    attempt = _read_attempt(arena, name.removeprefix(SUBMISSIONS), known)
     head = data.decode("utf-8", "replace").split("\n\n", 1)[0].splitlines()
     _require(f"tree {attempt.patched_tree}" in head, "its tree is not the one that was validated")
-    _require(f"parent {attempt.baseline_commit}" in head, "its parent is not its baseline")
+    parent = known.get(SUBMISSIONS + attempt.onto) if attempt.onto else attempt.baseline_commit
+    _require(
+        [f"parent {parent}"] == [line for line in head if line.startswith("parent ")],
+        "its parent is not the submission that it builds on"
+        if attempt.onto
+        else "its parent is not its baseline",
+    )
 
 
 def _check_study(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
     study = results.decode(data, Study, name)
     _require(name == STUDIES + study.id, f"named {study.id} inside")
+    _require((study.seed_source == "final") == bool(study.final), "is of a final round, or is not")
+    _require(not study.final or FINALS + study.final in known, f"its final round {study.final} is absent")
     for arm in study.arms:
         _require(
             arena.repo.tree_of(arm.commit) == arm.tree, f"arm {arm.name} has another tree than its commit"
         )
-    if study.seed_source == "scoring" and (key := find_key(arena.identity)):
+    if (secret := _secret_of(arena, study, known)) and (key := find_key(secret)):
         drawn = plan.derive_seeds(key, study.id, study.blocks)
         _require(study.seeds == drawn, "its seeds are not those that the owner's key gives")
+
+
+def _secret_of(arena: Arena, study: Study, known: Mapping[str, str]) -> str:
+    """The commitment to the key that made a study's seeds; empty where they are no secret."""
+    if study.final:
+        data = arena.repo.read(f"{known[FINALS + study.final]}:final.json")
+        return results.decode(data, FinalRound, study.final).key_commitment
+    return arena.identity if study.seed_source == "scoring" else ""
 
 
 def _check_run(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
@@ -156,7 +208,11 @@ def _check_run(arena: Arena, name: str, commit: str, data: bytes, known: Mapping
     study = results.decode(arena.repo.read(f"{known[STUDIES + run.study]}:study.json"), Study, run.study)
     arm = next((arm for arm in study.arms if arm.name == run.arm), None)
     _require(arm is not None and arm.tree == run.tree, "trained another tree than its study plans")
+    _require(run.final == study.final, "its loss is on other tokens than its study is about")
     _require(run.block < study.blocks and study.seeds[run.block] == run.seed, "not a slot of its study")
+    if run.exit == "stopped" and run.track_digest == study.track_digest == arena.track.digest:
+        halted = judge_halt(arena.track, study, _runs_of(arena, study, known), run)
+        _require(halted, "its study's runs do not stop it where it was stopped")
 
 
 def _check_extra(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
@@ -171,9 +227,18 @@ def _check_stop(arena: Arena, name: str, commit: str, data: bytes, known: Mappin
     study = results.decode(arena.repo.read(f"{known[STUDIES + stop.study]}:study.json"), Study, stop.study)
     arms = {arm.name for arm in study.arms if arm.kind == "submission"}
     _require(stop.arm in arms, "its study has no such submission")
+    if stop.quantity == "rank":
+        _require(_is_one_agents(arena, stop, known), "its group is not one agent's own submissions")
     if stop.track_digest == study.track_digest == arena.track.digest:
         again = racejudge.judge_again(arena.track, study, _runs_of(arena, study, known), stop)
         _require(again, "its study's runs do not end that arm")
+
+
+def _is_one_agents(arena: Arena, stop: StopRecord, known: Mapping[str, str]) -> bool:
+    """Each arm of the group was handed in by the same agent."""
+    own = [name for name in stop.group if ATTEMPTS + name in known]
+    agents = {_read_attempt(arena, name, known).agent for name in own}
+    return len(own) == len(stop.group) and len(agents) == 1
 
 
 def _runs_of(arena: Arena, study: Study, known: Mapping[str, str]) -> list[Run]:
@@ -197,6 +262,36 @@ def _check_ingest(arena: Arena, name: str, commit: str, data: bytes, known: Mapp
         _require(hashlib.sha256(text).hexdigest() == fact.digest, f"the text of {fact.path} is another one")
 
 
+def _check_final(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
+    final = results.decode(data, FinalRound, name)
+    _require(
+        name == FINALS + final.id == FINALS + final.expected_id, "its id does not follow from its content"
+    )
+
+
+def _check_reveal(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
+    """The key and tokens are those that were promised, and the seeds of the round's studies follow from the key."""
+    reveal = results.decode(data, Reveal, name)
+    _require(name == REVEALS + reveal.final, f"about {reveal.final} inside")
+    _require(FINALS + reveal.final in known, f"its final round {reveal.final} is absent")
+    final_data = arena.repo.read(f"{known[FINALS + reveal.final]}:final.json")
+    final, key = results.decode(final_data, FinalRound, reveal.final), bytes.fromhex(reveal.key)
+    _require(commitment(key) == final.key_commitment, "its key is not the one that was committed to")
+    [tokens] = arena.repo.read_many([f"{commit}:held_out.bin"])
+    promised = tokens is None or digest_tokens(key, tokens) == final.tokens_digest
+    _require(promised, "its tokens are not the ones that were committed to")
+    for study in _studies_of(arena, final, known):
+        seeds = plan.derive_seeds(key, study.id, study.blocks)
+        _require(study.seeds == seeds, f"the seeds of study {study.id} do not follow from its key")
+
+
+def _studies_of(arena: Arena, final: FinalRound, known: Mapping[str, str]) -> list[Study]:
+    own = [commit for name, commit in known.items() if name.startswith(STUDIES)]
+    blobs = arena.repo.read_many(f"{commit}:study.json" for commit in own)
+    studies = [results.decode(data or b"", Study, final.id) for data in blobs]
+    return [study for study in studies if study.final == final.id]
+
+
 def _check_ruling(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
     ruling = results.decode(data, Ruling, name)
     _require(name.startswith(f"{VERDICTS}{ruling.submission}/"), f"about {ruling.submission} inside")
@@ -216,6 +311,8 @@ _CHECKS = {
     EXTRA: _check_extra,
     STOPS: _check_stop,
     VERDICTS: _check_ruling,
+    FINALS: _check_final,
+    REVEALS: _check_reveal,
     INGESTS: _check_ingest,
     JOBS: _check_job,
 }
@@ -227,6 +324,8 @@ _FILES = {
     EXTRA: "run.json",
     STOPS: "stop.json",
     VERDICTS: "ruling.json",
+    FINALS: "final.json",
+    REVEALS: "reveal.json",
     INGESTS: "ingest.json",
     JOBS: "job.json",
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from patchrun.adapters import gitrepo, process
-from patchrun.adapters.gitrepo import PATCHRUN, Author, GitRepo, RefExists, clean_environment
+from patchrun.adapters.gitrepo import PATCHRUN, Author, GitRepo, RefExists, clean_environment, hash_blob
 from patchrun.core.errors import ArenaError
 
 WHEN = "2026-01-02T03:04:05+00:00"
@@ -172,6 +173,48 @@ def test_export_writes_plain_files_only(repo: GitRepo, tree: str, tmp_path: Path
     assert (tmp_path / "out/a.py").read_bytes() == b"one\ntwo\nthree\n"
     assert (tmp_path / "out/run.sh").stat().st_mode & 0o777 == 0o755
     assert not (tmp_path / "out/link").exists()
+
+
+def overwrite(repo: GitRepo, oid: str, content: bytes, kind: bytes = b"blob") -> None:
+    """Put another content under an object's name, as someone with a hand in the arena's files could."""
+    path = repo.path / "objects" / oid[:2] / oid[2:]
+    path.chmod(0o644)
+    path.write_bytes(zlib.compress(kind + b" %d\0" % len(content) + content))
+
+
+def test_what_is_exported_is_what_its_ids_say(repo: GitRepo, tree: str, tmp_path: Path) -> None:
+    """git hands out a loose object without a look at its hash: who swaps a file after the check gets no run."""
+    oid = repo.files(tree)["a.py"].oid
+    overwrite(repo, oid, b"import os\n")
+    assert repo.read(f"{tree}:a.py") == b"import os\n", "git itself does not notice"
+    with pytest.raises(ArenaError, match=f"a.py is not the content {oid}"):
+        repo.export(tree, tmp_path / "out")
+    assert not (tmp_path / "out" / "a.py").exists()
+
+
+def test_a_file_that_is_gone_is_not_exported_as_an_empty_one(
+    repo: GitRepo, tree: str, tmp_path: Path
+) -> None:
+    oid = repo.files(tree)["a.py"].oid
+    (repo.path / "objects" / oid[:2] / oid[2:]).unlink()
+    with pytest.raises(ArenaError, match="a.py is not the content"):
+        repo.export(tree, tmp_path / "out")
+
+
+def test_a_tree_is_rebuilt_from_its_entries(repo: GitRepo, tree: str) -> None:
+    """git looks at the hash of the tree that is asked for, not at those of the folders in it."""
+    assert repo.rebuild_tree(tree) == tree
+    other = repo.store_files({"sub/b c.txt": b"evil\n"})
+    raw = repo.git("cat-file", "tree", f"{other}:sub").stdout
+    overwrite(repo, repo.resolve(f"{tree}:sub"), raw, b"tree")
+    assert repo.files(tree)["sub/b c.txt"].oid == repo.write_blob(b"evil\n"), "git itself does not notice"
+    assert repo.rebuild_tree(tree) != tree
+
+
+@pytest.mark.parametrize("data", [b"", b"x = 1\n", bytes(range(256))])
+def test_ids_of_files_are_gits(repo: GitRepo, data: bytes) -> None:
+    assert hash_blob(data, 40) == repo.write_blob(data)
+    assert len(hash_blob(data, 64)) == 64
 
 
 def test_a_users_settings_change_nothing(

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from patchrun.adapters.gitrepo import PATCHRUN
+from patchrun.adapters.jobbook import add_job, read_jobs
 from patchrun.adapters.store import ATTEMPTS, MAIN, RUNS, SUBMISSIONS, Arena, group_by_study, run_name
 from patchrun.core.errors import ArenaError, UsageError
 from patchrun.core.results import Attempt, Job, Ruling
@@ -107,8 +108,8 @@ def test_what_was_handed_to_a_queue_is_known(plain: Arena) -> None:
               host="login", created=WHEN)  # fmt: skip
     again = msgspec.structs.replace(job, created="2026-02-02T00:00:00+00:00")
     for one in (again, job, job):
-        plain.add_job(one)
-    assert plain.jobs() == [job, again], "a queue that starts anew counts from 1 again"
+        add_job(plain, one)
+    assert read_jobs(plain) == [job, again], "a queue that starts anew counts from 1 again"
 
 
 def test_who_holds_a_lock_is_known(plain: Arena) -> None:

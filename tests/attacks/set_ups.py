@@ -17,12 +17,15 @@ from safetensors.numpy import save_file
 from patchrun.adapters.modelfile import BadModel, NoModel, read_model
 from patchrun.adapters.store import Arena
 from patchrun.core.arrival import Stamp, calibrate, settle, time_course
+from patchrun.core.errors import ArenaError
+from patchrun.core.finalscore import judge_final
 from patchrun.core.findings import accepted
 from patchrun.core.results import Ruling, Run
 from patchrun.core.scoring import Score, score
 from patchrun.core.selection import Span
 from patchrun.core.trainlog import LogError, parse_log
 from patchrun.services import checkout, tournament
+from tests.adapters.test_gitrepo import overwrite
 from tests.attacks.case import Case, Outcome
 from tests.builders import (
     BASELINE,
@@ -36,6 +39,7 @@ from tests.builders import (
     make_track,
 )
 from tests.conftest import SCRIPT, change
+from tests.core.test_finalscore import final_runs, references
 from tests.core.test_trainlog import STEPS, plain
 
 
@@ -303,6 +307,25 @@ def _(arena: Arena, folder: Path) -> None:
     assert arm.tree == attempt.patched_tree == arena.repo.tree_of(arena.submission(attempt.id))
     arena.repo.export(arm.tree, folder / "code")
     assert (folder / "code" / "train.py").read_text() == SCRIPT.replace("STEPS = 100", "STEPS = 60")
+
+
+@attack(24, "a stored file swapped under its hash", "run", "is not the content")
+def _(arena: Arena, folder: Path) -> None:
+    tournament.hand_in(arena, change("STEPS = 100", "STEPS = 60", 2), Span(1, 1), "ada")
+    (study,) = tournament.plan_waiting(arena)
+    tree = study.arms[-1].tree
+    overwrite(arena.repo, arena.repo.files(tree)["train.py"].oid, b"print('evil')\n")
+    with pytest.raises(ArenaError, match="is not the content"):
+        arena.repo.export(tree, folder / "code")
+
+
+@attack(14, "the validation tokens memorised", "run", "final round: the target is missed on held-back tokens")
+def _(arena: Arena, folder: Path) -> None:
+    known = final_runs("submission", FAST, [loss - 0.3 for loss in GOOD], 0.6)
+    found = judge_final(
+        make_track(), make_study(), [*references(), *known], SUBMISSION, Score(state="done"), ()
+    )
+    assert (found.score.verdict, found.overfit) == ("missed-target", True)
 
 
 @attack(

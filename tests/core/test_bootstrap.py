@@ -30,6 +30,40 @@ def test_the_interval_of_a_mean_over_records_covers() -> None:
     assert 0.91 < np.mean(covered) < 0.97, "a percentile interval over 30 records is a little short"
 
 
+def test_the_interval_of_an_interquartile_mean_covers() -> None:
+    random = np.random.default_rng(6)
+    truth = float(bootstrap.interquartile_mean(random.beta(2, 3, size=(1, 400_000)))[0])
+    scores = random.beta(2, 3, size=(600, 40))
+    found = bootstrap.percentile_intervals(bootstrap.resample(scores, statistic="iqm", replicates=400))
+    assert 0.90 < np.mean([low <= truth <= high for low, high in found]) < 0.97
+
+
+def test_strata_are_covered_with_a_narrower_interval_than_without() -> None:
+    """Two kinds of records, 0.2 and 0.8 on average, as many of each: the mix is fixed, so it is no noise."""
+    random = np.random.default_rng(7)
+    strata = ["easy", "hard"] * 15
+    means = np.array([0.8, 0.2] * 15)
+    scores = means + random.uniform(-0.2, 0.2, size=(800, 30))
+    kept, mixed = (
+        bootstrap.percentile_intervals(bootstrap.resample(scores, strata=given, replicates=500))
+        for given in (strata, None)
+    )
+    assert 0.90 < np.mean([low <= 0.5 <= high for low, high in kept]) < 0.97
+    assert np.mean([high - low for low, high in kept]) < 0.6 * np.mean([high - low for low, high in mixed])
+
+
+def test_the_probability_of_being_better_is_not_sure_of_equals() -> None:
+    """Two equal agents over 20 records: a share beyond 0.975 either way comes about one time in twenty."""
+    random = np.random.default_rng(8)
+    shares = []
+    for trial in range(600):
+        both = bootstrap.resample(random.beta(2, 3, size=(2, 20)), replicates=200, seed=trial)
+        shares.append(bootstrap.share_higher(both[0], both[1]))
+    sure = np.mean([share > 0.975 or share < 0.025 for share in shares])
+    assert 0.02 < sure < 0.10
+    assert np.mean(shares) == pytest.approx(0.5, abs=0.04)
+
+
 def test_resampling_is_reproducible_and_shared_by_agents() -> None:
     scores = np.random.default_rng(6).uniform(size=(3, 12))
     once = bootstrap.resample(scores, seed=7)

@@ -119,3 +119,11 @@ def test_records_sort_by_number_then_span() -> None:
         "12",
         "12..14",
     ]
+
+
+def test_attempts_are_counted_whatever_became_of_them() -> None:
+    attempts = [make_attempt("ada", "5", k) for k in (1, 2)] + [
+        make_attempt("ada", "6"),
+        make_attempt("bob", "5"),
+    ]
+    assert picks.count_attempts(attempts) == {("ada", "5"): 2, ("ada", "6"): 1, ("bob", "5"): 1}

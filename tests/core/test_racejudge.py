@@ -47,7 +47,9 @@ def record(quantity: str, blocks: int, reason: str = "seen", confidence: float =
 
 
 def test_a_loss_far_above_the_target_ends_the_arm() -> None:
-    assert judge(make_blocks((8.5,), (4.9,))) is None, "one block says nothing of the spread"
+    assert judge(make_blocks((8.5,), (3.9,))) is None, "one block says little of the spread"
+    first = judge(make_blocks((8.5,), (4.9,)))
+    assert first is not None and first[1] == 1, "far beyond what is assumed of it"
     stop, blocks = judge(make_blocks((8.5, 8.4, 8.6), (4.9, 4.8, 4.9)))
     assert (stop.quantity, blocks, stop.confidence) == ("loss", 3, 0.999)
     assert "mean loss 4.8667, target 3.75, after 3 of 5 blocks" in stop.reason
@@ -132,7 +134,9 @@ def test_a_stop_can_be_judged_again_from_the_runs() -> None:
     study = make_study()
     assert judge_again(TRACK, study, runs, record("loss", 3))
     assert not judge_again(TRACK, study, runs, record("time", 3)), "another quantity"
-    assert not judge_again(TRACK, study, runs, record("loss", 1)), "too early to know"
+    near = make_blocks((8.5, 8.4, 8.6, 8.5), (3.85, 3.84, 3.86, 3.85))
+    assert judge_again(TRACK, study, near, record("loss", 3))
+    assert not judge_again(TRACK, study, near, record("loss", 1)), "too early to know"
     assert not judge_again(TRACK, study, runs, record("loss", 5)), "more blocks than there are"
     assert not judge_again(TRACK, study, make_blocks((8.5,) * 3, GOOD[:3]), record("loss", 3)), "a slander"
     weak = make_blocks((8.5, 8.4), (3.80, 3.81))

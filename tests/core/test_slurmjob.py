@@ -63,6 +63,7 @@ def test_the_order_comes_back_from_the_script_and_holds_no_seed_or_key() -> None
     body = text.split(f"<<'{MARK}'\n")[1].removesuffix(f"\n{MARK}\n")
     assert json.loads(body) == {
         "version": 1, "arena": "/shared/arena/.git", "remote": "", "study": STUDY, "sandbox": "default", "race": False,
+        "rejects": False,
     }  # fmt: skip
 
 

@@ -71,6 +71,26 @@ def test_values_that_are_no_numbers_are_refused(values: list[float]) -> None:
             function(values)
 
 
+@pytest.mark.parametrize("unit", [1e-300, 1e-261, 1e-150, 1e-80])
+def test_a_spread_whose_square_is_no_float_is_none(unit: float) -> None:
+    values = [1 * unit, 2 * unit, 3.5 * unit]
+    found = stats.check_mean_at_most(values, 0.0)
+    assert (found.p_value, found.reason) == (None, "no p-value from runs without spread")
+    assert stats.t_interval(values) is None
+    assert stats.paired_ratio(values, [2.0, 2.1, 2.2]).interval
+    assert stats.unpaired_ratio(values, values).interval is None
+
+
+def test_the_smallest_and_largest_units_give_what_a_second_gives() -> None:
+    for unit in (1e-65, 1e60):
+        values = [10 * unit, 11 * unit, 12.5 * unit]
+        assert stats.check_mean_at_most(values, 12 * unit).p_value == pytest.approx(
+            stats.check_mean_at_most([10, 11, 12.5], 12).p_value
+        )
+    with pytest.raises(ValueError, match="finite"):
+        stats.t_interval([1e200, 2e200])
+
+
 def test_summary_of_one_value_has_no_sd() -> None:
     assert stats.summarize([2.0]) == stats.Summary(1, 2.0, None)
     assert stats.summarize([2.0, 4.0]).sd == pytest.approx(math.sqrt(2))
@@ -184,6 +204,16 @@ def test_speed_comparison_of_two_arms() -> None:
     assert times.ratio == pytest.approx(32.3 / 40.2)
     assert times.ratio_ci is not None
     assert times.ratio_ci[0] < times.ratio < times.ratio_ci[1] < 1
+
+
+def test_a_comparison_of_two_arms_covers() -> None:
+    """Difference and ratio of 12 and 10 s over five blocks, with a drift that both arms share."""
+    random = np.random.default_rng(12)
+    drift = random.normal(0, 0.5, (3000, 5))
+    first, second = (mean + drift + random.normal(0, 0.3, (3000, 5)) for mean in (10.0, 12.0))
+    found = [stats.compare_arms(a, b) for a, b in zip(first, second, strict=True)]
+    share_within(np.array([f.difference_ci[0] <= 2 <= f.difference_ci[1] for f in found]), 0.95, sigmas=5)
+    share_within(np.array([f.ratio_ci[0] <= 1.2 <= f.ratio_ci[1] for f in found]), 0.95, sigmas=5)
 
 
 def test_unpaired_ratio_and_difference_cover() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from patchrun.adapters.jobbook import add_job
 from patchrun.adapters.store import Arena
 from patchrun.core.results import Job
 from patchrun.services import tournament
@@ -106,8 +107,7 @@ def test_what_was_handed_in_elsewhere_is_shown_here(shell: Shell, plain: Arena, 
     [study] = tournament.plan_waiting(plain)
     plain.add_study(study)
     assert shell.json("status")["rows"][0]["queue"] is None
-    plain.add_job(
-        Job(study=study.id, executor="slurm", cluster="", job="4711", name="n", blocks=(0, 1), user="eve",
+    add_job(plain, Job(study=study.id, executor="slurm", cluster="", job="4711", name="n", blocks=(0, 1), user="eve",
             host="login-3", created="2026-01-02T00:00:00+00:00")
     )  # fmt: skip
     said = shell.json("status", name)["rows"][0]["queue"]

@@ -9,22 +9,25 @@ import pytest
 
 from patchrun.core.coverage import tabulate_coverage
 from patchrun.core.fsrtable import Rule, compare_rules, make_table, read_runs, read_times
-from patchrun.core.racesim import RaceResult
-from patchrun.faces import study_tables
+from patchrun.core.racesim import RaceResult, RejectResult
+from patchrun.faces import race_view, study_tables
 
 GOLDEN = Path(__file__).parent / "golden"
 TIMES = read_times("record,seconds\n1,100\n2,80\n3,60\n4,70\n")
 RUNS = read_runs("agent,record,seconds\nada,2,85\nada,2,95\nada,2,\nada,3,62\ngrace,2,101\ngrace,4,60\n")
 RACES = [
-    RaceResult("pocket", "all near human", 300, 0.0, 0.0, 0.0),
-    RaceResult("nanogpt", "a third broken", 300, 0.5286, 0.7446, 0.0033, {"loss, inside a run": 37}),
+    RaceResult("pocket", "all good", 300, 0.0, 0.0, 0.002, 0.0, 0.4811, 0.0),
+    RaceResult(
+        "nanogpt", "mixed", 300, 0.2704, 0.5246, 0.391, 0.4163, 0.6805, 0.0033, {"time, inside a run": 37}
+    ),
 ]
+REJECTS = [RejectResult("pocket", 5, 200, 0.332, 0.98, 0.0049)]
 
 TEXTS = {
     "coverage.txt": lambda: study_tables.coverage_text(
         tabulate_coverage((3, 5), (0.0, 1.0), (0.1,), ("normal",), trials=2000)
     ),
-    "races.txt": lambda: study_tables.race_text(RACES),
+    "races.txt": lambda: race_view.race_text(RACES) + "\n\n" + race_view.rejects_text(REJECTS),
     "fsr.txt": lambda: study_tables.fsr_table_text(make_table(TIMES, RUNS, Rule())),
     "rules.md": lambda: study_tables.rules_text(
         compare_rules(TIMES, RUNS, {"mean": Rule(), "best": Rule(pick="best")}), ("mean", "best"), "github"

@@ -154,6 +154,24 @@ def test_the_mean_of_attempts_is_shown_as_one() -> None:
     assert "0.33 (mean of 3)" in tables.render_leaderboard(board)
 
 
+def test_how_often_an_agent_tried_is_shown() -> None:
+    entries = [make_entry("ada", "2", 0.4, k) for k in (1, 2, 3)]
+    board = rank(
+        [*entries, make_entry("bob", "2", 0.5), make_entry("bob", "3", 0.5), make_entry("ada", "3", 0.1)]
+    )
+    text = tables.render_leaderboard(board)
+    assert "2/2 in 4" in text and text.count("2/2 in") == 1, "one attempt a record needs no words"
+    rows = {row["agent"]: row for row in tables.leaderboard_document(board, "pocket")["rows"]}
+    assert rows["ada"]["records"]["2"]["tried"] == 3 and rows["bob"]["records"]["2"]["tried"] == 1
+
+
+def test_an_attempt_says_which_of_how_many_it_is() -> None:
+    attempt, score, runs = make_show()
+    assert f"attempt {attempt.sequence} of 7, hint tiers" in tables.show_text(attempt, score, runs, 7)
+    document = tables.show_document(attempt, score, runs, 7)
+    assert (document["attempt"], document["attempts"]) == (attempt.sequence, 7)
+
+
 def test_the_leaderboard_document_has_the_contracts_keys() -> None:
     found = tables.leaderboard_document(make_board(), "pocket")
     assert {"track", "pick", "rows"} <= set(found)

@@ -16,7 +16,15 @@ from patchrun.adapters.modelworker import Cap, ModelWorker, WorkerFault
 from patchrun.core.errors import SetupError
 from patchrun.core.track import Track
 from patchrun.services import evaluator
-from patchrun.services.evaluator import Disqualified, Models, Scores, cut_blocks, read_blocks, target_logprobs
+from patchrun.services.evaluator import (
+    Disqualified,
+    Models,
+    Scores,
+    cut_blocks,
+    join_blocks,
+    read_blocks,
+    target_logprobs,
+)
 from patchrun.services.probes import Blocks
 from patchrun.services.training import base_job
 
@@ -72,6 +80,7 @@ TABLE = np.random.default_rng(1).normal(size=(V, V)).astype(np.float32)
 
 def score(folder: Path, text: str, blocks: Blocks, table: np.ndarray = TABLE, **options: Any) -> Scores:
     """Score the table model whose script is ``text``."""
+    folder.mkdir(exist_ok=True)
     save_file({"table.weight": table}, folder / "final.safetensors")
     code = write_code(folder, text)
     settings = track(**options.pop("evidence", {}))
@@ -84,8 +93,9 @@ def score(folder: Path, text: str, blocks: Blocks, table: np.ndarray = TABLE, **
         for worker in (first, second):
             worker.await_ready()
         models = Models(folder / "final.safetensors", options.pop("step1", None))
+        cap = options.pop("cap", Cap(20, "here"))
         return evaluator.score(
-            settings, blocks, models, (first, second), 7, options.pop("cap", Cap(20, "here"))
+            settings, blocks, models, (first, second), 7, cap, options.pop("counted", None)
         )
 
 
@@ -125,6 +135,33 @@ def test_the_loss_is_the_mean_over_all_targets(tmp_path: Path, blocks: Blocks):
     assert scores.loss_step0 == pytest.approx(np.log(V), abs=0.02)
     assert scores.loss_step1 is None
     assert 0 < scores.seconds < 5
+
+
+def test_blocks_that_do_not_count_are_scored_among_those_that_do(tmp_path: Path, blocks: Blocks):
+    """A final round's tokens and the ordinary ones in one pass: two losses, and each again by stretches of the text."""
+    other = cut_blocks((np.arange(330) % V).astype(np.uint16), T)
+    both = join_blocks(other, blocks)
+    assert both.count == other.count + blocks.count and (both.targets[: other.count] == other.targets).all()
+    scores = score(tmp_path, honest(), both, counted=other.count)
+
+    def losses(part: Blocks) -> np.ndarray:
+        return -target_logprobs(TABLE[part.inputs], part.targets)
+
+    assert scores.loss == pytest.approx(losses(other).mean(), abs=1e-12)
+    assert scores.other_loss == pytest.approx(losses(blocks).mean(), abs=1e-12)
+    expected = [part.mean() for part in np.array_split(losses(other), 16)]
+    assert scores.parts == pytest.approx(expected, abs=1e-12) and len(scores.other_parts) == 16
+    alone = score(tmp_path / "alone", honest(), blocks)
+    assert (
+        alone.loss == pytest.approx(scores.other_loss, abs=1e-12) and alone.parts == () == alone.other_parts
+    )
+
+
+def test_a_peek_is_seen_on_tokens_that_do_not_count_too(tmp_path: Path, blocks: Blocks):
+    with pytest.raises(Disqualified, match="from its prefix alone"):
+        text = honest(PEEK.replace("{v}", str(V)))
+        both = join_blocks(blocks, blocks)
+        score(tmp_path, text, both, counted=blocks.count, evidence={"min_loss_step0": None})
 
 
 def test_the_weights_of_the_first_step_are_scored_too(tmp_path: Path, blocks: Blocks):

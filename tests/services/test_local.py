@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from patchrun.adapters.jobbook import add_job
 from patchrun.adapters.store import Arena
 from patchrun.core.errors import UsageError
 from patchrun.core.results import Job
@@ -78,9 +79,8 @@ def test_who_runs_here_what_was_handed_to_a_queue_is_told(plain: Arena) -> None:
     executor = LocalExecutor(plain, Options())
     executor.submit(study, heard)
     assert heard.lines == []
-    plain.add_job(
-        Job(study=study.id, executor="slurm", cluster="", job="12", name="n", blocks=(0,), user="ada", host="login",
-            created="2026-01-02T00:00:00+00:00")
-    )  # fmt: skip
+    job = Job(study=study.id, executor="slurm", cluster="", job="12", name="n", blocks=(0,), user="ada", host="login",
+              created="2026-01-02T00:00:00+00:00")  # fmt: skip
+    add_job(plain, job)
     executor.submit(study, heard)
     assert heard.lines == ["record 1: handed to slurm before, job 12; a block that both run counts once"]

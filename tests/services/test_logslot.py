@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from patchrun.core.errors import SetupError
 from patchrun.core.logjudge import Reference
 from patchrun.core.trainlog import parse_log
 from patchrun.services.logslot import Ended, read_own_log, train_log_slot
@@ -253,6 +255,44 @@ def test_only_the_shards_are_shown_of_the_folder_they_lie_in(tmp_path: Path) -> 
     run, _ = train_log_slot(request)
     assert (run.exit, run.sandbox) == ("ok", "bwrap"), run.reason
     assert (tmp_path / "scratch" / "b0p0s1" / "out" / "said").read_text() == "['data']"
+
+
+READ = """
+import glob, hashlib, json
+found = sorted(glob.glob(os.environ['DATA_PATH'] + '/data/fineweb10B/*.bin'))
+digests = {os.path.basename(name): hashlib.sha256(open(name, 'rb').read()).hexdigest() for name in found}
+json.dump(digests, open(os.environ['PATCHRUN_OUT'] + '/said', 'w'))
+"""
+
+
+def test_other_validation_tokens_lie_under_the_same_names(tmp_path: Path) -> None:
+    """Every validation shard has the held-back content, none of the ordinary one is in reach, training is as it was."""
+    request = log_request(tmp_path, sys.executable, PLAIN.replace("# WITH", READ))
+    shards = tmp_path / "shards" / "data" / "fineweb10B"
+    (shards / "fineweb_val_000001.bin").write_bytes((shards / "fineweb_val_000000.bin").read_bytes()[:-2])
+    kept = {path.name: digest(path) for path in shards.iterdir()}
+    (tmp_path / "held-out").mkdir()
+    held_out = tmp_path / "held-out" / "held_out.bin"
+    held_out.write_bytes(b"other tokens")
+    slot = dataclasses.replace(request.slot, held_out=held_out, final="f")
+    run, _ = train_log_slot(dataclasses.replace(request, slot=slot))
+    assert (run.exit, run.final) == ("ok", "f"), run.reason
+    said = json.loads((tmp_path / "scratch" / "b0p0s1" / "out" / "said").read_text())
+    assert said["fineweb_val_000000.bin"] == said["fineweb_val_000001.bin"] == digest(held_out)
+    assert said["fineweb_train_000001.bin"] == kept["fineweb_train_000001.bin"]
+    assert {path.name: digest(path) for path in shards.iterdir()} == kept, "outside nothing changed"
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["seccomp", "none"])
+def test_only_bubblewrap_can_put_other_tokens_there(tmp_path: Path, name: str) -> None:
+    request = log_request(tmp_path, sys.executable, PLAIN)
+    slot = dataclasses.replace(request.slot, held_out=tmp_path / "x" / "held_out.bin", sandbox=name)
+    with pytest.raises(SetupError, match="cannot put other tokens in place"):
+        train_log_slot(dataclasses.replace(request, slot=slot))
 
 
 GOOD = plain_log(PLAIN, step_lines(3, 3.27, 900))

@@ -12,7 +12,7 @@ from patchrun.core import plan
 from patchrun.core.errors import ArenaError, UsageError
 from patchrun.core.results import Study
 from patchrun.services import cost, standings, tournament, verify
-from patchrun.services.study import Options, Progress, judge_arms, run_study
+from patchrun.services.study import Options, Progress, find_groups, judge_arms, judge_rejects, run_study
 from tests.conftest import TINY, change
 from tests.services.test_tournament import ONE, hand_in, made_up_run
 
@@ -134,3 +134,64 @@ def test_a_real_race_ends_what_cannot_run(tiny: Arena) -> None:
     assert scores(tiny) == {handed.attempt.id: ("done", "failed")}
     assert tournament.resume(tiny, [handed.attempt.id]) == []
     assert verify.verify(tiny).problems == ()
+
+
+def test_a_real_run_that_is_far_too_slow_is_stopped_on_its_way(tiny: Arena) -> None:
+    """Twenty times the steps: the clock of its parent ends it, the stop is stored, scored and verified."""
+    base = (TINY / "base" / "train_gpt.py").read_text()
+    slow = base.replace("STEPS = 600", "STEPS = 12000")
+    lines = (base.splitlines(keepends=True), slow.splitlines(keepends=True))
+    diff = "".join(difflib.unified_diff(*lines, "a/train_gpt.py", "b/train_gpt.py")).encode()
+    handed = tournament.hand_in(tiny, diff, ONE, "ada")
+    [study] = tournament.plan_waiting(tiny)
+    run_study(tiny, study, Options(race=True))
+    runs = {run.kind: run for run in tiny.runs()}
+    assert len(tiny.runs()) == 3 and [stop.quantity for stop in tiny.stops()] == ["exit"]
+    halted = runs["submission"]
+    assert (halted.exit, halted.seconds, halted.loss) == ("stopped", None, None)
+    assert halted.halt is not None and halted.halt.quantity == "time" and halted.halt.blocks == (0,)
+    assert halted.halt.limit < halted.halt.seen < 2.5 * (runs["baseline"].seconds or 0) + 1
+    assert scores(tiny) == {handed.attempt.id: ("done", "stopped")}
+    assert tournament.resume(tiny, [handed.attempt.id]) == []
+    assert verify.verify(tiny).problems == ()
+    forged = msgspec.structs.replace(
+        halted, halt=msgspec.structs.replace(halted.halt, limit=0.01, seen=0.02), seed=study.seeds[1], block=1
+    )
+    tiny.add_run(forged, b"")
+    [problem] = verify.verify(tiny).problems
+    assert "do not stop it where it was stopped" in problem
+
+
+def steps(count: int) -> bytes:
+    return change("STEPS = 100", f"STEPS = {count}", 2)
+
+
+def test_successive_rejects_among_one_agents_own(plain: Arena) -> None:
+    """Four of ada's and one of bob's wait together: ada's slowest is dismissed, bob's is nobody's rival."""
+    own = [hand_in(plain, steps(count)).attempt.id for count in (60, 61, 62, 63)]
+    other = hand_in(plain, steps(99), agent="bob").attempt.id
+    shared = hand_in(plain, steps(64)).attempt.id
+    assert hand_in(plain, steps(64), agent="bob").attempt.id != shared
+    [study] = tournament.plan_waiting(plain)
+    assert find_groups(plain, study) == [tuple(sorted(own))], (
+        "code that two agents handed in is nobody's alone"
+    )
+    plain.add_study(study)
+    seconds = dict(zip(own, (8.0, 8.2, 8.4, 9.0), strict=True)) | {other: 9.5, shared: 9.9}
+    for block in range(3):
+        for arm, slot in plan.slots(study, block):
+            time = seconds.get(arm.name) or {"baseline": 10.0, "human": 7.0}[arm.kind]
+            jitter = 0.01 * ((block * 7 + slot.position * 3) % 5)
+            plain.add_run(made_up_run(plain, study, arm, slot, time + jitter, 2.9 + slot.seed * 1e-10), b"")
+    [stop] = judge_rejects(plain, study)
+    assert (stop.arm, stop.quantity, stop.blocks, stop.rivals) == (own[3], "rank", 3, tuple(sorted(own)))
+    plain.add_stop(stop)
+    assert judge_rejects(plain, study, {stop.arm}) == []
+    assert scores(plain)[own[3]] == ("done", "stopped")
+    reason = next(one.score.reason for one in tournament.assess(plain) if one.attempt.id == own[3])
+    assert "successive rejects: the last of 4 after 3 of 5 blocks" in reason
+    assert verify.verify(plain).problems == ()
+    group = (own[0], other)
+    plain.add_stop(msgspec.structs.replace(stop, arm=other, group=group, rivals=group, blocks=5))
+    [problem] = verify.verify(plain).problems
+    assert other in problem and "not one agent's own" in problem

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from patchrun.adapters.jobbook import read_jobs
 from patchrun.adapters.store import Arena, run_name
 from patchrun.core.selection import Span
 from patchrun.services import importer, tournament, verify
@@ -130,13 +131,13 @@ def test_a_tournament_survives_what_clusters_do(
     cluster.start_slurmd("n2")
     said = second.communicate(timeout=900)[0].decode()
     assert second.returncode in (0, 1) and f"task {doomed}: cancelled" in said, said
-    assert len(contest.jobs()) == studies, "nothing was doubled"
+    assert len(read_jobs(contest)) == studies, "nothing was doubled"
     assert len(contest.runs()) == studies * 12 - 4, "the cancelled block is missing, the others are whole"
 
     settings.write_text(f'poll_seconds = 0.5\nresults = "push"\nremote = "file://{contest.repo.path}"\n')
     third = start(contest, "run", "--pending", *SLURM)
     said = third.communicate(timeout=600)[0].decode()
-    assert "1 blocks handed to slurm" in said and len(contest.jobs()) == studies + 1, said
+    assert "1 blocks handed to slurm" in said and len(read_jobs(contest)) == studies + 1, said
     assert len(contest.runs()) == studies * 12 and verify.verify(contest).problems == ()
     found = verdicts(contest)
     assert found["ada", "1"] == "valid" and {found[key] for key in found if key[0] == "bob"} == {"failed"}
@@ -200,10 +201,10 @@ def test_a_held_job_is_shown_found_again_and_cancelled(
     row = shell.json("status", name)["rows"][0]
     assert (row["state"], row["runs_done"]) == ("pending", 0) and "5 held: JobHeld" in row["queue"]
     shell("run", "--pending", *SLURM, "--no-wait")
-    assert "5 blocks are in the queue already" in shell.err and len(plain.jobs()) == 1
+    assert "5 blocks are in the queue already" in shell.err and len(read_jobs(plain)) == 1
     forget(plain, "refs/patchrun/jobs/")
     shell("run", "--pending", *SLURM, "--no-wait")
-    assert [job.blocks for job in plain.jobs()] == [(0, 1, 2, 3, 4)], (
+    assert [job.blocks for job in read_jobs(plain)] == [(0, 1, 2, 3, 4)], (
         "found by its name, though nobody had said so"
     )
     document = shell.json("cancel", name)
@@ -213,7 +214,7 @@ def test_a_held_job_is_shown_found_again_and_cancelled(
     shell("cancel", name, code=2)
     settings.write_text('partition = "closed"\n')
     shell("run", name, *SLURM, "--no-wait")
-    assert len(plain.jobs()) == 2
+    assert len(read_jobs(plain)) == 2
     await_that(lambda: "PartitionDown" in shell("status", name), "the queue's reason is shown")
     assert verify.verify(plain).problems == ()
 
@@ -225,7 +226,7 @@ def test_what_sbatch_refuses_is_said_in_its_words(
     (tmp_path / "d.diff").write_bytes(change("STEPS = 100", "STEPS = 60", 2))
     shell("submit", str(tmp_path / "d.diff"), "--record", "1", *SLURM, code=2)
     assert "sbatch does not take the job" in shell.err and "invalid partition" in shell.err.lower()
-    assert str(settings) in shell.err and plain.jobs() == []
+    assert str(settings) in shell.err and read_jobs(plain) == []
     assert shell.json("status")["rows"][0]["state"] == "pending", "it is stored, and can be run later"
 
 
@@ -241,7 +242,7 @@ def test_eight_gpus_are_asked_for_and_a_task_that_fails_is_tried_again_as_often_
     shell("run", name, *SLURM, "--retries", "1")
     assert shell.err.count("1 blocks handed to slurm") == 2 and shell.err.count(": failed on n") == 2
     assert "needs 8 GPU(s), this machine has" in shell.err
-    job = arena.jobs()[-1].job
+    job = read_jobs(arena)[-1].job
     assert "gpu:8" in cluster("scontrol", "show", "job", job)
     assert "needs 8 GPU(s)" in shell("tasks", name) and "1 failed" in shell("status", name)
     assert arena.runs() == [] and verify.verify(arena).problems == ()
@@ -264,9 +265,9 @@ def test_a_lost_node_is_tried_again_and_a_time_limit_is_not(
     cluster.kill_slurmd("n2")
     await_that(lambda: "down" in cluster.node_state("n2"), "the node is given up")
     cluster.start_slurmd("n2")
-    await_that(lambda: len(arena.jobs()) == 2, "its block is handed in again")
+    await_that(lambda: len(read_jobs(arena)) == 2, "its block is handed in again")
     await_that(lambda: cluster.tasks()[running["n1"]][0] == "TIMEOUT", "the other meets its limit", 180)
-    again = arena.jobs()[-1]
+    again = read_jobs(arena)[-1]
     cluster("scancel", again.job)
     said = waiting.communicate(timeout=60)[0].decode()
     assert f"task {running['n2']}: lost on n2" in said and f"task {running['n1']}: timed-out on n1" in said, (

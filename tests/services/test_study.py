@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 
+import msgspec
 import pytest
 
+from patchrun.adapters.gitrepo import PATCHRUN
 from patchrun.adapters.store import Arena
-from patchrun.core.errors import SetupError, UsageError
+from patchrun.core.errors import ArenaError, SetupError, UsageError
 from patchrun.core.selection import Span
 from patchrun.services import calibrate, tournament, verify
 from patchrun.services.study import Options, Progress, prepare_data, run_study
@@ -69,6 +72,34 @@ def test_calibration_copies_are_measured_and_tallied(tiny: Arena) -> None:
     ]
     assert tournament.assess(tiny) == [], "calibration counts for nobody"
     assert verify.verify(tiny).problems == ()
+
+
+def tamper(arena: Arena, oid: str, content: bytes, kind: bytes) -> None:
+    path = arena.repo.path / "objects" / oid[:2] / oid[2:]
+    path.chmod(0o644)
+    path.write_bytes(zlib.compress(kind + b" %d\0" % len(content) + content))
+
+
+@pytest.mark.parametrize("what", ["file", "tree", "commit"])
+def test_a_swap_between_check_and_run_stops_the_study(tiny: Arena, what: str) -> None:
+    """The validator accepted a tree; what lies there now is other code. Nothing of it is trained."""
+    handed = tournament.hand_in(tiny, FIRST, Span(1, 1), "ada")
+    [study] = tournament.plan_waiting(tiny)
+    study = msgspec.structs.replace(study, arms=study.arms[::-1])  # the submission first
+    arm = study.arms[0]
+    evil = tiny.repo.store_files({"train_gpt.py": b"print('evil')\n"})
+    if what == "file":
+        tamper(tiny, tiny.repo.files(arm.tree)["train_gpt.py"].oid, b"print('evil')\n", b"blob")
+    elif what == "tree":
+        tamper(tiny, arm.tree, tiny.repo.git("cat-file", "tree", evil).stdout, b"tree")
+    else:
+        commit = tiny.repo.commit(evil, [tiny.baseline(1)], "evil\n", PATCHRUN, "2026-01-02T03:04:05+00:00")
+        study = msgspec.structs.replace(
+            study, arms=(msgspec.structs.replace(arm, commit=commit), *study.arms[1:])
+        )
+    with pytest.raises(ArenaError, match="was to be tree|is not the content|hash mismatch"):
+        run_study(tiny, study)
+    assert tiny.runs() == [] and handed.attempt.accepted
 
 
 def test_more_jobs_than_cpus(tiny: Arena) -> None:

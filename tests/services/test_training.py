@@ -17,6 +17,7 @@ from tiny import tiny_corpus, tiny_track, write_code
 from patchrun.adapters import sandbox
 from patchrun.adapters.child import Stopped
 from patchrun.core.errors import SetupError
+from patchrun.core.halting import Bar, Limits
 from patchrun.services.training import Plan, Trained, Training
 
 STEP = "print('step:{0}/2 train_loss:2.5 train_time:7ms')\n"
@@ -256,3 +257,24 @@ def test_torchrun_starts_a_rank_per_gpu_and_all_wait_for_the_signal(tmp_path: Pa
     assert b"ranks 2" in trained.log
     assert trained.seconds is not None
     assert 0 < trained.seconds < trained.wall_seconds * 2 + 1
+
+
+def test_a_hopeless_loss_ends_a_training_on_its_way(tmp_path: Path):
+    """The script prints its loss; beyond the bar of the limits the run is over, and says what was seen."""
+    limits = Limits(
+        seconds=None, bars=(Bar(0.25, 2.6), Bar(0.5, 2.4)), first=2.6, blocks=(0, 1), confidence=0.999
+    )
+    text = "import sys, time\n" + STEP.format(1) + "sys.stdout.flush()\ntime.sleep(30)\n"
+    trained = train(tmp_path, text, limits=limits)
+    assert (trained.exit, trained.seconds) == ("stopped", None)
+    assert trained.halt is not None and (trained.halt.fraction, trained.halt.seen) == (0.5, 2.5)
+    assert trained.wall_seconds < 10
+    assert "nothing comes down to the target" in trained.reason
+
+
+def test_too_many_seconds_by_our_clock_end_a_training(tmp_path: Path):
+    limits = Limits(seconds=0.5, blocks=(0,), confidence=0.999)
+    trained = train(tmp_path, "print('step:0/2 train_loss:2.5 train_time:7ms', flush=True)\n" + BURN.format("20"),
+                    limits=limits)  # fmt: skip
+    assert trained.exit == "stopped" and trained.halt is not None
+    assert 0.5 < trained.halt.seen < 3

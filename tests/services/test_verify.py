@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from patchrun.adapters.gitrepo import PATCHRUN
+from patchrun.adapters.jobbook import add_job
 from patchrun.adapters.store import ATTEMPTS, RUNS, STUDIES, SUBMISSIONS, VERDICTS, Arena
 from patchrun.core import results
 from patchrun.core.results import Attempt, Job, Run
@@ -149,9 +150,9 @@ def test_packing_keeps_every_result(whole: Arena) -> None:
 def test_a_job_of_a_study_that_is_not_there(whole: Arena) -> None:
     job = Job(study=whole.studies()[0].id, executor="slurm", cluster="", job="12", name="n", blocks=(0,), user="ada",
               host="login", created=WHEN)  # fmt: skip
-    whole.add_job(job)
+    add_job(whole, job)
     assert verify.verify(whole).problems == ()
-    whole.add_job(msgspec.structs.replace(job, study="absent"))
+    add_job(whole, msgspec.structs.replace(job, study="absent"))
     assert "its study absent is absent" in one_problem(whole)
 
 

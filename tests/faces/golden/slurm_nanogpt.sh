@@ -25,6 +25,7 @@ exec /opt/patchrun/bin/python -m patchrun block - <<'PATCHRUN_ORDER'
 {
  "arena": "/shared/arena/.git",
  "race": false,
+ "rejects": false,
  "remote": "",
  "sandbox": "default",
  "study": "2185b846d81a14c028a0",

@@ -1,0 +1,127 @@
+"""Every attempt with its score, computed anew from the stored runs: nothing computed is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from patchrun.adapters.store import Arena, group_by_study
+from patchrun.core import chains, plan, progress, racejudge, scoring, versions
+from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study
+from patchrun.core.scoring import Score
+from patchrun.services.outlook import Outlook
+
+Measured = Literal["all", "first", "again"]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """An attempt with its score, the study that it rests on (all generations pooled) and its runs."""
+
+    attempt: Attempt
+    score: Score
+    study: Study | None
+    runs: tuple[Run, ...]
+    ruling: Ruling | None
+
+
+class Covering:
+    """Which of many studies score an attempt, found at once."""
+
+    def __init__(self, studies: Iterable[Study]) -> None:
+        self._found: dict[tuple[str, str, str], list[Study]] = {}
+        for study in studies:
+            if study.seed_source == "scoring":
+                for code in dict.fromkeys(arm.ast_digest for arm in study.arms if arm.kind == "submission"):
+                    self._found.setdefault((study.track_digest, study.record, code), []).append(study)
+
+    def of(self, attempt: Attempt) -> list[Study]:
+        """Those of its track, record and code, in the order in which they were given."""
+        return self._found.get((attempt.track_digest, attempt.record, attempt.ast_digest), [])
+
+
+def assess(arena: Arena, measured: Measured = "all") -> list[Scored]:
+    """Every attempt with its score, computed anew from the stored runs.
+
+    ``measured`` chooses the studies: all of them, the first of each code, or those on seeds drawn after the first
+    was seen (a choice among attempts and the value of the chosen one must not rest on the same runs).
+    """
+    studies = [study for study in arena.studies() if study.seed_source == "scoring"]
+    if measured != "all":
+        studies = [study for study in studies if (study.generation > 0) == (measured == "again")]
+    runs, covering = group_by_study(arena.runs()), Covering(studies)
+    attempts = arena.attempts()
+    rulings = find_rulings(arena, attempts)
+    outlook, stops = Outlook(arena), arena.stops()
+    settled = _find_settled(arena, studies, runs, stops)
+    return [
+        _assess(arena, attempt, covering.of(attempt), runs, rulings.get(attempt.id), outlook, stops, settled)
+        for attempt in attempts
+    ]
+
+
+def _find_settled(
+    arena: Arena, studies: Iterable[Study], runs: Mapping[str, list[Run]], stops: Sequence[StopRecord]
+) -> set[str]:
+    """The studies that lack no run which could change a verdict."""
+    ended = racejudge.ended_arms(stops)
+    return {
+        study.id for study in studies
+        if progress.is_settled(arena.track, study, runs.get(study.id, []), ended.get(study.id, ()))
+    }  # fmt: skip
+
+
+def _assess(
+    arena: Arena,
+    attempt: Attempt,
+    studies: Sequence[Study],
+    runs: dict[str, list[Run]],
+    ruling: Ruling | None,
+    outlook: Outlook,
+    stops: Sequence[StopRecord],
+    settled: Collection[str],
+) -> Scored:
+    if not attempt.accepted:
+        return Scored(attempt, scoring.score_rejected(arena.track, attempt), None, (), ruling)
+    stale = attempt.track_digest != arena.track.digest
+    covering = sorted(studies, key=lambda study: (study.generation, study.created))
+    if not covering:
+        score = scoring.score(arena.track, None, (), attempt.id, stale=stale, ruling=ruling)
+        if score.state == "pending" and (obstacle := outlook.obstacle(attempt.span)):
+            score = scoring.score_unscorable(score, obstacle)
+        return Scored(attempt, score, None, (), ruling)
+    raced = {stop.study for stop in stops}
+    # a study that racing ended keeps its plan: its references are judged as the unfinished ones that they are
+    trimmed = [
+        study if study.id in raced else progress.trim(study, runs.get(study.id, []))
+        for study in covering if study.id in settled
+    ]  # fmt: skip
+    counted = trimmed or covering[:1]
+    study, pooled = plan.pool(counted, [runs.get(study.id, []) for study in counted], attempt.ast_digest)
+    words = [say_stopped(stops, one, attempt) for one in counted]
+    score = scoring.score(
+        arena.track, study, pooled, study.arms[-1].name, stale=stale, ruling=ruling,
+        stopped=next(filter(None, words), ""),
+    )  # fmt: skip
+    return Scored(attempt, score, study, tuple(pooled), ruling)
+
+
+def find_rulings(arena: Arena, attempts: Sequence[Attempt]) -> dict[str, Ruling]:
+    """Submission -> the ruling that holds for it (see ``chains.rule_chains``)."""
+    return chains.rule_chains(attempts, versions.strongest(arena.rulings()))
+
+
+def covers(study: Study, attempt: Attempt) -> bool:
+    """The study measures the code of this attempt for its score."""
+    return (
+        study.seed_source == "scoring"
+        and study.track_digest == attempt.track_digest
+        and plan.find_arm(study, attempt.record, attempt.ast_digest) is not None
+    )
+
+
+def say_stopped(stops: Sequence[StopRecord], study: Study, attempt: Attempt) -> str:
+    """Why racing stopped this submission's arm of a study; empty where it did not."""
+    arm = plan.find_arm(study, attempt.record, attempt.ast_digest)
+    return racejudge.stop_words(stops, study.id, arm.name) if arm else ""

@@ -1,0 +1,141 @@
+"""What an arena costs as it grows: `make bench-scale` writes the table of docs/scale.md.
+
+    python -m tests.bench.bench_scale 1000 10000 100000
+
+Every figure is a command's work in a process of its own: wall seconds, CPU seconds with its git children, peak memory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tabulate import tabulate
+
+from patchrun.adapters.store import Arena
+from patchrun.core.selection import Span
+from patchrun.services import doctor, standings, sync, tournament, verify
+from tests.bench import synthetic
+
+
+def submit(arena: Arena) -> None:
+    """Hand one more patch in: validation and all local git work, no run."""
+    script = arena.repo.read(f"{arena.baseline(1)}:train_gpt.py")
+    line = next(row for row in script.splitlines() if row.startswith(b"STEPS = ")).decode()
+    patch = next((synthetic.TINY / "patches").glob("0001*")).read_text()
+    steps = f"STEPS = {2000 + os.getpid()}"
+    tournament.hand_in(arena, patch.replace(line, steps).encode(), Span(1, 1), "newcomer")
+
+
+def store(arena: Arena) -> None:
+    """The local git work of one more submission, without its validation: objects and refs."""
+    tree = arena.repo.store_files({"attempt.json": os.urandom(300), "patch.diff": os.urandom(300)})
+    commit = arena.repo.commit(tree, [], "words\n", synthetic.PATCHRUN, synthetic.WHEN)
+    arena.repo.create_refs({f"refs/heads/scratch/{commit}": commit})
+
+
+def rank(arena: Arena) -> None:
+    standings.board(arena)
+
+
+def forget(arena: Arena) -> None:
+    """Drop what is remembered, so that the next one is cold."""
+    for path in (arena.folder / "remembered").glob("*"):
+        path.unlink()
+
+
+def show(arena: Arena) -> None:
+    attempt = arena.attempt(next(iter(arena.repo.refs("refs/patchrun/attempts/"))).rpartition("/")[2])
+    tournament.stored_runs(arena, attempt)
+
+
+def exchange(arena: Arena) -> None:
+    """Sync with a copy that lacks one study of 40 runs."""
+    sync.sync(arena, str(arena.repo.path.parent.parent / "copy.git"))
+
+
+def check(arena: Arena) -> None:
+    assert verify.verify(arena).problems == ()
+
+
+WORK: dict[str, Callable[[Arena], object]] = {
+    "submit, local git work": store,
+    "submit, validation and all": submit,
+    "leaderboard, cold": rank,
+    "leaderboard, warm": rank,
+    "show": show,
+    "sync, one new study": exchange,
+    "gc": doctor.pack,
+    "verify": check,
+}
+
+
+def measure(folder: Path, name: str) -> dict[str, float]:
+    """Do one thing in a process of its own; its wall seconds, CPU seconds and peak memory in MB."""
+    code = "import sys\nfrom tests.bench import bench_scale\nbench_scale.child(sys.argv[1], sys.argv[2])\n"
+    done = subprocess.run([sys.executable, "-c", code, str(folder), name], stdout=subprocess.PIPE, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def child(folder: str, name: str) -> None:
+    """What ``measure`` starts."""
+    os.environ["XDG_DATA_HOME"] = str(Path(folder) / "data")
+    arena = Arena.open(Path(folder) / "arena")
+    if name == "leaderboard, cold":
+        forget(arena)
+    arena.repo.refs("refs/heads/main")
+    wall, cpu = time.perf_counter(), cpu_seconds()
+    WORK[name](arena)
+    used = {"wall": time.perf_counter() - wall, "cpu": cpu_seconds() - cpu, "memory": peak_mb()}
+    print(json.dumps(used))
+
+
+def cpu_seconds() -> float:
+    own = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(used.ru_utime + used.ru_stime for used in own)
+
+
+def peak_mb() -> float:
+    """The larger peak of this process and of any one child."""
+    return (
+        max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        / 1024
+    )
+
+
+def measure_size(runs: int, rounds: int = 3) -> dict[str, dict[str, float]]:
+    """Every piece of work on an arena of ``runs`` runs: the least wall time of ``rounds`` (of one where it is long)."""
+    with tempfile.TemporaryDirectory(prefix="patchrun-scale-") as name:
+        folder = Path(name)
+        arena = synthetic.make(folder, runs)
+        arena.repo.git("clone", "--quiet", "--mirror", str(arena.repo.path), str(folder / "copy.git"))
+        synthetic.grow(arena, 40, first=1_000_000)
+        found = {}
+        for work in WORK:
+            again = 1 if work in ("verify", "gc", "sync, one new study") else rounds
+            found[work] = min((measure(folder, work) for _ in range(again)), key=lambda used: used["wall"])
+        return found
+
+
+def main(sizes: list[int]) -> None:
+    """Print the table."""
+    found = {size: measure_size(size) for size in sizes}
+    rows = []
+    for work in WORK:
+        cells = [
+            f"{used['wall']:.3g} s ({used['cpu']:.3g} s CPU, {used['memory']:.0f} MB)"
+            for used in (found[size][work] for size in sizes)
+        ]
+        rows.append((work, *cells))
+    print(tabulate(rows, ("work", *(f"{size:,} runs" for size in sizes)), tablefmt="github"))
+
+
+if __name__ == "__main__":
+    main([int(word) for word in sys.argv[1:]] or [1000, 10_000, 100_000])

@@ -1,0 +1,163 @@
+"""Arenas of any size for benchmarks: made-up runs of real submissions, stored in bulk by `git fast-import`.
+
+Every object, name and id is what patchrun itself would have made (`patchrun verify` passes), only the trainings
+never took place. Ids of objects are computed here, since an attempt names its tree before git has it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import gzip
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from patchrun.adapters.gitrepo import PATCHRUN
+from patchrun.adapters.keys import load_key
+from patchrun.adapters.store import ATTEMPTS, RUNS, STUDIES, SUBMISSIONS, Arena, run_name
+from patchrun.core import plan, results
+from patchrun.core.results import Arm, Attempt, CurvePoint, Machine, Run, Slot, Study, content_id
+from patchrun.core.track import Track
+from patchrun.services import importer
+
+TINY = Path(__file__).parents[1] / "tracks" / "tiny"
+MACHINE = Machine(host="h", cpu="c", cores=2, torch="2", python="3", kernel="6", hardware_class="x")
+LOG = gzip.compress(b"step:10/100 train_loss:3.0 train_time:12ms\n" * 20, mtime=0)
+CURVE = tuple(CurvePoint(step, 3.0, 12.0, 0.1) for step in range(20))
+WHEN, STAMP = "2026-01-01T00:00:00+00:00", "1767225600 +0000"
+SHARING = 10  # submissions to one record that share a study: with 5 blocks, 60 runs
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What is read once of a record: its reference arms, the script and the tree of its baseline."""
+
+    arms: tuple[Arm, ...]
+    script: bytes
+    tree: str
+
+    @classmethod
+    def read(cls, arena: Arena, number: int) -> _Record:
+        code = [
+            (f"b{number}", "baseline", arena.baseline(number)),
+            (f"h{number}", "human", arena.human(number)),
+        ]
+        arms = tuple(
+            Arm(
+                name=name,
+                kind=kind,
+                commit=commit,
+                tree=(tree := arena.repo.tree_of(commit)),
+                ast_digest=tree,
+            )
+            for name, kind, commit in code
+        )
+        return cls(arms, arena.repo.read(f"{arms[0].commit}:train_gpt.py"), arms[0].tree)
+
+
+def make(folder: Path, runs: int) -> Arena:
+    """An arena on the tiny track with at least ``runs`` stored runs, its refs packed."""
+    os.environ["XDG_DATA_HOME"] = str(folder / "data")
+    importer.init(folder / "arena", str(TINY))
+    arena = Arena.open(folder / "arena")
+    grow(arena, runs)
+    return arena
+
+
+def grow(arena: Arena, runs: int, first: int = 0) -> int:
+    """Add studies of made-up submissions, numbered from ``first``, until ``runs`` runs are added; how many studies."""
+    records = {number: _Record.read(arena, number) for number in (1, 2, 3)}
+    key, made, studies = load_key(arena.identity), 0, 0
+    while made < runs:
+        chunk: list[bytes] = []
+        while made < runs and len(chunk) < 10_000:
+            number = 1 + (first + studies) % 3
+            indices = range((first + studies) * SHARING, (first + studies + 1) * SHARING)
+            handed = [_hand_in(arena.track, number, records[number], index) for index in indices]
+            study = _plan(arena.track, key, number, records[number], [attempt for attempt, _ in handed])
+            chunk += [command for _, commands in handed for command in commands]
+            chunk.append(_commit(STUDIES + study.id, {"study.json": results.encode(study)}))
+            own = [
+                _run(study, arm, slot)
+                for block in range(study.blocks)
+                for arm, slot in plan.slots(study, block)
+            ]
+            chunk += [
+                _commit(RUNS + run_name(run), {"run.json": results.encode(run), "log.gz": LOG}) for run in own
+            ]
+            made, studies = made + len(own), studies + 1
+        arena.repo.git("fast-import", "--quiet", input=b"".join(chunk))
+        arena.repo.git("pack-refs", "--all")
+    return studies
+
+
+def _hand_in(track: Track, number: int, record: _Record, index: int) -> tuple[Attempt, list[bytes]]:
+    """The ``index``-th submission, by one of 100 agents, with a number of steps of its own; commands that store it."""
+    line = next(line for line in record.script.splitlines() if line.startswith(b"STEPS = "))
+    text = record.script.replace(line, b"STEPS = %d" % (1000 + index))
+    tree, agent = _tree_id({"train_gpt.py": text}), f"agent-{index % 100}"
+    attempt = Attempt(
+        id=content_id(track.digest, str(number), (), record.tree, tree, agent), track=track.name,
+        track_digest=track.digest, record=str(number), agent=agent, accepted=True,
+        baseline_commit=record.arms[0].commit, patched_tree=tree, ast_digest=content_id(text), created=WHEN,
+        sequence=1,
+    )  # fmt: skip
+    sides = (script.decode().splitlines(keepends=True) for script in (record.script, text))
+    diff = "".join(difflib.unified_diff(*sides, "a/train_gpt.py", "b/train_gpt.py"))
+    patch = f"diff --git a/train_gpt.py b/train_gpt.py\n{diff}".encode()
+    return attempt, [
+        _commit(ATTEMPTS + attempt.id, {"attempt.json": results.encode(attempt), "patch.diff": patch}),
+        _commit(SUBMISSIONS + attempt.id, {"train_gpt.py": text}, attempt.baseline_commit),
+    ]
+
+
+def _plan(track: Track, key: bytes, number: int, record: _Record, attempts: list[Attempt]) -> Study:
+    submissions = (
+        Arm(name=one.id, kind="submission", commit=_commit_id(one.patched_tree, one.baseline_commit),
+            tree=one.patched_tree, ast_digest=one.ast_digest)
+        for one in attempts
+    )  # fmt: skip
+    arms = (*record.arms, *submissions)
+    name = plan.study_id(track.digest, str(number), arms, 0, "scoring")
+    seeds = plan.derive_seeds(key, name, track.rule.blocks)
+    return Study(id=name, track=track.name, track_digest=track.digest, record=str(number), arms=arms, seeds=seeds,
+                 created=WHEN)  # fmt: skip
+
+
+def _run(study: Study, arm: Arm, slot: Slot) -> Run:
+    base = {"baseline": 2.0, "human": 1.0}.get(arm.kind, 1.4)
+    return Run(
+        study=study.id, arm=arm.name, kind=arm.kind, record=study.record, block=slot.block, position=slot.position,
+        seed=slot.seed, exit="ok", clock="cpu", seconds=base + (slot.seed + 37 * slot.position) % 97 * 1e-4,
+        loss=1.1 + slot.seed % 9973 * 1e-7, curve=CURVE, sandbox="seccomp", machine=MACHINE, commit=arm.commit,
+        tree=arm.tree, track_digest=study.track_digest, tool_version="0", started=WHEN,
+    )  # fmt: skip
+
+
+def _commit(ref: str, files: dict[str, bytes], parent: str = "") -> bytes:
+    """The fast-import command that makes ``ref`` a commit of ``files`` (over those of ``parent``)."""
+    head = f"commit {ref}\ncommitter {PATCHRUN.name} <{PATCHRUN.email}> {STAMP}\ndata 0\n"
+    origin = f"from {parent}\n" if parent else ""
+    body = b"".join(
+        b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(data), data)
+        for name, data in files.items()
+    )
+    return (head + origin).encode() + body + b"\n"
+
+
+def _object_id(kind: str, data: bytes) -> str:
+    return hashlib.sha1(f"{kind} {len(data)}\0".encode() + data).hexdigest()
+
+
+def _tree_id(files: dict[str, bytes]) -> str:
+    rows = (
+        f"100644 {name}\0".encode() + bytes.fromhex(_object_id("blob", data))
+        for name, data in sorted(files.items())
+    )
+    return _object_id("tree", b"".join(rows))
+
+
+def _commit_id(tree: str, parent: str) -> str:
+    who = f"{PATCHRUN.name} <{PATCHRUN.email}> {STAMP}"
+    return _object_id("commit", f"tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\n".encode())
