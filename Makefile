@@ -5,7 +5,9 @@ BIN := $(VENV)/bin
 DEMO ?= demo-arena
 STAMP := $(VENV)/.patchrun-set-up
 
-.PHONY: setup demo test lint check bench bench-scale fuzz clean
+SLURM := slurmctld slurmd slurm-client munge
+
+.PHONY: setup slurm demo test lint check bench bench-scale fuzz clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -19,6 +21,14 @@ $(STAMP): setup.cfg constraints.txt
 			|| echo "bubblewrap could not be installed: runs need --sandbox seccomp or none"; \
 	else echo "please install bubblewrap (apt-get install bubblewrap): without it runs need --sandbox seccomp or none"; fi
 	touch $@
+
+# What the tests of the Slurm executor start a cluster from; without it they are skipped, with the reason.
+slurm:
+	@if command -v slurmctld >/dev/null && command -v slurmd >/dev/null && command -v munged >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SLURM); } \
+			>/dev/null 2>&1 || echo "Slurm could not be installed: its tests are skipped"; \
+	else echo "without Slurm its tests are skipped (apt-get install $(SLURM))"; fi
 
 demo: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh "$(DEMO)"

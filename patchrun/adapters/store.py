@@ -3,26 +3,26 @@
 Refs: ``refs/heads/main`` (the track), ``refs/heads/baseline/N``, ``refs/patchrun/human/N``,
 ``refs/patchrun/{attempts,submissions,studies}/<id>``, ``refs/patchrun/runs/<arm>/<study>-<slot>``,
 ``refs/patchrun/extra/...`` (a later run of a taken slot: shown, never counted), ``refs/patchrun/stops/<study>/<arm>``,
-``refs/patchrun/verdicts/...``, ``refs/patchrun/transcripts/<id>``, ``refs/patchrun/labels/<subject>/<hash>`` and
-``refs/patchrun/also/...`` (what a synced arena holds under a name taken here). Of final rounds
-``refs/patchrun/{finals,reveals}/<id>``.
+``refs/patchrun/jobs/<study>/<job>``, ``refs/patchrun/verdicts/...``, ``refs/patchrun/transcripts/<id>``,
+``refs/patchrun/labels/<subject>/<hash>`` and ``refs/patchrun/also/...`` (what a synced arena holds under a name taken
+here). Of final rounds ``refs/patchrun/{finals,reveals}/<id>``.
 """
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
+from patchrun.adapters import locks
 from patchrun.adapters.finalrounds import FinalFiles
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, RefExists
 from patchrun.adapters.labels import LabelFiles
@@ -90,23 +90,18 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
             raise ArenaError(f"cannot write in the arena: {error}") from None
         return path
 
-    @contextmanager
-    def lock(self, name: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    def lock(self, name: str, on_wait: Callable[[], None] = lambda: None) -> AbstractContextManager[None]:
         """Hold the lock ``name`` against other processes of this machine; it ends with its process."""
-        folder = self.folder / "locks"
-        folder.mkdir(exist_ok=True)
-        with (folder / name).open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                on_wait()
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+        return locks.hold(self.folder / "locks" / name, on_wait)
+
+    def holder(self, name: str) -> tuple[int, str] | None:
+        """Process id and host of whoever holds the lock ``name``; None when nobody does."""
+        return locks.find_holder(self.folder / "locks" / name)
 
     @contextmanager
-    def scratch(self) -> Iterator[Path]:
-        """A folder for one run's files, gone afterwards."""
-        folder = self.folder / "scratch"
+    def scratch(self, place: Path | None = None) -> Iterator[Path]:
+        """A folder for one run's files, gone afterwards: in ``place``, else beside the arena's other caches."""
+        folder = place or self.folder / "scratch"
         folder.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
             yield Path(name)
@@ -247,18 +242,29 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
 
     def add_run(self, run: Run, log: bytes) -> bool:
         """Store a run in its slot; False when the slot was taken and it went to ``extra``."""
-        packed = gzip.compress(log, mtime=0)
-        data = results.encode(run)
-        tree = self.repo.store_files({"run.json": data, "log.gz": packed})
-        name = run_name(run)
-        words = f"run {name}: {run.exit}\n"
-        commit = self.repo.commit(tree, [], words, PATCHRUN, run.started, self.signing_key)
+        return self.add_runs([(run, log)])
+
+    def add_runs(self, made: Sequence[tuple[Run, bytes]]) -> bool:
+        """Store the runs of a block at once; where one slot was taken all go to ``extra`` and the answer is False."""
+        commits = {run_name(run): self._commit_run(run, log) for run, log in made}
         try:
-            self.repo.create_refs({RUNS + name: commit})
+            self.repo.create_refs({RUNS + name: commit for name, commit in commits.items()})
         except RefExists:
-            self.repo.create_refs({f"{EXTRA}{name}-{hashlib.sha256(data).hexdigest()[:8]}": commit})
+            self.add_extra_runs(made)
             return False
         return True
+
+    def add_extra_runs(self, made: Sequence[tuple[Run, bytes]]) -> dict[str, str]:
+        """Store runs of slots that are taken; the refs. Those that are there already stay as they are."""
+        refs = {extra_name(run): self._commit_run(run, log) for run, log in made}
+        with suppress(RefExists):
+            self.repo.create_refs(refs)
+        return refs
+
+    def _commit_run(self, run: Run, log: bytes) -> str:
+        tree = self.repo.store_files({"run.json": results.encode(run), "log.gz": gzip.compress(log, mtime=0)})
+        words = f"run {run_name(run)}: {run.exit}\n"
+        return self.repo.commit(tree, [], words, PATCHRUN, run.started, self.signing_key)
 
     def log(self, run: Run) -> bytes:
         """The raw output of a run; ArenaError when no arena gave it."""
@@ -344,6 +350,11 @@ def own_name(ref: str) -> str:
 def run_name(run: Run) -> str:
     """``<arm>/<study>-<slot>``: two different runs never share it, two runs of one slot do."""
     return f"{run.arm}/{run.study}-{run.slot.name}"
+
+
+def extra_name(run: Run) -> str:
+    """The ref of a run whose slot was taken: told apart by its content."""
+    return f"{EXTRA}{run_name(run)}-{hashlib.sha256(results.encode(run)).hexdigest()[:8]}"
 
 
 def stop_name(stop: StopRecord) -> str:

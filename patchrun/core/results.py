@@ -249,6 +249,21 @@ class StopRecord(msgspec.Struct, frozen=True, kw_only=True):
     rivals: tuple[str, ...] = ()
 
 
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """A study's blocks as they were handed to a queue: where to ask for them. What the queue says is not stored."""
+
+    version: int = VERSION
+    study: str
+    executor: Literal["slurm"]
+    cluster: str
+    job: str  # the queue's own number
+    name: str
+    blocks: tuple[int, ...]
+    user: str
+    host: str
+    created: str
+
+
 class FinalRound(msgspec.Struct, frozen=True, kw_only=True):
     """The owner's promise of a final round: its secrets by hash, made before the round and never changed.
 
@@ -285,13 +300,11 @@ class Reveal(msgspec.Struct, frozen=True, kw_only=True):
     created: str
 
 
-T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, FinalRound, Reveal, Transcript, ChangeLabel)
+T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, FinalRound, Reveal, Transcript, ChangeLabel, Job)
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
-def encode(
-    value: Attempt | Study | Run | Ruling | StopRecord | FinalRound | Reveal | Transcript | ChangeLabel,
-) -> bytes:
+def encode(value: msgspec.Struct) -> bytes:
     """Indented JSON with sorted keys and a final newline."""
     return msgspec.json.format(_encoder.encode(value), indent=1) + b"\n"
 

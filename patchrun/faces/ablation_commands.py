@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from patchrun.faces.how import with_run_options
 from patchrun.faces.options import echo_json, format_option, open_arena
 from patchrun.faces.plain_text import echo_plain
-from patchrun.faces.submission_commands import with_run_options
 
 if TYPE_CHECKING:
     from patchrun.adapters.store import Arena

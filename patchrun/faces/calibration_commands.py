@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from patchrun.faces.how import with_run_options
 from patchrun.faces.options import SetType, echo_json, format_option, open_arena
-from patchrun.faces.submission_commands import with_run_options
 
 if TYPE_CHECKING:
     from patchrun.services.calibrate import Tally

@@ -27,8 +27,9 @@ ROOMS = {
     "patchrun.faces.key_commands": ("keys",),
     "patchrun.faces.ladder_commands": ("records", "ingest", "control"),
     "patchrun.faces.submission_commands": (
-        "validate", "submit", "run", "rerun", "status", "withdraw", "disqualify",
+        "validate", "submit", "run", "rerun", "withdraw", "disqualify",
     ),
+    "patchrun.faces.queue_commands": ("status", "cancel", "tasks", "block"),
     "patchrun.faces.calibration_commands": ("calibrate",),
     "patchrun.faces.final_commands": ("final",),
     "patchrun.faces.statistics_commands": ("fsr", "simulate"),

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from patchrun.core.errors import UsageError
+from patchrun.faces.how import with_run_options
 from patchrun.faces.options import SetType, echo_json, format_option, open_arena
-from patchrun.faces.submission_commands import with_run_options
 
 if TYPE_CHECKING:
     from patchrun.services.finals import Planned
@@ -87,7 +87,7 @@ def run_command(
     form: str,
 ) -> int:
     """Run the valid picks (or these IDs) on the round's seeds and tokens: safe to repeat, stop and resume."""
-    from patchrun.faces.trials import measure
+    from patchrun.faces.how import How, measure
     from patchrun.services import finals
 
     if ids and (agents or records):
@@ -103,7 +103,7 @@ def run_command(
         return _show_plan(planned, form)
     if not planned.studies:
         click.echo("nothing is missing", err=True)
-    measure(arena, planned.studies, jobs, sandbox)
+    measure(arena, planned.studies, How(jobs=jobs, sandbox=sandbox))
     return _show(named, short, form)
 
 

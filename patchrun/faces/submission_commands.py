@@ -1,4 +1,4 @@
-"""Commands that hand in, run and rule: validate, submit, run, rerun, status, withdraw, disqualify."""
+"""Commands that hand in, run and rule: validate, submit, run, rerun, withdraw, disqualify."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 
 from patchrun.core.errors import SetupError, UsageError
 from patchrun.core.selection import Span
+from patchrun.faces.how import How, measure, with_how, with_race_options
 from patchrun.faces.judge_options import make_review, with_judge_options
 from patchrun.faces.options import (
     SpanType,
@@ -23,56 +24,19 @@ from patchrun.faces.options import (
     open_arena,
 )
 from patchrun.faces.plain_text import echo_plain
-from patchrun.faces.trials import measure, try_seeds, try_steps
+from patchrun.faces.queue_commands import show_scripts
+from patchrun.faces.trials import try_seeds, try_steps
 
 if TYPE_CHECKING:
     from patchrun.adapters.store import Arena
     from patchrun.services.assessment import Scored
     from patchrun.services.validator import Validation
 
-run_options = (
-    click.option("--jobs", type=int, default=1, show_default=True, help="Blocks at once, a CPU each."),
-    click.option(
-        "--sandbox",
-        type=click.Choice(["default", "bwrap", "seccomp", "none"]),
-        default="default",
-        show_default=True,
-        help="What goes around a run; default is bwrap.",
-    ),
-)
-race_options = (
-    click.option(
-        "--race",
-        is_flag=True,
-        help="End a run or submission that cannot rank any more (or is proven already).",
-    ),
-    click.option(
-        "--rejects",
-        is_flag=True,
-        help="Of one agent's submissions to a record find the best by successive rejects, for --pick best.",
-    ),
-)
-
-
 steps_option = click.option(
     "--steps",
     type=click.IntRange(min=2),
     help="Stop each run after this step and compare step times: for trying, never counted.",
 )
-
-
-def with_race_options(command: Any) -> Any:
-    """Add the options that end what cannot matter any more."""
-    for option in reversed(race_options):
-        command = option(command)
-    return command
-
-
-def with_run_options(command: Any) -> Any:
-    """Add the options that say how runs are made."""
-    for option in reversed(run_options):
-        command = option(command)
-    return command
 
 
 @click.command("validate")
@@ -125,13 +89,12 @@ def _sources(arena: Arena, validation: Validation) -> dict[str, str]:
     "--hint-tier", "tiers", type=TiersType(), default=(), help="Hints the agent had: 1,3; 0 is none."
 )
 @onto_option
-@click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
 @click.option("--no-run", is_flag=True, help="Store it; `patchrun run --pending` measures it later.")
 @click.option("--dry-run", is_flag=True, help="Say what it would take; store and run nothing.")
 @steps_option
-@with_run_options
 @with_race_options
 @with_judge_options
+@with_how
 @format_option("text", "json")
 @click.pass_obj
 def submit_command(
@@ -141,14 +104,10 @@ def submit_command(
     agent: str,
     tiers: tuple[int, ...],
     onto: str,
-    executor: str,
     no_run: bool,
     dry_run: bool,
     steps: int | None,
-    jobs: int,
-    sandbox: str,
-    race: bool,
-    rejects: bool,
+    how: How,
     form: str,
     **judging: Any,
 ) -> int:
@@ -162,7 +121,9 @@ def submit_command(
         arena.ladder.get(handin.span.last)
         arena.baseline(handin.span.first)
     if dry_run:
-        return _show_cost(arena, handins, form)
+        return _show_cost(arena, handins, form, how, tiers)
+    if not no_run:
+        how.choose(arena).check()
     handed = [
         tournament.hand_in(arena, h.diff, h.span, h.agent, tiers, h.onto, review=partial(review, span=h.span))
         for h in handins
@@ -179,10 +140,12 @@ def submit_command(
         ids = [one.attempt.id for one in handed]
         try:
             if steps:
-                return try_steps(arena, ids, steps, jobs, sandbox, form)
+                return try_steps(arena, ids, steps, how, form)
             studies = tournament.resume(arena, ids) + tournament.plan_waiting(arena, ids)
-            measure(arena, studies, jobs, sandbox, race, rejects)
+            measure(arena, studies, how)
         except SetupError as error:
+            if how.executor == "slurm":
+                raise
             click.echo(f"patchrun: stored as pending: {_say_pending(error)}", err=True)
     return _show_results(arena, [one.attempt.id for one in handed], form, rejected)
 
@@ -226,7 +189,7 @@ def _passes(scored: Scored) -> bool:
     return scored.score.verdict in (None, "valid")
 
 
-def _show_cost(arena: Arena, handins: Sequence[Any], form: str) -> int:
+def _show_cost(arena: Arena, handins: Sequence[Any], form: str, how: How, tiers: tuple[int, ...]) -> int:
     from tabulate import tabulate
 
     from patchrun.services import cost, tournament
@@ -238,6 +201,12 @@ def _show_cost(arena: Arena, handins: Sequence[Any], form: str) -> int:
     spans = [ground.span for ground, v in zip(grounds, validations, strict=True) if v.accepted]
     rows = cost.estimate(arena, spans)
     hopeless = [row for row in rows if row.obstacle]
+    if how.executor == "slurm":
+        given = zip(handins, validations, grounds, strict=True)
+        accepted = [
+            tournament.describe(arena, v, h.diff, g, h.agent, tiers) for h, v, g in given if v.accepted
+        ]
+        show_scripts(arena, tournament.rehearse(arena, accepted), how, err=form == "json")
     if form == "json":
         rejected = len(handins) - len(spans)
         echo_json({"accepted": len(spans), "rejected": rejected, "studies": [row.to_json() for row in rows]})
@@ -260,8 +229,8 @@ def _show_cost(arena: Arena, handins: Sequence[Any], form: str) -> int:
     "--seeds", help="`public`, or some of the track's public seeds (1,2): for trying, never counted."
 )
 @steps_option
-@with_run_options
 @with_race_options
+@with_how
 @format_option("text", "json")
 @click.pass_obj
 def run_command(
@@ -270,10 +239,7 @@ def run_command(
     pending: bool,
     seeds: str | None,
     steps: int | None,
-    jobs: int,
-    sandbox: str,
-    race: bool,
-    rejects: bool,
+    how: How,
     form: str,
 ) -> int:
     """Run what is missing of a study: safe to repeat, stop and resume."""
@@ -288,49 +254,30 @@ def run_command(
     if seeds and steps:
         raise UsageError("--seeds and --steps are two kinds of trial", "choose one")
     if steps:
-        return try_steps(arena, chosen, steps, jobs, sandbox, form)
+        return try_steps(arena, chosen, steps, how, form)
     if seeds:
-        return try_seeds(arena, chosen, seeds, jobs, sandbox, form)
+        return try_seeds(arena, chosen, seeds, how, form)
     studies = tournament.resume(arena, chosen) + tournament.plan_waiting(arena, chosen)
     if not studies:
         click.echo("nothing is missing", err=True)
-    measure(arena, studies, jobs, sandbox, race, rejects)
+    measure(arena, studies, how)
     measured = tournament.covered(arena, studies) if pending else chosen
     return _show_results(arena, measured, form)
 
 
 @click.command("rerun")
 @click.argument("name", metavar="ID")
-@with_run_options
+@with_how
 @format_option("text", "json")
 @click.pass_obj
-def rerun_command(named: str | None, name: str, jobs: int, sandbox: str, form: str) -> int:
+def rerun_command(named: str | None, name: str, how: How, form: str) -> int:
     """Measure a submission again on new seeds; the new blocks add to the old ones."""
     from patchrun.services import tournament
 
     arena = open_arena(named)
     attempt = arena.attempt(name)
-    measure(arena, [tournament.plan_rerun(arena, attempt)], jobs, sandbox)
+    measure(arena, [tournament.plan_rerun(arena, attempt)], how)
     return _show_results(arena, [attempt.id], form)
-
-
-@click.command("status")
-@click.argument("name", metavar="[ID]", required=False)
-@format_option("text", "json")
-@click.pass_obj
-def status_command(named: str | None, name: str | None, form: str) -> int:
-    """What runs, what waits, what failed and why."""
-    from patchrun.faces import tables
-    from patchrun.services import standings
-
-    arena = open_arena(named)
-    wanted = arena.attempt(name).id if name else None
-    rows = standings.status(arena, wanted)
-    if form == "json":
-        echo_json({"track": arena.track.name, "rows": rows})
-    else:
-        echo_plain(tables.status_text(rows))
-    return 0
 
 
 def _rule(named: str | None, name: str, ruling: str, reason: str, form: str) -> int:

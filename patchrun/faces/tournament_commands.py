@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
+from patchrun.faces.how import How, measure, with_how, with_race_options
 from patchrun.faces.options import echo_json, format_option, open_arena
 from patchrun.faces.plain_text import echo_plain
-from patchrun.faces.submission_commands import with_race_options, with_run_options
-from patchrun.faces.trials import measure
+from patchrun.faces.queue_commands import show_scripts
 
 
 @click.command("tournament")
@@ -19,8 +19,8 @@ from patchrun.faces.trials import measure
     help="Measure again only what lowers the chance of a wrong order by this much.",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show the plan and its cost; store and run nothing.")
-@with_run_options
 @with_race_options
+@with_how
 @format_option("text", "json")
 @click.pass_obj
 def tournament_command(
@@ -28,10 +28,7 @@ def tournament_command(
     budget: float | None,
     least: float,
     dry_run: bool,
-    jobs: int,
-    sandbox: str,
-    race: bool,
-    rejects: bool,
+    how: How,
     form: str,
 ) -> int:
     """Run what waits, then measure again what narrows the ranking most for its cost."""
@@ -42,10 +39,12 @@ def tournament_command(
     plan = schedule.make_schedule(arena, budget, least)
     echo_plain(match_tables.schedule_text(plan), err=form == "json")
     if dry_run or not plan.items:
+        if how.executor == "slurm":
+            show_scripts(arena, [item.study for item in plan.items], how, err=form == "json")
         if form == "json":
             echo_json(plan.to_json())
         return 0
-    measure(arena, [item.study for item in plan.items], jobs, sandbox, race, rejects)
+    measure(arena, [item.study for item in plan.items], how)
     board = standings.board(arena)
     if form == "json":
         echo_json(plan.to_json() | {"leaderboard": tables.leaderboard_document(board, arena.track.name)})

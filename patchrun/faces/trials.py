@@ -1,4 +1,4 @@
-"""Running studies with live progress, and the trials that never count: on public seeds, or of a few steps."""
+"""Trials that never count: on public seeds, or of a few steps."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from patchrun.faces.how import How, measure
 from patchrun.faces.options import echo_json
 from patchrun.faces.plain_text import echo_plain
 
@@ -16,35 +17,18 @@ if TYPE_CHECKING:
     from patchrun.core.steptimes import StepTimes
 
 
-def measure(
-    arena: Arena,
-    studies: Sequence[Study],
-    jobs: int,
-    sandbox: str,
-    race: bool = False,
-    rejects: bool = False,
-) -> None:
-    """Run what the studies lack, with live progress on standard error."""
-    from patchrun.faces.live import watch
-    from patchrun.services.study import Options, run_study
-
-    for study in studies:
-        with watch(study) as live:
-            run_study(arena, study, Options(jobs, sandbox, race, rejects), live.on_progress, live.on_wait)
-
-
 def _runs_of(arena: Arena, studies: Sequence[Study]) -> list[Run]:
     names = {study.id for study in studies}
     return [run for run in arena.runs() if run.study in names]
 
 
-def try_seeds(arena: Arena, ids: Sequence[str], seeds: str, jobs: int, sandbox: str, form: str) -> int:
+def try_seeds(arena: Arena, ids: Sequence[str], seeds: str, how: How, form: str) -> int:
     """Run submissions on public seeds; the runs are shown and never counted."""
     from patchrun.faces import tables
     from patchrun.services import tournament
 
     studies = tournament.plan_trial(arena, ids, seeds)
-    measure(arena, studies, jobs, sandbox)
+    measure(arena, studies, how)
     runs = _runs_of(arena, studies)
     if form == "json":
         echo_json({"counted": False, "runs": [tables.run_document(run) for run in runs]})
@@ -54,13 +38,13 @@ def try_seeds(arena: Arena, ids: Sequence[str], seeds: str, jobs: int, sandbox: 
     return 0 if all(run.exit == "ok" for run in runs) else 1
 
 
-def try_steps(arena: Arena, ids: Sequence[str], steps: int, jobs: int, sandbox: str, form: str) -> int:
+def try_steps(arena: Arena, ids: Sequence[str], steps: int, how: How, form: str) -> int:
     """Stop every run after ``steps`` steps and compare step times; never counted."""
     from patchrun.core.steptimes import compare_steps
     from patchrun.services import tournament
 
     studies = tournament.plan_steps(arena, ids, steps)
-    measure(arena, studies, jobs, sandbox)
+    measure(arena, studies, how)
     found = {study.record: compare_steps(_runs_of(arena, [study]), steps) for study in studies}
     if form == "json":
         documents = {record: [steps_document(row) for row in rows] for record, rows in found.items()}

@@ -55,13 +55,14 @@ class Options:
 
     ``race``: a submission whose verdict cannot change any more is not run on (see ``core.racejudge``), nor a run of it
     beyond its limits (``core.halting``). ``rejects``: of several submissions of one agent only the best are run to the
-    end (``core.rejects``).
+    end (``core.rejects``). ``scratch``: an existing folder for the files of runs, else the arena's own.
     """
 
     jobs: int = 1
     sandbox: str = "default"
     race: bool = False
     rejects: bool = False
+    scratch: Path | None = None
 
 
 def prepare_data(arena: Arena) -> Corpus | None:
@@ -93,11 +94,9 @@ def run_study(
     most = len(cpus) if arena.track.launch.kind == "python" else 1
     if not 1 <= options.jobs <= most:
         raise UsageError(f"{options.jobs} jobs on {len(cpus)} CPUs", f"choose --jobs 1..{most}")
-    is_log = arena.track.launch.kind == "torchrun"
-    site = prepare_site(arena, parse_span(study.record)) if is_log else None
-    data = prepare_data(arena)
+    site, data = _prepare(arena, study)
     secrets = find_secrets(arena, study.final) if study.final else None
-    if secrets and is_log and sandbox.resolve(options.sandbox) != "bwrap":
+    if secrets and site and sandbox.resolve(options.sandbox) != "bwrap":
         raise SetupError(
             "a final round puts other validation tokens in place of the data's", "that needs bwrap"
         )
@@ -121,6 +120,45 @@ def find_secrets(arena: Arena, name: str) -> tuple[FinalRound, bytes]:
     key = load_key(final.key_commitment)
     load_tokens(final, key)
     return final, key
+
+
+def run_block(
+    arena: Arena,
+    study: Study,
+    block: int,
+    options: Options,
+    cpu: int,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[tuple[Run, bytes]]:
+    """Train what one block lacks, on this machine; the runs with their logs, not stored yet: none when stopped.
+
+    A block is stored as a whole or not at all, since one that goes on elsewhere would mix two machines.
+
+    Raises:
+        SetupError: this machine lacks what the track needs; or it is a final round, whose secrets stay with the owner.
+    """
+    if study.final:
+        raise SetupError("a final round runs where its secrets are", "leave out --executor slurm")
+    site, data = _prepare(arena, study)
+    work = _Work(arena, study, options, data, site, on_progress, [cpu], hold=True)
+    return work.run_held(block, stop)
+
+
+def _prepare(arena: Arena, study: Study) -> tuple[Site | None, Corpus | None]:
+    """Where the arms run and what they read; SetupError when this machine lacks it."""
+    is_log = arena.track.launch.kind == "torchrun"
+    return prepare_site(arena, parse_span(study.record)) if is_log else None, prepare_data(arena)
+
+
+def end_arms(arena: Arena, study: Study, options: Options, ended: Collection[str] = ()) -> list[StopRecord]:
+    """Store which submission arms the runs so far have settled, as ``options`` race them; those, without ``ended``."""
+    found = judge_arms(arena, study, ended) if options.race else []
+    if options.rejects:
+        found += judge_rejects(arena, study, {*ended, *(stop.arm for stop in found)})
+    for stop in found:
+        arena.add_stop(stop)
+    return found
 
 
 def judge_arms(arena: Arena, study: Study, ended: Collection[str] = ()) -> list[StopRecord]:
@@ -185,13 +223,17 @@ class _Work:
         on_progress: Callable[[Progress], None],
         cpus: list[int],
         held_out: Path | None = None,
+        hold: bool = False,
     ) -> None:
         self.arena, self.study, self.options, self.data, self.site = arena, study, options, data, site
         self.on_progress, self.held_out = on_progress, held_out
         self.cpus: queue.Queue[int] = queue.Queue()
         for cpu in cpus:
             self.cpus.put(cpu)
-        self.stop = threading.Event()
+        self.stop: Callable[[], bool] = (stopped := threading.Event()).is_set
+        self.end = stopped.set
+        self.hold = hold
+        self.held: list[tuple[Run, bytes]] = []
         self.guard = threading.Lock()
         self.ended = ended_arms(arena.stops()).get(study.id, set())
         self.evaluation_seconds: float | None = None
@@ -205,9 +247,17 @@ class _Work:
                 for future in futures:
                     future.result()
             except BaseException:
-                self.stop.set()
+                self.end()
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
+
+    def run_held(self, block: int, stop: Callable[[], bool]) -> list[tuple[Run, bytes]]:
+        """One block's runs, kept here."""
+        self.stop = stop
+        references = (run for run in self._own_runs() if run.kind == "baseline" and run.evaluation_seconds)
+        self.evaluation_seconds = next((run.evaluation_seconds for run in references), None)
+        self._run_block(block)
+        return [] if stop() else self.held
 
     def _run_block(self, block: int) -> None:
         cpu = self.cpus.get()
@@ -215,9 +265,9 @@ class _Work:
             stored = self.arena.slots(self.study.id)
             for arm, slot in plan.slots(self.study, block, frozenset(self.ended)):
                 name = f"{arm.name}/{self.study.id}-{slot.name}"
-                if name not in stored and not self.stop.is_set() and self._is_wanted(arm):
+                if name not in stored and not self.stop() and self._is_wanted(arm):
                     self._run_slot(arm, slot, cpu)
-            if (self.options.race or self.options.rejects) and not self.stop.is_set():
+            if (self.options.race or self.options.rejects) and not self.hold and not self.stop():
                 self._race()
         finally:
             self.cpus.put(cpu)
@@ -225,12 +275,7 @@ class _Work:
     def _race(self) -> None:
         """End the submission arms that the runs so far have settled."""
         with self.guard:
-            found = judge_arms(self.arena, self.study, self.ended) if self.options.race else []
-            if self.options.rejects:
-                gone = self.ended | {stop.arm for stop in found}
-                found += judge_rejects(self.arena, self.study, gone)
-            for stop in found:
-                self.arena.add_stop(stop)
+            for stop in end_arms(self.arena, self.study, self.options, self.ended):
                 self.ended.add(stop.arm)
                 self.on_progress(
                     Progress(self.study, self._arm(stop.arm), Slot(stop.blocks - 1, 0, 0), stop=stop)
@@ -245,10 +290,12 @@ class _Work:
         )
 
     def _own_runs(self) -> list[Run]:
-        return [run for run in self.arena.runs() if run.study == self.study.id]
+        return [run for run in self.arena.runs() if run.study == self.study.id] + [
+            run for run, _ in self.held
+        ]
 
     def _run_slot(self, arm: Arm, slot: Slot, cpu: int) -> None:
-        with self.arena.scratch() as scratch:
+        with self.arena.scratch(self.options.scratch) as scratch:
             code = scratch / "code"
             self._require_tree(arm)
             self.arena.repo.export(arm.tree, code)
@@ -261,7 +308,10 @@ class _Work:
         if run.exit == "ok":
             self.scored.setdefault((arm.tree, slot.seed), run)
         run = msgspec.structs.replace(run, track_digest=self.study.track_digest)
-        self.arena.add_run(run, log)
+        if self.hold:
+            self.held.append((run, log))
+        else:
+            self.arena.add_run(run, log)
         self._tell(arm, slot, run=run)
 
     def _require_tree(self, arm: Arm) -> None:
@@ -278,11 +328,11 @@ class _Work:
         """The run of a slot, by the way of the track's evidence; of a study of steps, stopped after them."""
         if self.site is None:
             train = train_slot if self.study.steps is None else partial(train_steps, limit=self.study.steps)
-            return train(request, on_event=on_event, stop=self.stop.is_set)
+            return train(request, on_event=on_event, stop=self.stop)
         compiled = self.arena.folder / "compiled" / self.study.final / request.arm.tree
         reference = reference_of(self._own_runs())
         made = LogRequest(request, self.site, compiled, reference, self.study.steps)
-        return train_log_slot(made, on_event, self.stop.is_set)
+        return train_log_slot(made, on_event, self.stop)
 
     def _request(self, arm: Arm, slot: Slot, cpu: int, code: Path, scratch: Path) -> SlotRequest:
         return SlotRequest(

@@ -30,6 +30,7 @@ KINDS = (
     "labels",
     "ablations",
     "ingest",
+    "jobs",
     "finals",
     "reveals",
     "also",

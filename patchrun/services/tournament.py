@@ -116,17 +116,18 @@ def hand_in(
     author = Author(agent, f"{content_id(agent)[:12]}@agents.patchrun.invalid")
     ground = find_ground(arena, span, agent, onto)
     validation = review(validate(arena, diff, span, ground))
-    base = ground.onto.hint_tiers if ground.onto else ()
-    attempt = _describe(arena, validation, diff, ground, agent, chains.join_tiers(tiers, base))
+    attempt = describe(arena, validation, diff, ground, agent, tiers)
     submission = _commit(arena, attempt, validation, author, ground) if validation.accepted else None
     fresh = arena.add_attempt(attempt, diff, submission, also(attempt))
     return Handed(attempt if fresh else arena.attempt(attempt.id), validation, known=not fresh)
 
 
-def _describe(
+def describe(
     arena: Arena, validation: Validation, diff: bytes, ground: Ground, agent: str, tiers: tuple[int, ...]
 ) -> Attempt:
+    """The attempt that handing this in makes, with the hints of what it builds on; nothing is stored."""
     span, onto = ground.span, ground.onto.id if ground.onto else ""
+    tiers = chains.join_tiers(tiers, ground.onto.hint_tiers if ground.onto else ())
     baseline = arena.baseline(span.first)
     content = validation.tree if validation.accepted else content_id(diff.hex())
     tree = arena.repo.tree_of(baseline)
@@ -274,6 +275,28 @@ def _plan(
         steps=steps,
         created=now(),
     )
+
+
+def rehearse(arena: Arena, attempts: Sequence[Attempt]) -> list[Study]:
+    """The studies that attempts would get if they were handed in: without seeds and commits, nothing is stored."""
+    arms: dict[Span, dict[str, Arm]] = {}
+    for one in attempts:
+        tree, digest = one.patched_tree, one.ast_digest
+        arm = Arm(name=one.id, kind="submission", commit=tree, tree=tree, ast_digest=digest)
+        arms.setdefault(one.span, {}).setdefault(digest, arm)
+    outlook = Outlook(arena)
+    return [
+        _name(arena, span, (*reference_arms(arena, span), *own.values()), (0,) * outlook.blocks(span))
+        for span, own in arms.items() if not outlook.obstacle(span)
+    ]  # fmt: skip
+
+
+def _name(arena: Arena, span: Span, arms: tuple[Arm, ...], seeds: tuple[int, ...]) -> Study:
+    name = plan.study_id(arena.track.digest, str(span), arms, 0, "scoring")
+    return Study(
+        id=name, track=arena.track.name, track_digest=arena.track.digest, record=str(span), arms=arms, seeds=seeds,
+        created=now(),
+    )  # fmt: skip
 
 
 def reference_arms(arena: Arena, span: Span) -> tuple[Arm, ...]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import platform
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
 
 from patchrun.adapters.gitrepo import PATCHRUN
+from patchrun.adapters.jobbook import add_job, read_jobs
 from patchrun.adapters.store import ATTEMPTS, MAIN, RUNS, SUBMISSIONS, Arena, group_by_study, run_name
 from patchrun.core.errors import ArenaError, UsageError
-from patchrun.core.results import Attempt, Ruling
+from patchrun.core.results import Attempt, Job, Ruling
 from tests.core.test_plan import run, study
 
 WHEN = "2026-01-02T03:04:05+00:00"
@@ -88,6 +91,32 @@ def test_one_of_many_writers_of_a_slot_wins(plain: Arena) -> None:
         won = list(pool.map(lambda one: plain.add_run(one, b""), runs))
     assert won.count(True) == 1
     assert len(plain.runs()) == 1 and len(plain.extra_runs()) == 5
+
+
+def test_a_block_is_stored_as_a_whole_or_kept_aside_as_a_whole(plain: Arena) -> None:
+    first, taken = run("s1", "b5", "baseline", 0), run("s1", "h5", "human", 0)
+    assert plain.add_runs([(first, b"one"), (taken, b"two")])
+    again = [msgspec.structs.replace(taken, seconds=3.0), run("s1", "b5", "baseline", 1)]
+    assert not plain.add_runs([(one, b"late") for one in again])
+    assert len(plain.runs()) == 2 and sorted(plain.extra_runs(), key=run_name) == sorted(again, key=run_name)
+    assert not plain.add_runs([(one, b"late") for one in again]), "the very same ones once more"
+    assert len(plain.extra_runs()) == 2
+
+
+def test_what_was_handed_to_a_queue_is_known(plain: Arena) -> None:
+    job = Job(study="s1", executor="slurm", cluster="", job="12", name="patchrun-x-s1", blocks=(0, 2), user="ada",
+              host="login", created=WHEN)  # fmt: skip
+    again = msgspec.structs.replace(job, created="2026-02-02T00:00:00+00:00")
+    for one in (again, job, job):
+        add_job(plain, one)
+    assert read_jobs(plain) == [job, again], "a queue that starts anew counts from 1 again"
+
+
+def test_who_holds_a_lock_is_known(plain: Arena) -> None:
+    assert plain.holder("s1") is None
+    with plain.lock("s1"):
+        assert plain.holder("s1") == (os.getpid(), platform.node())
+    assert plain.holder("s1") is None
 
 
 def test_studies_and_rulings_survive(plain: Arena) -> None:

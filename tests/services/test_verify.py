@@ -9,9 +9,10 @@ import msgspec
 import pytest
 
 from patchrun.adapters.gitrepo import PATCHRUN
+from patchrun.adapters.jobbook import add_job
 from patchrun.adapters.store import ATTEMPTS, RUNS, STUDIES, SUBMISSIONS, VERDICTS, Arena
 from patchrun.core import results
-from patchrun.core.results import Attempt, Run
+from patchrun.core.results import Attempt, Job, Run
 from patchrun.services import doctor, tournament, verify
 from tests.services.test_tournament import fill, hand_in
 
@@ -144,6 +145,15 @@ def test_packing_keeps_every_result(whole: Arena) -> None:
     assert (whole.attempts(), whole.runs(), whole.studies(), whole.rulings()) == before
     assert verify.verify(whole).problems == ()
     assert isinstance(before[0][0], Attempt)
+
+
+def test_a_job_of_a_study_that_is_not_there(whole: Arena) -> None:
+    job = Job(study=whole.studies()[0].id, executor="slurm", cluster="", job="12", name="n", blocks=(0,), user="ada",
+              host="login", created=WHEN)  # fmt: skip
+    add_job(whole, job)
+    assert verify.verify(whole).problems == ()
+    add_job(whole, msgspec.structs.replace(job, study="absent"))
+    assert "its study absent is absent" in one_problem(whole)
 
 
 def test_a_study_whose_seeds_somebody_chose(whole: Arena) -> None:

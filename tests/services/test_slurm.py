@@ -1,0 +1,280 @@
+"""Studies on a real Slurm cluster of two nodes, through everything that clusters do to jobs."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from patchrun.adapters.jobbook import read_jobs
+from patchrun.adapters.store import Arena, run_name
+from patchrun.core.selection import Span
+from patchrun.services import importer, tournament, verify
+from patchrun.services.study import Options, run_study
+from tests.conftest import TINY, TRACK, change
+from tests.faces.test_cli import Shell
+from tests.services.test_tournament import hand_in
+from tests.slurm.cluster import PATH, Cluster, await_that, find_reason, start_cluster
+
+# how many records to hold the contest on and then to compare with a local one: 3 takes a quarter of an hour
+RECORDS = int(os.environ.get("PATCHRUN_SLURM_RECORDS", "0"))
+SLURM = ("--executor", "slurm")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    if reason := find_reason():
+        pytest.skip(reason)
+    with start_cluster() as running:
+        yield running
+
+
+@pytest.fixture
+def settings(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The user's file of settings; the queue is emptied afterwards."""
+    monkeypatch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
+    monkeypatch.setenv("PATH", PATH)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    path = tmp_path / "config" / "patchrun" / "slurm.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("poll_seconds = 0.5\n")
+    yield path
+    while CHILDREN:
+        if (child := CHILDREN.pop()).poll() is None:
+            child.kill()
+            child.communicate()
+    cluster("scancel", "--user=root")
+    await_that(lambda: not cluster.tasks("pending,running,completing"), "the queue is empty")
+
+
+@pytest.fixture
+def shell(plain: Arena, settings: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
+    return Shell(plain, capsys)
+
+
+def wreck(arena: Arena, number: int, line: str) -> bytes:
+    """A diff to a baseline: ``line`` comes first in its main function."""
+    base = arena.repo.read(f"{arena.baseline(number)}:train_gpt.py").decode().splitlines(keepends=True)
+    at = base.index("def main():\n") + 1
+    changed = [*base[:at], f"    {line}\n", *base[at:]]
+    return "".join(difflib.unified_diff(base, changed, "a/train_gpt.py", "b/train_gpt.py")).encode()
+
+
+CHILDREN: list[subprocess.Popen[bytes]] = []
+
+
+def start(arena: Arena, *words: str) -> subprocess.Popen[bytes]:
+    """A command in a process of its own, which does not outlive the test."""
+    argv = [sys.executable, "-m", "patchrun", "-C", str(arena.repo.path), *words]
+    child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    CHILDREN.append(child)
+    return child
+
+
+def verdicts(arena: Arena) -> dict[tuple[str, str], str | None]:
+    return {(one.attempt.agent, one.attempt.record): one.score.verdict for one in tournament.assess(arena)}
+
+
+def losses(arena: Arena) -> dict[str, float | None]:
+    return {run_name(run): run.loss for run in arena.runs()}
+
+
+@pytest.fixture
+def contest(tmp_path: Path, corpora: Path, settings: Path, monkeypatch: pytest.MonkeyPatch) -> Arena:
+    """Two agents' submissions on blocks of three seeds: to one record, to more where there is time."""
+    monkeypatch.setenv("PATCHRUN_CACHE", str(corpora))
+    shutil.copytree(TINY, tmp_path / "track")
+    track = tmp_path / "track" / "track.toml"
+    track.write_text(track.read_text().replace("blocks = 2", "blocks = 3"))
+    importer.init(tmp_path / "contest", str(tmp_path / "track"))
+    arena = Arena.open(tmp_path / "contest")
+    for number in range(1, max(RECORDS, 1) + 1):
+        patch = sorted((TINY / "patches").iterdir())[number - 1].read_bytes()
+        tournament.hand_in(arena, patch, Span(number, number), "ada")
+        crash = wreck(arena, number, "raise RuntimeError('no')")
+        tournament.hand_in(arena, crash, Span(number, number), "bob")
+    return arena
+
+
+def test_a_tournament_survives_what_clusters_do(
+    cluster: Cluster, contest: Arena, settings: Path, tmp_path: Path
+) -> None:
+    """A submitter is killed, a task requeued, a node lost, another task cancelled: every run counts once.
+
+    What is left then comes back by push.
+    """
+    contest.repo.git("clone", "--quiet", "--mirror", str(contest.repo.path), str(tmp_path / "local.git"))
+    studies = len({attempt.record for attempt in contest.attempts()})
+    first = start(contest, "run", "--pending", *SLURM)
+    await_that(lambda: len(cluster.tasks("running")) == 2, "two tasks run")
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+    await_that(lambda: len(cluster.tasks()) >= 3, "the third waits")
+    doomed = max(name for name, (state, _) in cluster.tasks().items() if state == "PENDING")
+    cluster("scontrol", "hold", doomed)
+    running = {node: name for name, (_, node) in cluster.tasks("running").items()}
+    cluster("scontrol", "requeue", running["n1"])
+    cluster.kill_slurmd("n2")
+    second = start(contest, "run", "--pending", *SLURM)
+    heard = read_until(second, f"{doomed}: held")
+    assert "3 blocks are in the queue already" in heard, heard
+    cluster("scancel", doomed)
+    await_that(lambda: "down" in cluster.node_state("n2"), "the node is given up")
+    cluster.start_slurmd("n2")
+    said = second.communicate(timeout=900)[0].decode()
+    assert second.returncode in (0, 1) and f"task {doomed}: cancelled" in said, said
+    assert len(read_jobs(contest)) == studies, "nothing was doubled"
+    assert len(contest.runs()) == studies * 12 - 4, "the cancelled block is missing, the others are whole"
+
+    settings.write_text(f'poll_seconds = 0.5\nresults = "push"\nremote = "file://{contest.repo.path}"\n')
+    third = start(contest, "run", "--pending", *SLURM)
+    said = third.communicate(timeout=600)[0].decode()
+    assert "1 blocks handed to slurm" in said and len(read_jobs(contest)) == studies + 1, said
+    assert len(contest.runs()) == studies * 12 and verify.verify(contest).problems == ()
+    found = verdicts(contest)
+    assert found["ada", "1"] == "valid" and {found[key] for key in found if key[0] == "bob"} == {"failed"}
+    assert third.returncode == 1, "bob's did not pass"
+    if RECORDS:
+        compare_with_local(contest, Arena.open(tmp_path / "local.git"))
+
+
+def test_a_controller_that_is_away_is_waited_for(
+    plain: Arena, cluster: Cluster, settings: Path, capsys
+) -> None:
+    settings.write_text('poll_seconds = 0.5\noptions = ["--hold"]\n')
+    name = hand_in(plain).attempt.id
+    waiting = start(plain, "run", name, *SLURM)
+    read_until(waiting, ": held")
+    cluster.stop_controller()
+    try:
+        heard = read_until(waiting, "asking again")
+        assert "squeue does not answer" in heard and waiting.poll() is None
+        row = Shell(plain, capsys).json("status", name)["rows"][0]
+        assert "handed in by root" in row["queue"] and "squeue does not answer" in row["queue"]
+    finally:
+        cluster.start_controller()
+    await_that(lambda: len(cluster.tasks("pending")) == 5, "the controller is back with its jobs")
+    cluster("scancel", "--user=root")
+    said = waiting.communicate(timeout=60)[0].decode()
+    assert said.count(": cancelled") == 5 and waiting.returncode == 0, said
+
+
+def forget(arena: Arena, prefix: str) -> None:
+    """As if what lies below ``prefix`` had never been written."""
+    for ref in arena.repo.refs(prefix):
+        arena.repo.git("update-ref", "-d", ref)
+
+
+def read_until(child: subprocess.Popen[bytes], words: str) -> str:
+    """What a child prints up to the line with ``words``."""
+    heard = ""
+    for line in child.stdout:
+        heard += line.decode()
+        if words in heard:
+            return heard
+    raise AssertionError(f"it never said {words!r}:\n{heard}")
+
+
+def compare_with_local(contest: Arena, local: Arena) -> None:
+    """The same seeds, losses bit for bit, and verdicts."""
+    for study in tournament.plan_waiting(local):
+        run_study(local, study, Options(jobs=min(2, len(os.sched_getaffinity(0)))))
+    assert losses(local) == losses(contest) and len(losses(local)) == 12 * RECORDS
+    assert verdicts(local) == verdicts(contest)
+
+
+def test_a_held_job_is_shown_found_again_and_cancelled(
+    shell: Shell, plain: Arena, cluster: Cluster, settings: Path
+) -> None:
+    settings.write_text('options = ["--hold"]\n')
+    name = hand_in(plain).attempt.id
+    shell("run", name, *SLURM, "--no-wait")
+    assert "5 blocks handed to slurm" in shell.err
+    row = shell.json("status", name)["rows"][0]
+    assert (row["state"], row["runs_done"]) == ("pending", 0) and "5 held: JobHeld" in row["queue"]
+    shell("run", "--pending", *SLURM, "--no-wait")
+    assert "5 blocks are in the queue already" in shell.err and len(read_jobs(plain)) == 1
+    forget(plain, "refs/patchrun/jobs/")
+    shell("run", "--pending", *SLURM, "--no-wait")
+    assert [job.blocks for job in read_jobs(plain)] == [(0, 1, 2, 3, 4)], (
+        "found by its name, though nobody had said so"
+    )
+    document = shell.json("cancel", name)
+    assert [one["block"] for one in document["cancelled"]] == [0, 1, 2, 3, 4]
+    await_that(lambda: not cluster.tasks("pending"), "they are gone")
+    assert "5 cancelled" in shell.json("status", name)["rows"][0]["queue"]
+    shell("cancel", name, code=2)
+    settings.write_text('partition = "closed"\n')
+    shell("run", name, *SLURM, "--no-wait")
+    assert len(read_jobs(plain)) == 2
+    await_that(lambda: "PartitionDown" in shell("status", name), "the queue's reason is shown")
+    assert verify.verify(plain).problems == ()
+
+
+def test_what_sbatch_refuses_is_said_in_its_words(
+    shell: Shell, plain: Arena, settings: Path, tmp_path: Path
+) -> None:
+    settings.write_text('partition = "nope"\n')
+    (tmp_path / "d.diff").write_bytes(change("STEPS = 100", "STEPS = 60", 2))
+    shell("submit", str(tmp_path / "d.diff"), "--record", "1", *SLURM, code=2)
+    assert "sbatch does not take the job" in shell.err and "invalid partition" in shell.err.lower()
+    assert str(settings) in shell.err and read_jobs(plain) == []
+    assert shell.json("status")["rows"][0]["state"] == "pending", "it is stored, and can be run later"
+
+
+def test_eight_gpus_are_asked_for_and_a_task_that_fails_is_tried_again_as_often_as_allowed(
+    cluster: Cluster, settings: Path, tmp_path: Path, plain_track: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The cluster's GPUs are made up: the node's own look finds none, and that is what its task says."""
+    (plain_track / "track.toml").write_text(TRACK.replace('"cpu"\n\n[edit]', '"cuda"\ngpus = 8\n\n[edit]')
+                                            .replace("blocks = 5", "blocks = 1"))  # fmt: skip
+    importer.init(tmp_path / "gpus", str(plain_track))
+    arena = Arena.open(tmp_path / "gpus")
+    shell, name = Shell(arena, capsys), hand_in(arena).attempt.id
+    shell("run", name, *SLURM, "--retries", "1")
+    assert shell.err.count("1 blocks handed to slurm") == 2 and shell.err.count(": failed on n") == 2
+    assert "needs 8 GPU(s), this machine has" in shell.err
+    job = read_jobs(arena)[-1].job
+    assert "gpu:8" in cluster("scontrol", "show", "job", job)
+    assert "needs 8 GPU(s)" in shell("tasks", name) and "1 failed" in shell("status", name)
+    assert arena.runs() == [] and verify.verify(arena).problems == ()
+
+
+def test_a_lost_node_is_tried_again_and_a_time_limit_is_not(
+    cluster: Cluster, settings: Path, tmp_path: Path, plain_track: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tasks that sleep: one on a node that dies, one until its limit, a minute, which is the shortest there is."""
+    settings.write_text(
+        'poll_seconds = 0.5\nminutes = 1\nsetup = ["sleep 300"]\noptions = ["--no-requeue"]\nretries = 1\n'
+    )
+    (plain_track / "track.toml").write_text(TRACK.replace("blocks = 5", "blocks = 2"))
+    importer.init(tmp_path / "two", str(plain_track))
+    arena = Arena.open(tmp_path / "two")
+    name = hand_in(arena).attempt.id
+    waiting = start(arena, "run", name, *SLURM)
+    await_that(lambda: len(cluster.tasks("running")) == 2, "two tasks run")
+    running = {node: task for task, (_, node) in cluster.tasks("running").items()}
+    cluster.kill_slurmd("n2")
+    await_that(lambda: "down" in cluster.node_state("n2"), "the node is given up")
+    cluster.start_slurmd("n2")
+    await_that(lambda: len(read_jobs(arena)) == 2, "its block is handed in again")
+    await_that(lambda: cluster.tasks()[running["n1"]][0] == "TIMEOUT", "the other meets its limit", 180)
+    again = read_jobs(arena)[-1]
+    cluster("scancel", again.job)
+    said = waiting.communicate(timeout=60)[0].decode()
+    assert f"task {running['n2']}: lost on n2" in said and f"task {running['n1']}: timed-out on n1" in said, (
+        said
+    )
+    assert f"task {again.job}_{again.blocks[0]}: cancelled" in said
+    assert said.count("handed to slurm") == 2 and waiting.returncode == 0
+    row = Shell(arena, capsys).json("status", name)["rows"][0]
+    assert row["state"] == "pending" and "1 timed-out" in row["queue"] and "1 cancelled" in row["queue"]
+    assert arena.runs() == [] and verify.verify(arena).problems == ()
