@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -245,6 +246,15 @@ class Arena:
         """The raw output of a run."""
         return gzip.decompress(self.repo.read(f"{RUNS}{run_name(run)}:log.gz"))
 
+    def diffs(self, attempt_ids: Iterable[str]) -> list[bytes]:
+        """The diffs of several attempts; empty where one is absent."""
+        return [data or b"" for data in self.repo.read_many(f"{ATTEMPTS}{name}:patch.diff" for name in attempt_ids)]
+
+    def logs(self, runs: Iterable[Run]) -> list[bytes | None]:
+        """The raw outputs of several runs; None where there is none under the run's name, or it is damaged."""
+        packed = self.repo.read_many(f"{RUNS}{run_name(run)}:log.gz" for run in runs)
+        return [None if data is None else _unpack(data) for data in packed]
+
     def rulings(self) -> list[Ruling]:
         """Withdrawals and disqualifications, oldest first."""
         return sorted(self._read_all(VERDICTS, "ruling.json", Ruling), key=lambda ruling: ruling.created)
@@ -281,6 +291,13 @@ class Arena:
         if data is None:
             raise ArenaError(f"{name} holds no {kind.__name__.lower()}", "`patchrun verify` lists all damage")
         return results.decode(data, kind, name)
+
+
+def _unpack(data: bytes) -> bytes | None:
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error):
+        return None
 
 
 def run_name(run: Run) -> str:

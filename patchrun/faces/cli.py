@@ -26,6 +26,7 @@ ROOMS = {
         "validate", "submit", "run", "rerun", "status", "withdraw", "disqualify",
     ),
     "patchrun.faces.calibration_commands": ("calibrate",),
+    "patchrun.faces.report_commands": ("report", "export"),
     "patchrun.faces.statistics_commands": ("fsr", "simulate"),
     "patchrun.faces.tournament_commands": ("tournament",),
     "patchrun.faces.view_commands": ("leaderboard", "versus", "show", "diff", "log"),

@@ -25,8 +25,17 @@ def board(
     everything = _assess(arena, "all" if pick != "best" else "first", only)
     again = _assess(arena, "again", only) if pick == "best" else []
     found = rank(_pairs(everything), pick=pick, records=records, remeasured=_pairs(again))
+    return _with_cost(arena, found, [*everything, *again], only)
+
+
+def rank_scored(arena: Arena, everything: Sequence[Scored]) -> Leaderboard:
+    """The leaderboard of attempts that were assessed already; the last of each record counts."""
+    return _with_cost(arena, rank(_pairs(everything)), everything, EVERYTHING)
+
+
+def _with_cost(arena: Arena, found: Leaderboard, measured: Iterable[Scored], only: Filter) -> Leaderboard:
     return msgspec.structs.replace(
-        found, spent=spent_seconds((one.attempt, one.runs) for one in [*everything, *again]),
+        found, spent=spent_seconds((one.attempt, one.runs) for one in measured),
         machine="GPU" if arena.track.hardware.device == "cuda" else "CPU", filters=only.describe(),
     )  # fmt: skip
 

@@ -1,0 +1,147 @@
+"""A diff as rows of a page: numbered, highlighted, the findings beside their lines, cut at a stated limit."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from patchrun.core.errors import UnreadableDiff
+from patchrun.core.findings import Finding
+from patchrun.core.patch import read_patch
+from patchrun.faces.report.names import reveal
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from patchrun.core.sections import Section
+
+MOST_CHARACTERS = 160_000  # of one diff's rows, markup included: with the rest a page stays under 500 KB
+MOST_LINE = 400
+HUNK = re.compile(r"@@ -([0-9]{1,9})(?:,[0-9]+)? \+([0-9]{1,9})")
+KINDS = {"+": "add", "-": "del", " ": "ctx", "\\": "sign"}
+
+
+@dataclass
+class Row:
+    """One line: its kind, its numbers in the old and the new file, its text as markup, findings about it."""
+
+    kind: str
+    text: Markup
+    old: int | None = None
+    new: int | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """The rows of one file's diff; ``path`` as the diff spells it."""
+
+    path: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class DiffRows:
+    """A diff as far as it is shown: ``shown`` of ``lines`` lines; ``added`` and ``removed`` count the whole."""
+
+    files: tuple[FileRows, ...]
+    shown: int
+    lines: int
+    added: int
+    removed: int
+
+    @property
+    def is_cut(self) -> bool:
+        return self.shown < self.lines
+
+
+def read_rows(diff: bytes, findings: Iterable[Finding] = (), most: int = MOST_CHARACTERS) -> DiffRows:
+    """The rows of ``diff`` until their markup has ``most`` characters; an unreadable diff has none."""
+    try:
+        sections = list(read_patch(diff, len(diff) // 1024 + 1).sections)
+    except UnreadableDiff:
+        return DiffRows((), 0, 0, 0, 0)
+    notes, room, files = list(findings), most, []
+    for section in sections:
+        rows: list[Row] = []
+        for row in _section_rows(section, notes):
+            room -= len(row.text) + 90 + sum(len(note.message) + 120 for note in row.findings)
+            if room < 0:
+                break
+            rows.append(row)
+        if rows:
+            files.append(FileRows(section.names.target, tuple(rows)))
+    lines = [line for section in sections for line in section.hunks]
+    total = len(lines) + sum(len(section.header) for section in sections)
+    added, removed = (sum(line.startswith(sign) for line in lines) for sign in "+-")
+    return DiffRows(tuple(files), sum(len(file.rows) for file in files), total, added, removed)
+
+
+def _section_rows(section: Section, findings: Sequence[Finding]) -> Iterator[Row]:
+    """The header and hunk lines of one file, each with its findings."""
+    path, open_notes = section.names.target, [note for note in findings if note.line is not None]
+    for number, row in enumerate(_number_rows(section), section.line):
+        places = ((path, row.new), (None, number))
+        row.findings = [note for note in open_notes if (note.path, note.line) in places]
+        yield row
+
+
+def _number_rows(section: Section) -> Iterator[Row]:
+    from markupsafe import escape
+
+    yield from (Row("head", escape(_show(line))) for line in section.header)
+    old = new = 0
+    for line, text in zip(section.hunks, _highlight(section.names.target, section.hunks), strict=True):
+        if starts := HUNK.match(line):
+            old, new = int(starts[1]), int(starts[2])
+            yield Row("hunk", text)
+            continue
+        row = Row(KINDS.get(line[:1], "ctx"), text)
+        row.old = old if row.kind in ("del", "ctx") else None
+        row.new = new if row.kind in ("add", "ctx") else None
+        old, new = old + (row.old is not None), new + (row.new is not None)
+        yield row
+
+
+def _show(line: str) -> str:
+    shown = reveal(line)
+    return shown if len(shown) <= MOST_LINE else shown[:MOST_LINE] + "…"
+
+
+def _highlight(path: str, lines: Sequence[str]) -> list[Markup]:
+    """Each line without its sign, as markup: the old side lexed as one text, the new side as another."""
+    from markupsafe import escape
+
+    plain = [_show(line if line.startswith(("@@", "\\")) else line[1:]) for line in lines]
+    marked = [escape(text) for text in plain]
+    for sides in ("- ", "+ "):
+        chosen = [k for k, line in enumerate(lines) if line[:1] in sides]
+        for k, text in zip(chosen, _lex(path, [plain[k] for k in chosen]), strict=True):
+            marked[k] = text
+    return marked
+
+
+def _lex(path: str, lines: Sequence[str]) -> list[Markup]:
+    """Python as spans with short class names; anything else as it is."""
+    from markupsafe import Markup, escape
+    from pygments.lexers.python import PythonLexer
+    from pygments.token import STANDARD_TYPES
+
+    if not path.endswith(".py") or not lines:
+        return [escape(line) for line in lines]
+    out: list[list[str]] = [[]]
+    for token, value in PythonLexer(stripnl=False, ensurenl=False).get_tokens("\n".join(lines)):
+        name = SHORT.get(STANDARD_TYPES.get(token, "")[:1], "")
+        for at, piece in enumerate(value.split("\n")):
+            if at:
+                out.append([])
+            if piece:
+                out[-1].append(f'<span class="{name}">{escape(piece)}</span>' if name and piece.strip() else escape(piece))
+    if len(out) != len(lines):
+        return [escape(line) for line in lines]
+    return [Markup("").join(map(Markup, pieces)) for pieces in out]
+
+
+SHORT = {"k": "k", "s": "s", "c": "c", "m": "m"}  # keywords, strings, comments, numbers: by pygments' first letter
