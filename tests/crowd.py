@@ -25,7 +25,8 @@ def store(arena: Arena, refs: Sequence[tuple[str, dict[str, bytes]]]) -> None:
 
 def _commit(ref: str, files: dict[str, bytes]) -> bytes:
     blobs = b"".join(
-        b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(data), data) for name, data in files.items()
+        b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(data), data)
+        for name, data in files.items()
     )
     head = f"commit {ref}\ncommitter patchrun <patchrun@patchrun.invalid> 1767225600 +0000\ndata 0\n"
     return head.encode() + blobs + b"\n"
@@ -54,15 +55,19 @@ def gather_crowd(arena: Arena, diff: bytes, attempts: int, agents: int, record: 
 
 def _vary(model: Attempt, number: int, agent: int) -> Attempt:
     name = hashlib.sha256(f"{model.id} {number}".encode()).hexdigest()[:20]
+    day = f"2026-{1 + number // 28 % 12:02d}-{1 + number % 28:02d}"
     return replace(
         model, id=name, agent=f"agent-{agent:03d}", sequence=number + 1, ast_digest=name, accepted=number % 10 != 9,
-        hint_tiers=TIERS[agent % len(TIERS)], created=f"2026-{1 + number // 28 % 12:02d}-{1 + number % 28:02d}T00:00:00",
+        hint_tiers=TIERS[agent % len(TIERS)], created=f"{day}T00:00:00",
     )  # fmt: skip
 
 
 def _plan(model: Study, own: Sequence[Attempt]) -> Study:
     arms = [arm for arm in model.arms if arm.kind != "submission"]
-    arms += [Arm(name=one.id, kind="submission", commit="c" * 40, tree="t" * 40, ast_digest=one.ast_digest) for one in own]
+    arms += [
+        Arm(name=one.id, kind="submission", commit="c" * 40, tree="t" * 40, ast_digest=one.ast_digest)
+        for one in own
+    ]
     return replace(model, id=own[0].id[::-1], arms=tuple(arms))
 
 
@@ -71,10 +76,11 @@ def _make_runs(study: Study) -> Iterator[Run]:
         for arm, slot in plan.slots(study, block):
             run = made_up(study, arm, slot)
             factor = 1.0 if arm.kind != "submission" else 0.6 + int(arm.name[:4], 16) % 100 / 100
-            yield replace(run, seconds=(run.seconds or 0.0) * factor, curve=curve(3.0 * factor + slot.seed % 7 / 20))
+            yield replace(
+                run, seconds=(run.seconds or 0.0) * factor, curve=curve(3.0 * factor + slot.seed % 7 / 20)
+            )
 
 
 def curve(start: float, steps: int = 40) -> tuple[CurvePoint, ...]:
     """A loss that falls from ``start``."""
     return tuple(CurvePoint(k, start / (1 + k / 20) + 1.0, 10.0 * k, 0.05 * k) for k in range(1, steps + 1))
-

@@ -248,7 +248,10 @@ class Arena:
 
     def diffs(self, attempt_ids: Iterable[str]) -> list[bytes]:
         """The diffs of several attempts; empty where one is absent."""
-        return [data or b"" for data in self.repo.read_many(f"{ATTEMPTS}{name}:patch.diff" for name in attempt_ids)]
+        return [
+            data or b""
+            for data in self.repo.read_many(f"{ATTEMPTS}{name}:patch.diff" for name in attempt_ids)
+        ]
 
     def logs(self, runs: Iterable[Run]) -> list[bytes | None]:
         """The raw outputs of several runs; None where there is none under the run's name, or it is damaged."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from patchrun.core.results import CurvePoint, Run
 
 Place = tuple[float, float]
+MOST_LOSS = 1e6  # nats per token: beyond it a printed loss is no number to draw
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,17 @@ def thin(points: Sequence[CurvePoint], most: int) -> list[CurvePoint]:
 
 def curve_of(run: Run, most: int) -> list[Place]:
     """(seconds since the start, loss) of a run's step lines, those with a finite loss, thinned."""
-    usable = [p for p in run.curve if p.loss is not None and math.isfinite(p.loss) and math.isfinite(p.at)]
-    return [(point.at, point.loss) for point in thin(usable, most) if point.loss is not None]
+    return [(point.at, point.loss) for point in thin(_drawable(run), most) if point.loss is not None]
+
+
+def _drawable(run: Run) -> list[CurvePoint]:
+    """The step lines with a loss that can be drawn; a script may print any number it likes."""
+    return [point for point in run.curve if point.loss is not None and abs(point.loss) < MOST_LOSS]
 
 
 def mean_curve(runs: Iterable[Run], most: int) -> list[Place]:
     """(mean seconds, mean loss) at each step that every run printed; empty where they share none."""
-    curves = [{p.step: p for p in run.curve if p.loss is not None and math.isfinite(p.loss)} for run in runs]
+    curves = [{point.step: point for point in _drawable(run)} for run in runs]
     if not curves:
         return []
     shared = sorted(set.intersection(*(set(curve) for curve in curves)))
@@ -103,5 +108,7 @@ def path_of(places: Iterable[Place], x: Axis, y: Axis, *, steps: bool = False) -
     words: list[str] = []
     for at, (across, up) in enumerate(places):
         left, top = x.place(across), y.place(up)
-        words.append(f"M{left:g} {top:g}" if at == 0 else f"H{left:g}V{top:g}" if steps else f"L{left:g} {top:g}")
+        words.append(
+            f"M{left:g} {top:g}" if at == 0 else f"H{left:g}V{top:g}" if steps else f"L{left:g} {top:g}"
+        )
     return "".join(words)

@@ -28,11 +28,17 @@ def tabulate_runs(
     """
     makers = {attempt.id: attempt for attempt in attempts}
     plans = {study.id: study for study in studies}
-    rows = [_row(run, counted, makers, plans) for counted, own in ((True, runs), (False, extra)) for run in own]
-    return sorted(rows, key=lambda row: (row["record"], row["study"], row["block"], row["position"], row["arm"]))
+    rows = [
+        _row(run, counted, makers, plans) for counted, own in ((True, runs), (False, extra)) for run in own
+    ]
+    return sorted(
+        rows, key=lambda row: (row["record"], row["study"], row["block"], row["position"], row["arm"])
+    )
 
 
-def _row(run: Run, counted: bool, makers: Mapping[str, Attempt], plans: Mapping[str, Study]) -> dict[str, Any]:
+def _row(
+    run: Run, counted: bool, makers: Mapping[str, Attempt], plans: Mapping[str, Study]
+) -> dict[str, Any]:
     maker, plan = makers.get(run.arm), plans.get(run.study)
     known: dict[str, Any] = {
         "generation": plan.generation if plan else None, "seed_source": plan.seed_source if plan else None,

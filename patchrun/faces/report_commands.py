@@ -13,7 +13,9 @@ from patchrun.faces.options import echo_json, format_option, open_arena
 @click.command("report")
 @click.argument("folder", metavar="DIR", required=False, type=click.Path(path_type=Path))
 @click.option("--serve", is_flag=True, help="Serve it on this machine, and build it anew as results come in.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8713, show_default=True, help="0: any free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8713, show_default=True, help="0: any free one."
+)
 @format_option("text", "json")
 @click.pass_obj
 def report_command(named: str | None, folder: Path | None, serve: bool, port: int, form: str) -> int:
@@ -70,4 +72,6 @@ def _write(path: Path, text: str) -> None:
         beside.replace(path)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise UsageError(f"cannot write {path}: {error.strerror}", "name a file in a folder that is there") from None
+        raise UsageError(
+            f"cannot write {path}: {error.strerror}", "name a file in a folder that is there"
+        ) from None

@@ -46,7 +46,7 @@ def main(sizes: tuple[int, ...] = SIZES) -> None:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print(
             f"{count} submissions, {runs} runs: read {read:.1f} s, written {wrote:.1f} s; {written.pages} pages, "
-            f"{written.total / 1e6:.0f} MB, the largest {written.largest / 1e3:.0f} KB; {memory:.0f} MB of memory at most"
+            f"{written.total / 1e6:.0f} MB, the largest {written.largest / 1e3:.0f} KB; {memory:.0f} MB of memory"
         )
 
 

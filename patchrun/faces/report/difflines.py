@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from patchrun.core.sections import Section
 
-MOST_CHARACTERS = 160_000  # of one diff's rows, markup included: with the rest a page stays under 500 KB
+MOST_BYTES = 150_000  # of one diff's rows, markup included: with the rest a page stays under 500 KB
+ROW_BYTES, NOTE_BYTES = 90, 1100  # the markup around a line, and a finding with it
 MOST_LINE = 400
 HUNK = re.compile(r"@@ -([0-9]{1,9})(?:,[0-9]+)? \+([0-9]{1,9})")
 KINDS = {"+": "add", "-": "del", " ": "ctx", "\\": "sign"}
@@ -57,8 +58,8 @@ class DiffRows:
         return self.shown < self.lines
 
 
-def read_rows(diff: bytes, findings: Iterable[Finding] = (), most: int = MOST_CHARACTERS) -> DiffRows:
-    """The rows of ``diff`` until their markup has ``most`` characters; an unreadable diff has none."""
+def read_rows(diff: bytes, findings: Iterable[Finding] = (), most: int = MOST_BYTES) -> DiffRows:
+    """The rows of ``diff`` until their markup has ``most`` bytes; an unreadable diff has none."""
     try:
         sections = list(read_patch(diff, len(diff) // 1024 + 1).sections)
     except UnreadableDiff:
@@ -67,7 +68,7 @@ def read_rows(diff: bytes, findings: Iterable[Finding] = (), most: int = MOST_CH
     for section in sections:
         rows: list[Row] = []
         for row in _section_rows(section, notes):
-            room -= len(row.text) + 90 + sum(len(note.message) + 120 for note in row.findings)
+            room -= len(row.text.encode("utf-8", "replace")) + ROW_BYTES + NOTE_BYTES * len(row.findings)
             if room < 0:
                 break
             rows.append(row)
@@ -138,10 +139,21 @@ def _lex(path: str, lines: Sequence[str]) -> list[Markup]:
             if at:
                 out.append([])
             if piece:
-                out[-1].append(f'<span class="{name}">{escape(piece)}</span>' if name and piece.strip() else escape(piece))
+                out[-1].append(_mark(piece, name))
     if len(out) != len(lines):
         return [escape(line) for line in lines]
     return [Markup("").join(map(Markup, pieces)) for pieces in out]
 
 
-SHORT = {"k": "k", "s": "s", "c": "c", "m": "m"}  # keywords, strings, comments, numbers: by pygments' first letter
+def _mark(piece: str, name: str) -> str:
+    from markupsafe import escape
+
+    return f'<span class="{name}">{escape(piece)}</span>' if name and piece.strip() else str(escape(piece))
+
+
+SHORT = {
+    "k": "k",
+    "s": "s",
+    "c": "c",
+    "m": "m",
+}  # keywords, strings, comments, numbers: by pygments' first letter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
@@ -74,11 +74,13 @@ def draw_curves(runs: Sequence[Run], target: float, said: str) -> Chart | None:
     means = {arm: mean_curve((run for run in drawn if run.kind == arm), POINTS_A_MEAN) for arm in ARMS}
     places = [place for curves in single.values() for curve in curves for place in curve]
     x = span_axis([0.0, *(place[0] for place in places)], LEFT, WIDTH - RIGHT)
-    y = span_axis([target, *(place[1] for place in places)], HEIGHT - BOTTOM, TOP)
+    y = span_axis([target, *_losses(single)], HEIGHT - BOTTOM, TOP)
     if not places or x is None or y is None:
         return None
     x = Axis(0.0, x.high, x.start, x.end)
-    faint = [Line(f"faint {arm}", "", path_of(curve, x, y)) for arm, curves in single.items() for curve in curves]
+    faint = [
+        Line(f"faint {arm}", "", path_of(curve, x, y)) for arm, curves in single.items() for curve in curves
+    ]
     bold = [Line(arm, arm, path_of(curve, x, y)) for arm, curve in means.items() if curve]
     blocks = len({run.block for run in runs})
     cut = f", the first {BLOCKS_DRAWN} of {blocks} blocks" if blocks > BLOCKS_DRAWN else ""
@@ -88,6 +90,14 @@ def draw_curves(runs: Sequence[Run], target: float, said: str) -> Chart | None:
         x_ticks=tuple(x.ticks()), y_ticks=tuple(y.ticks()), lines=(*faint, *bold),
         rules=((y.place(target), f"target {target:g}"),), legend=tuple((arm, arm) for arm in ARMS if single[arm]),
     )  # fmt: skip
+
+
+def _losses(curves: Mapping[str, list[list[Place]]]) -> list[float]:
+    """The losses that the axis must hold: a submission's as far as the reference arms', and half as much again."""
+    found = {arm: [loss for curve in own for _, loss in curve] for arm, own in curves.items()}
+    known = found["baseline"] + found["human"]
+    low, high = (min(known) - abs(min(known)), 1.5 * max(known)) if known else (-math.inf, math.inf)
+    return known + [loss for loss in found["submission"] if low <= loss <= high]
 
 
 @dataclass(frozen=True)
@@ -132,11 +142,11 @@ def draw_ladder(rungs: Sequence[Rung], climbers: Iterable[Climber]) -> Chart | N
         for one in climbers if one.record in where
     ]  # fmt: skip
     steps: list[Place] = [(where[rung.number], rung.seconds) for rung in rungs]
-    kinds = {mark.kind for mark in marks}
+    kinds, ours = {mark.kind for mark in marks}, len(marks) - len(rungs)
     names = (("human", "record"), ("ai", "record that credits an AI system"), ("submission", "submission"))
     return Chart(
         title="The ladder", x_label="date of the record" if by_day else "record", y_label="seconds, log scale",
-        about=f"Training time of {len(rungs)} records and of {len(marks) - len(rungs)} submissions, each at its record.",
+        about=f"Training time of {len(rungs)} records and of {ours} submissions, each at its record.",
         x_ticks=tuple(_day_ticks(x) if by_day else _number_ticks(x, where)), y_ticks=tuple(y.ticks()),
         lines=(Line("human", "", path_of(steps, x, y, steps=True)),), points=tuple(marks),
         legend=tuple((kind, name) for kind, name in names if kind in kinds),
@@ -160,7 +170,9 @@ def _day_ticks(x: Axis) -> list[tuple[float, str]]:
     return [(x.place(day.toordinal()), day.strftime(form)) for day in days[::stride]]
 
 
-def draw_intervals(rows: Sequence[tuple[str, float, float, float, str]], title: str, x_label: str) -> Chart | None:
+def draw_intervals(
+    rows: Sequence[tuple[str, float, float, float, str]], title: str, x_label: str
+) -> Chart | None:
     """A row each of (words, value, low, high, page): the value as a point on its interval, lines at 0 and 1."""
     if not rows:
         return None
@@ -174,9 +186,12 @@ def draw_intervals(rows: Sequence[tuple[str, float, float, float, str]], title: 
         said = f"{words}: {value:.3f}, 95% interval {low:.3f} to {high:.3f}"
         points.append(Point("submission", x.place(value), y, said, href, x.place(low), x.place(high)))
         names.append((y, words))
+    bottom = height - 40
+    marks = tuple(
+        Line(name, "", f"M{x.place(at):g} {TOP}V{bottom}") for name, at in (("zero", 0), ("one", 1))
+    )
     return Chart(
         title=title, about="; ".join(point.words for point in points[:12]), x_label=x_label, y_label="",
         x_ticks=tuple(x.ticks()), y_ticks=tuple(names), points=tuple(points), height=height,
-        width=right + RIGHT, left=left, right=right, bottom=height - 40, lines=(Line("zero", "", f"M{x.place(0):g} {TOP}V{height - 40}"),
-                                              Line("one", "", f"M{x.place(1):g} {TOP}V{height - 40}")),
+        width=right + RIGHT, left=left, right=right, bottom=bottom, lines=marks,
     )  # fmt: skip

@@ -10,11 +10,12 @@ from functools import cached_property
 from patchrun import __version__
 from patchrun.adapters.store import Arena
 from patchrun.core.errors import UsageError
-from patchrun.core.leaderboard import RATED_AGENTS, Leaderboard
 from patchrun.core.ladderstats import Row
+from patchrun.core.leaderboard import RATED_AGENTS, Leaderboard
 from patchrun.core.picks import record_key
 from patchrun.core.track import Track
 from patchrun.core.winmatrix import WinMatrix, make_matrix
+from patchrun.faces.report.extras import Extras, read_extras
 from patchrun.services import ladderbook, standings, tournament
 from patchrun.services.tournament import Scored
 
@@ -27,6 +28,10 @@ class Board:
     label: str
     found: Leaderboard
 
+    @property
+    def page(self) -> str:
+        return "index.html" if self.key == "all" else f"{self.key}.html"
+
 
 @dataclass(frozen=True)
 class Site:
@@ -38,6 +43,7 @@ class Site:
     matrix: WinMatrix | None
     ladder: tuple[Row, ...]
     hazards: Mapping[str, str]
+    extras: Extras
     runs: int
     refs: str
     built: str
@@ -72,7 +78,8 @@ def gather(arena: Arena) -> Site:
     book = ladderbook.read(arena)
     return Site(
         arena=arena, entries=entries, boards=tuple(make_boards(arena, entries)), matrix=_make_matrix(entries),
-        ladder=book.rows, hazards=book.hazards, runs=len(arena.repo.refs("refs/patchrun/runs/")), refs=refs,
+        ladder=book.rows, hazards=book.hazards, extras=read_extras(arena),
+        runs=len(arena.repo.refs("refs/patchrun/runs/")), refs=refs,
         built=tournament.now()[:16].replace("T", " ") + " UTC",
     )  # fmt: skip
 

@@ -36,7 +36,14 @@ def _rung(row: Row) -> Rung | None:
         return None
     by = names.reveal(f"{record.by}, {record.ai_system}" if record.ai_system else record.by)
     words = f"Record {record.number}, {record.date}, {by}: {seconds:.4g} s. {names.reveal(record.summary)}"
-    return Rung(record.number, record.date, seconds, words[:300], names.record_page(record.number), bool(record.ai_system))
+    return Rung(
+        record.number,
+        record.date,
+        seconds,
+        words[:300],
+        names.record_page(record.number),
+        bool(record.ai_system),
+    )
 
 
 def _climbers(site: Site, seconds: dict[int, float]) -> Iterator[Climber]:
@@ -51,7 +58,9 @@ def _climbers(site: Site, seconds: dict[int, float]) -> Iterator[Climber]:
             if not one.score.is_valid or attempt.agent in seen or not times.submission:
                 continue
             seen.add(attempt.agent)
-            shown = times.submission * (seconds[record] / times.human if times.human and record in seconds else 1.0)
+            shown = times.submission * (
+                seconds[record] / times.human if times.human and record in seconds else 1.0
+            )
             fsr = "" if one.score.fsr is None else f", FSR {one.score.fsr:.2f}"
             words = f"{names.reveal(attempt.agent)[:60]}, record {attempt.record}: {shown:.4g} s{fsr}"
             yield Climber(record, shown, words, names.submission_page(attempt.id))

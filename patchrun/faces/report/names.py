@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from patchrun.core.results import content_id
 from patchrun.core.selection import parse_span
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 HEX = re.compile(r"[0-9a-f]{8,64}")
 # What draws nothing or turns the reading order, and what UTF-8 cannot hold: shown by its number instead.
@@ -33,3 +37,24 @@ def record_page(record: str | int) -> str:
 def reveal(text: str) -> str:
     """``text`` with each invisible, reordering or unwritable character shown by its number."""
     return HIDDEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
+
+
+def cut(text: object, most: int, *, end: bool = False) -> Markup:
+    """``text`` escaped and revealed, its start (or its ``end``) of at most ``most`` bytes of markup, and an ellipsis.
+
+    What is written counts, not what was given: one character of a stranger's may take fourteen bytes.
+    """
+    from markupsafe import Markup, escape
+
+    plain = str(text)
+    length = min(len(plain), most)
+    while True:
+        piece = plain[len(plain) - length :] if end else plain[:length]
+        shown = escape(reveal(piece))
+        size = len(shown.encode("utf-8", "replace"))
+        if size <= most:
+            break
+        length = min(length - 1, length * most // size)
+    if length == len(plain):
+        return shown
+    return Markup("…") + shown if end else shown + Markup("…")

@@ -9,7 +9,6 @@ from patchrun.core.results import Run
 from patchrun.core.selection import parse_span
 from patchrun.faces.report import drawings, ladder_page, names
 from patchrun.faces.report.difflines import read_rows
-from patchrun.faces.report.extras import read_extras
 from patchrun.faces.report.index import write_index
 from patchrun.faces.report.verdicts import VERDICTS
 
@@ -21,15 +20,13 @@ if TYPE_CHECKING:
     from patchrun.faces.report.gather import Site
     from patchrun.services.tournament import Scored
 
-POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"
-)
-BOARD_ROWS, BOARD_CELLS = 200, 1600  # agents, and cells of records, on a leaderboard
+POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"
+BOARD_ROWS, BOARD_CELLS = 150, 1000  # agents, and cells of records, on a leaderboard
 MATRIX_AGENTS = 30
-LISTED = 500  # submissions on an agent's or a record's page
+LISTED = 400  # submissions on an agent's or a record's page
 INTERVALS = 20
-RUNS_LISTED, LOGS_SHOWN, LOG_CHARACTERS = 200, 10, 4000
-FINDINGS_LISTED = 100
+RUNS_LISTED, FINDINGS_LISTED = 150, 60
+LOGS_SHOWN, LOG_BYTES = 8, 6000
 CHUNK = 50  # submissions whose diffs and logs are read by one call of git
 
 
@@ -45,7 +42,7 @@ def make_environment() -> jinja2.Environment:
         loader=jinja2.PackageLoader("patchrun.faces.report"), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, finalize=finish,
     )  # fmt: skip
-    environment.filters |= {"number": _number, "interval": _interval, "seconds": _seconds}
+    environment.filters |= {"number": _number, "interval": _interval, "seconds": _seconds, "cut": names.cut}
     environment.globals |= {
         "submission_page": names.submission_page, "agent_page": names.agent_page, "record_page": names.record_page,
         "policy": POLICY, "verdicts": VERDICTS,
@@ -62,12 +59,14 @@ def render_site(site: Site, live: bool = False) -> Iterator[tuple[str, str]]:
         page = environment.get_template(template).render(site=site, root=root, live=live, here=name, **given)
         return name, page
 
-    yield render("index.html", "index.html", boards=[_show_board(board.found) for board in site.boards])
-    yield render("submissions.html", "submissions.html")
+    for board in site.boards:
+        yield render(board.page, "index.html", board=board, given=_show_board(board.found))
+    parts = dict(write_index(site))
+    yield from parts.items()
+    yield render("submissions.html", "submissions.html", parts=list(parts))
     yield render("ladder.html", "ladder.html", chart=ladder_page.draw(site), first=None)
     yield render("matrix.html", "matrix.html", shown=MATRIX_AGENTS)
     yield render("methods.html", "methods.html")
-    yield "data/submissions.js", write_index(site)
     for record in site.records:
         yield render(names.record_page(record), "record.html", **_record(site, record))
     for agent, own in site.by_agent.items():
@@ -118,6 +117,7 @@ def _agent(site: Site, agent: str, own: Sequence[Scored]) -> dict[str, Any]:
     row = next((row for row in board.rows if row.agent == agent), None)
     return {
         "agent": agent, "row": row, "own": own[:LISTED], "total": len(own), "board": board,
+        "usd": site.extras.usd.get(agent),
         "intervals": _intervals(own, lambda one: f"record {one.attempt.record}, #{one.attempt.sequence}"),
     }  # fmt: skip
 
@@ -127,7 +127,9 @@ def _intervals(own: Iterable[Scored], name: Any) -> drawings.Chart | None:
         (names.reveal(name(one))[:22], one.score.fsr, *one.score.fsr_ci, names.submission_page(one.attempt.id))
         for one in own if one.score.is_valid and one.score.fsr is not None and one.score.fsr_ci
     ]  # fmt: skip
-    return drawings.draw_intervals(rows[:INTERVALS], "FSR with 95% intervals", "fraction of the speedup recovered")
+    return drawings.draw_intervals(
+        rows[:INTERVALS], "FSR with 95% intervals", "fraction of the speedup recovered"
+    )
 
 
 def _submission(site: Site, one: Scored, diff: bytes, logs: Sequence[tuple[Run, bytes]]) -> dict[str, Any]:
@@ -138,15 +140,10 @@ def _submission(site: Site, one: Scored, diff: bytes, logs: Sequence[tuple[Run, 
         "planned": len(one.study.arms) * one.study.blocks if one.study else 0,
         "findings": attempt.findings[:FINDINGS_LISTED], "finding_total": len(attempt.findings),
         "diff": read_rows(diff, attempt.findings[:FINDINGS_LISTED]),
-        "chart": drawings.draw_curves(runs, target, f"Training loss of record {attempt.record}'s arms") if runs else None,
-        "logs": [(run, *_tail(text)) for run, text in logs], "extras": read_extras(site.arena, attempt),
+        "chart": drawings.draw_curves(runs, target, f"Training loss of record {attempt.record}'s arms"),
+        "logs": [(run, names.cut(text.decode("utf-8", "replace"), LOG_BYTES, end=True)) for run, text in logs],
+        "extras": site.extras.sections.get(attempt.id, []),
     }  # fmt: skip
-
-
-def _tail(log: bytes) -> tuple[str, int]:
-    """The end of a log, and how many bytes before it are not shown."""
-    shown = log[-LOG_CHARACTERS:]
-    return shown.decode("utf-8", "replace"), len(log) - len(shown)
 
 
 def _number(value: float | None, form: str = ".3f") -> str:

@@ -123,7 +123,9 @@ def open_server(stage: Stage, port: int) -> ThreadingHTTPServer:
     try:
         return ThreadingHTTPServer((HOST, port), partial(Handler, stage=stage))
     except OSError as error:
-        raise UsageError(f"cannot listen on {HOST}:{port}: {error.strerror}", "choose another one: --port 0") from None
+        raise UsageError(
+            f"cannot listen on {HOST}:{port}: {error.strerror}", "choose another one: --port 0"
+        ) from None
 
 
 def watch(stage: Stage, tell: Callable[[str], None], stop: threading.Event) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -42,10 +43,13 @@ def check_target(target: Path) -> Path:
         raise UsageError(f"{target} is not a folder", "name a new folder for the report")
     held = {entry.name for entry in target.iterdir()}
     if held and MARKER not in held:
-        raise UsageError(f"{target} is not a report: it has no {MARKER}", "name a new folder, or empty this one")
-    if strange := sorted(held - OURS):
         raise UsageError(
-            f"{target} holds what is not of a report: {', '.join(strange[:5])}", "move it away, or name a new folder"
+            f"{target} is not a report: it has no {MARKER}", "name a new folder, or empty this one"
+        )
+    if strange := sorted(name for name in held - OURS if not re.fullmatch(r"tier-[0-3-]+\.html", name)):
+        raise UsageError(
+            f"{target} holds what is not of a report: {', '.join(strange[:5])}",
+            "move it away, or name a new folder",
         )
     return target
 
@@ -60,12 +64,16 @@ def write_site(site: Site, target: Path, live: bool = False) -> Written:
     try:
         building = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     except OSError as error:
-        raise UsageError(f"cannot write beside {target}: {error}", "name a folder in a place of yours") from None
+        raise UsageError(
+            f"cannot write beside {target}: {error}", "name a folder in a place of yours"
+        ) from None
     try:
         written = write_pages(site, building / "new", live)
         _swap(building / "new", target, building / "old")
     except OSError as error:
-        raise UsageError(f"cannot write {target}: {error}", "is there room, and may you write there?") from None
+        raise UsageError(
+            f"cannot write {target}: {error}", "is there room, and may you write there?"
+        ) from None
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return written

@@ -45,23 +45,22 @@
   });
 
   const filterBoards = (form) => {
-    const { agent, record, verdict, board } = form.elements;
+    const { agent, record, verdict } = form.elements;
     const output = form.querySelector("output");
     const apply = () => {
       let shown = 0, total = 0;
-      document.querySelectorAll("section.board").forEach((section) => {
-        section.hidden = section.id !== (board ? board.value : section.id);
-        section.querySelectorAll("[data-record]").forEach((cell) => {
-          cell.hidden = record.value !== "" && cell.dataset.record !== record.value;
-        });
-        section.querySelectorAll("tbody tr").forEach((row) => {
-          const cells = [...row.querySelectorAll("td[data-verdict]")].filter((cell) =>
-            (record.value === "" || cell.dataset.record === record.value) &&
-            (verdict.value === "" || cell.dataset.verdict === verdict.value));
-          const asked = record.value !== "" || verdict.value !== "";
-          row.hidden = !row.dataset.agent.includes(agent.value.trim().toLowerCase()) || (asked && cells.length === 0);
-          if (!section.hidden) { total += 1; shown += row.hidden ? 0 : 1; }
-        });
+      document.querySelectorAll(".board [data-record]").forEach((cell) => {
+        cell.hidden = record.value !== "" && cell.dataset.record !== record.value;
+      });
+      document.querySelectorAll(".board tbody tr").forEach((row) => {
+        const cells = [...row.querySelectorAll("td[data-verdict]")].filter((cell) =>
+          (record.value === "" || cell.dataset.record === record.value) &&
+          (verdict.value === "" || cell.dataset.verdict === verdict.value));
+        const asked = record.value !== "" || verdict.value !== "";
+        const name = row.querySelector("th").textContent.toLowerCase();
+        row.hidden = !name.includes(agent.value.trim().toLowerCase()) || (asked && cells.length === 0);
+        total += 1;
+        shown += row.hidden ? 0 : 1;
       });
       output.textContent = `${shown} of ${total} agents`;
     };
@@ -85,12 +84,14 @@
   };
   const show = (value) => (value === null ? "–" : String(value));
 
-  const findSubmissions = (form, index) => {
+  const findSubmissions = (form, parts) => {
     const [ID, AT, AGENT, RECORD, TIERS, VERDICT, FSR, LOW, HIGH, SECONDS, DAY] = Array(11).keys();
     const table = document.getElementById("found"), more = document.getElementById("more");
     const output = form.querySelector("output"), body = table.tBodies[0];
-    const rows = index.rows;
-    const agentOf = (row) => index.agents[row[AGENT]][0];
+    const agents = parts.flatMap((part) => part.agents);
+    const rows = parts.flatMap((part) => part.rows.map((row) => row.with(AGENT, part.agents[row[AGENT]])));
+    const agentOf = (row) => row[AGENT][0];
+    const pageOf = (row) => row[AT] || `submission/${row[ID]}.html`;
     const texts = new Map(rows.map((row) =>
       [row, [row[ID], agentOf(row), `record ${row[RECORD]}`, row[VERDICT], row[DAY]].join(" ").toLowerCase()]));
     const fill = (select, column) => {
@@ -101,15 +102,15 @@
     fill(form.elements.verdict, VERDICT);
     fill(form.elements.tiers, TIERS);
     const names = form.querySelector("datalist");
-    index.agents.slice(0, 500).forEach((agent) => names.append(new Option(agent[0])));
+    new Set(agents.map((agent) => agent[0]).slice(0, 500)).forEach((agent) => names.append(new Option(agent)));
 
     let found = rows, sorting = null, limit = PAGE;
     const draw = () => {
       body.replaceChildren();
       found.slice(0, limit).forEach((one) => {
         const row = body.insertRow();
-        makeCell(row, one[ID].slice(0, 12), "", one[AT]);
-        makeCell(row, agentOf(one), "name", index.agents[one[AGENT]][1]);
+        makeCell(row, one[ID].slice(0, 12), "", pageOf(one));
+        makeCell(row, agentOf(one), "name", one[AGENT][1]);
         makeCell(row, one[RECORD], "r", `record/${one[RECORD].replace("..", "-")}.html`);
         makeCell(row, one[TIERS]);
         const badge = document.createElement("span");
