@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from patchrun.core.results import CurvePoint, Run
 
 Place = tuple[float, float]
+LEAST = 1e-9  # of what a log axis shows: no time is shorter
 MOST_LOSS = 1e6  # nats per token: beyond it a printed loss is no number to draw
 
 
@@ -38,9 +39,9 @@ class Axis:
 def span_axis(values: Iterable[float], start: float, end: float, *, log: bool = False) -> Axis | None:
     """An axis over all ``values`` with a little room around them; None where there is no value to draw.
 
-    A log axis takes positive values only.
+    A log axis takes values above ``LEAST`` only.
     """
-    usable = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
+    usable = [value for value in values if math.isfinite(value) and (value > LEAST or not log)]
     if not usable:
         return None
     low, high = min(usable), max(usable)

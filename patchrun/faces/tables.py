@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -367,7 +368,10 @@ def _table(
     if not rows:
         return "  ".join(headers)
     sides = [{"l": "left", "r": "right"}[letter] for letter in align]
-    limits = list(widths) if widths else None
+    limits = list(widths) if widths and style != "github" else None  # a row of Markdown is one line
+    if style == "github":
+        headers = [markdown_cell(head) for head in headers]
+        rows = [[markdown_cell(cell) for cell in row] for row in rows]
     return tabulate(
         rows,
         headers,
@@ -377,6 +381,14 @@ def _table(
         maxcolwidths=limits,
         maxheadercolwidths=limits,
     )
+
+
+def markdown_cell(value: Any) -> Any:
+    """Text as one cell of a Markdown table: no new column, no line end, no markup, no link of a stranger's."""
+    if not isinstance(value, str):
+        return value
+    line = " ".join(value.split()) if "\n" in value or "\r" in value else value
+    return re.sub(r"[\\`*<|]", r"\\\g<0>", line).replace("](", "]\\(")
 
 
 def _number(value: float | None, form: str = ".3f") -> str:
