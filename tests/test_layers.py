@@ -23,8 +23,8 @@ MAY_IMPORT = {
     "launch": set(),
 }
 IMPURE = {"git", "subprocess", "torch", "pathlib", "os", "shutil", "socket", "tempfile", "anthropic", "click"}
-LATE = {"torch", "scipy", "anthropic", "plotly", "matplotlib", "rich", "git", "tokenizers", "jinja2", "markupsafe"}
-LATE |= {"pygments", "selenium"}
+LATE = {"torch", "scipy", "anthropic", "plotly", "matplotlib", "rich", "git", "tokenizers"}
+LATE |= {"jinja2", "markupsafe", "pygments", "selenium"}
 
 
 def imports(path: Path, top_only: bool = False) -> set[str]:
