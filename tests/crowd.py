@@ -75,10 +75,10 @@ def _make_runs(study: Study) -> Iterator[Run]:
     for block in range(study.blocks):
         for arm, slot in plan.slots(study, block):
             run = made_up(study, arm, slot)
-            factor = 1.0 if arm.kind != "submission" else 0.6 + int(arm.name[:4], 16) % 100 / 100
-            yield replace(
-                run, seconds=(run.seconds or 0.0) * factor, curve=curve(3.0 * factor + slot.seed % 7 / 20)
-            )
+            factor = 1.0 if arm.kind != "submission" else 0.7 + int(arm.name[:4], 16) % 100 / 140
+            noise = 1.0 + (block * 7 + slot.position * 3) % 5 / 500
+            points = curve(3.0 * factor + slot.seed % 7 / 20)
+            yield replace(run, seconds=(run.seconds or 0.0) * factor * noise, curve=points)
 
 
 def curve(start: float, steps: int = 40) -> tuple[CurvePoint, ...]:

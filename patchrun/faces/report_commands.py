@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -26,7 +27,8 @@ def report_command(named: str | None, folder: Path | None, serve: bool, port: in
     if folder is None:
         from patchrun.faces.report.serve import serve as serve_site
 
-        serve_site(arena, port, click.echo)
+        with suppress(KeyboardInterrupt):
+            serve_site(arena, port, click.echo)
         return 0
     from patchrun.faces.report.gather import gather
     from patchrun.faces.report.write import check_target, write_site

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,21 @@ def test_export_writes_a_row_a_run(measured: Arena, tmp_path: Path, capsys) -> N
     out, _ = run(measured, capsys, "export", "-", "--format", "json")
     document = json.loads(out)["rows"]
     assert len(document) == 15 and {row["agent"] for row in document} == {None, "=ada"}
+
+
+def test_serve_says_where_and_ends_at_ctrl_c(measured: Arena) -> None:
+    argv = [sys.executable, "-u", "-m", "patchrun", "-C", str(measured.repo.path.parent), "report", "--serve"]
+    server = subprocess.Popen([*argv, "--port", "0"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout
+        address = server.stdout.readline().split()[0]
+        with urllib.request.urlopen(address, timeout=10) as answer:
+            assert "Leaderboard" in answer.read().decode()
+        server.send_signal(signal.SIGINT)
+        assert server.wait(20) == 0
+    finally:
+        server.kill()
+        server.wait()
 
 
 def test_the_example_plots_the_export(plain: Arena, tmp_path: Path, capsys) -> None:

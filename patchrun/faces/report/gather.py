@@ -13,6 +13,8 @@ from patchrun.core.errors import UsageError
 from patchrun.core.ladderstats import Row
 from patchrun.core.leaderboard import RATED_AGENTS, Leaderboard
 from patchrun.core.picks import record_key
+from patchrun.core.scoring import Score
+from patchrun.core.stats import Interval
 from patchrun.core.track import Track
 from patchrun.core.winmatrix import WinMatrix, make_matrix
 from patchrun.faces.report.extras import Extras, read_extras
@@ -52,6 +54,15 @@ class Site:
     @property
     def track(self) -> Track:
         return self.arena.track
+
+    @property
+    def measure(self) -> str:
+        """What submissions are compared by: FSR, or the speedup where records have no human patch."""
+        return "speedup" if self.boards[0].found.metric == "speedup" else "FSR"
+
+    def worth(self, score: Score) -> tuple[float | None, Interval | None]:
+        """A score's value by that measure, and its interval."""
+        return (score.fsr, score.fsr_ci) if self.measure == "FSR" else (score.speedup, score.speedup_ci)
 
     @cached_property
     def records(self) -> tuple[str, ...]:

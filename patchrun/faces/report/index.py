@@ -30,21 +30,22 @@ def write_index(site: Site) -> Iterator[tuple[str, str]]:
         numbers = {agent: k for k, agent in enumerate(agents)}
         document = {
             "agents": [[names.reveal(agent)[:100], names.agent_page(agent)] for agent in agents],
-            "rows": [_row(one, numbers[one.attempt.agent]) for one in part],
+            "rows": [_row(site, one, numbers[one.attempt.agent]) for one in part],
         }
         text = json.dumps(document, separators=(",", ":"), allow_nan=False).translate(ESCAPES)
         yield f"data/submissions-{at // PART + 1}.js", f"(globalThis.PATCHRUN_INDEX??=[]).push({text});\n"
 
 
-def _row(one: Scored, agent: int) -> list[Any]:
-    """id, page (empty where the id names it), agent's number, record, hints, verdict, FSR, its ends, seconds, day."""
+def _row(site: Site, one: Scored, agent: int) -> list[Any]:
+    """id, page (empty where the id names it), agent's number, record, hints, verdict, worth, its ends, seconds, day."""
     attempt, score = one.attempt, one.score
     page = names.submission_page(attempt.id)
-    low, high = score.fsr_ci or (None, None)
+    value, ends = site.worth(score)
+    low, high = ends or (None, None)
     return [
         names.reveal(attempt.id)[:64], "" if page == f"submission/{attempt.id}.html" else page, agent,
         attempt.record, ", ".join(map(str, attempt.hint_tiers)) or "none", score.verdict or score.state,
-        _short(score.fsr), _short(low), _short(high), _short(score.seconds.submission),
+        _short(value), _short(low), _short(high), _short(score.seconds.submission),
         names.reveal(attempt.created[:16]).replace("T", " "),
     ]  # fmt: skip
 

@@ -108,7 +108,7 @@ def _record(site: Site, record: str) -> dict[str, Any]:
     diff = site.arena.repo.diff(baseline, human) if baseline and human else b""
     return {
         "record": record, "row": row, "own": own[:LISTED], "total": len(own), "span": span,
-        "diff": read_rows(diff), "intervals": _intervals(own, lambda one: one.attempt.agent),
+        "diff": read_rows(diff), "intervals": _intervals(site, own, lambda one: one.attempt.agent),
     }  # fmt: skip
 
 
@@ -118,18 +118,18 @@ def _agent(site: Site, agent: str, own: Sequence[Scored]) -> dict[str, Any]:
     return {
         "agent": agent, "row": row, "own": own[:LISTED], "total": len(own), "board": board,
         "usd": site.extras.usd.get(agent),
-        "intervals": _intervals(own, lambda one: f"record {one.attempt.record}, #{one.attempt.sequence}"),
+        "intervals": _intervals(site, own, lambda one: f"record {one.attempt.record}, #{one.attempt.sequence}"),
     }  # fmt: skip
 
 
-def _intervals(own: Iterable[Scored], name: Any) -> drawings.Chart | None:
+def _intervals(site: Site, own: Iterable[Scored], name: Any) -> drawings.Chart | None:
     rows = [
-        (names.reveal(name(one))[:22], one.score.fsr, *one.score.fsr_ci, names.submission_page(one.attempt.id))
-        for one in own if one.score.is_valid and one.score.fsr is not None and one.score.fsr_ci
+        (names.reveal(name(one))[:22], value, *ends, names.submission_page(one.attempt.id))
+        for one in own
+        for value, ends in [site.worth(one.score)] if one.score.is_valid and value is not None and ends
     ]  # fmt: skip
-    return drawings.draw_intervals(
-        rows[:INTERVALS], "FSR with 95% intervals", "fraction of the speedup recovered"
-    )
+    label = "fraction of the speedup recovered" if site.measure == "FSR" else "speedup over the baseline"
+    return drawings.draw_intervals(rows[:INTERVALS], f"{site.measure} with 95% intervals", label)
 
 
 def _submission(site: Site, one: Scored, diff: bytes, logs: Sequence[tuple[Run, bytes]]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -129,10 +130,16 @@ def open_server(stage: Stage, port: int) -> ThreadingHTTPServer:
 
 
 def watch(stage: Stage, tell: Callable[[str], None], stop: threading.Event) -> None:
-    """Look at the arena every two seconds until told to stop; a state that cannot be read is told and left."""
-    while not stop.wait(LOOK_SECONDS):
+    """Look at the arena every two seconds until told to stop; a state that cannot be read is told and left.
+
+    After a long build it rests as long again, so that a large arena does not keep a core busy.
+    """
+    took = 0.0
+    while not stop.wait(max(LOOK_SECONDS, took)):
+        began = time.monotonic()
         try:
             if stage.look():
                 tell(f"state {stage.state[:12]}")
         except PatchrunError as error:
             tell(str(error))
+        took = time.monotonic() - began

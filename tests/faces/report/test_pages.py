@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -13,7 +14,7 @@ from patchrun.core.selection import Span
 from patchrun.faces.report import names, pages
 from patchrun.faces.report.gather import Site, gather
 from patchrun.faces.report.pages import render_site
-from patchrun.services import tournament
+from patchrun.services import importer, tournament
 from tests.conftest import change
 from tests.faces.report.sites import EVIL_NAME, GOOD, add_stranger, make_crowd
 from tests.services.test_tournament import fill, hand_in
@@ -175,3 +176,19 @@ def test_the_index_names_everything_once_and_ends_no_script(plain: Arena) -> Non
     assert len(document["rows"]) == 34 and [a for a, _ in document["agents"] if "pwned" in a] == [EVIL_NAME]
     odd = next(row for row in document["rows"] if row[0] == "../../odd")
     assert re.fullmatch(r"submission/[0-9a-f]{20}\.html", odd[1])
+
+
+def test_without_human_patches_submissions_are_compared_by_speedup(tmp_path: Path, plain_track: Path) -> None:
+    records = (plain_track / "records.toml").read_text().split("[[record]]")
+    only = records[1].replace('patch = "patches/1.patch"\n', "")
+    (plain_track / "records.toml").write_text(records[0] + "[[record]]" + only)
+    (plain_track / "patches" / "2.patch").unlink()
+    (plain_track / "patches" / "1.patch").unlink()
+    importer.init(tmp_path / "open", str(plain_track))
+    arena = Arena.open(tmp_path / "open")
+    hand_in(arena)
+    fill(arena, tournament.plan_waiting(arena)[0], {"baseline": 10.0, "submission": 5.0})
+    found = render(arena)
+    assert "Mean speedup, at least 1" in found["index.html"]
+    assert "speedup with 95% intervals" in found["record/1.html"] and "1.99" in found["record/1.html"]
+    assert ">speedup</th>" in found["submissions.html"] and ">FSR</th>" not in found["submissions.html"]
