@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from patchrun.core.sections import Section
 
 MOST_BYTES = 150_000  # of one diff's rows, markup included: with the rest a page stays under 500 KB
-ROW_BYTES, NOTE_BYTES = 90, 1100  # the markup around a line, and a finding with it
+FILE_BYTES, ROW_BYTES, NOTE_BYTES = (
+    1000,
+    90,
+    1100,
+)  # the markup around a file and a line, and a finding with its own
 MOST_LINE = 400
 HUNK = re.compile(r"@@ -([0-9]{1,9})(?:,[0-9]+)? \+([0-9]{1,9})")
 KINDS = {"+": "add", "-": "del", " ": "ctx", "\\": "sign"}
@@ -64,37 +68,44 @@ def read_rows(diff: bytes, findings: Iterable[Finding] = (), most: int = MOST_BY
         sections = list(read_patch(diff, len(diff) // 1024 + 1).sections)
     except UnreadableDiff:
         return DiffRows((), 0, 0, 0, 0)
-    notes, room, files = list(findings), most, []
+    files = tuple(_take_files(sections, [note for note in findings if note.line is not None], most))
+    lines = [line for section in sections for line in section.hunks]
+    total = len(lines) + sum(len(section.header) for section in sections)
+    added, removed = (sum(line.startswith(sign) for line in lines) for sign in "+-")
+    return DiffRows(files, sum(len(file.rows) for file in files), total, added, removed)
+
+
+def _take_files(sections: Iterable[Section], notes: Sequence[Finding], room: int) -> Iterator[FileRows]:
+    """Files, as many and as much of the last as ``room`` bytes of markup hold."""
     for section in sections:
         rows: list[Row] = []
-        for row in _section_rows(section, notes):
+        room -= FILE_BYTES
+        for row in _section_rows(section, notes, room):
             room -= len(row.text.encode("utf-8", "replace")) + ROW_BYTES + NOTE_BYTES * len(row.findings)
             if room < 0:
                 break
             rows.append(row)
         if rows:
-            files.append(FileRows(section.names.target, tuple(rows)))
-    lines = [line for section in sections for line in section.hunks]
-    total = len(lines) + sum(len(section.header) for section in sections)
-    added, removed = (sum(line.startswith(sign) for line in lines) for sign in "+-")
-    return DiffRows(tuple(files), sum(len(file.rows) for file in files), total, added, removed)
+            yield FileRows(section.names.target, tuple(rows))
+        if room < 0:
+            return
 
 
-def _section_rows(section: Section, findings: Sequence[Finding]) -> Iterator[Row]:
-    """The header and hunk lines of one file, each with its findings."""
-    path, open_notes = section.names.target, [note for note in findings if note.line is not None]
-    for number, row in enumerate(_number_rows(section), section.line):
-        places = ((path, row.new), (None, number))
-        row.findings = [note for note in open_notes if (note.path, note.line) in places]
+def _section_rows(section: Section, notes: Sequence[Finding], room: int) -> Iterator[Row]:
+    """The header and hunk lines of one file, each with its findings; none where ``room`` holds no line."""
+    for number, row in enumerate(_number_rows(section, max(0, room // ROW_BYTES)), section.line):
+        places = ((section.names.target, row.new), (None, number))
+        row.findings = [note for note in notes if (note.path, note.line) in places]
         yield row
 
 
-def _number_rows(section: Section) -> Iterator[Row]:
+def _number_rows(section: Section, most: int) -> Iterator[Row]:
+    """At most ``most`` lines of the header and of the hunks: what is not shown need not be lexed."""
     from markupsafe import escape
 
-    yield from (Row("head", escape(_show(line))) for line in section.header)
-    old = new = 0
-    for line, text in zip(section.hunks, _highlight(section.names.target, section.hunks), strict=True):
+    yield from (Row("head", escape(_show(line))) for line in section.header[:most])
+    old, new, hunks = 0, 0, section.hunks[:most]
+    for line, text in zip(hunks, _highlight(section.names.target, hunks), strict=True):
         if starts := HUNK.match(line):
             old, new = int(starts[1]), int(starts[2])
             yield Row("hunk", text)
@@ -107,8 +118,7 @@ def _number_rows(section: Section) -> Iterator[Row]:
 
 
 def _show(line: str) -> str:
-    shown = reveal(line)
-    return shown if len(shown) <= MOST_LINE else shown[:MOST_LINE] + "…"
+    return reveal(line[:MOST_LINE]) + ("…" if len(line) > MOST_LINE else "")
 
 
 def _highlight(path: str, lines: Sequence[str]) -> list[Markup]:

@@ -76,6 +76,12 @@ def test_a_long_diff_is_cut_and_says_so() -> None:
     assert 50_000 < size < 150_000 and found.shown == len(found.files[0].rows)
 
 
+def test_many_small_files_are_cut_too() -> None:
+    diff = "".join(f"--- a/{k}.py\n+++ b/{k}.py\n@@ -0,0 +1 @@\n+x = {k}\n" for k in range(3000)).encode()
+    found = read_rows(diff)
+    assert found.is_cut and 50 < len(found.files) < 150 and found.added == 3000
+
+
 def test_a_long_line_is_cut() -> None:
     found = read_rows(GOOD.replace(b"STEPS = 60", b"STEPS = 60 # " + b"y" * 100_000))
     assert max(len(line) for line in shown(found)) < 410
