@@ -51,7 +51,7 @@ class Browser:
 
     def __init__(self, driver: Chrome) -> None:
         self.driver = driver
-        self.requests: list[str] = []
+        self.refused = 0
 
     def open(self, address: str, width: int = 1280, height: int = 900, dark: bool = False) -> None:
         """Open a page on a screen of this size."""
@@ -82,13 +82,22 @@ class Browser:
         """Choose from a list, as a reader does."""
         from selenium.webdriver.support.select import Select
 
-        Select(self.driver.find_element("css selector", selector)).select_by_value(value)
+        Select(self.driver.find_element("css selector", selector)).select_by_visible_text(value)
 
     def console(self) -> list[str]:
         """What the page said on its console since the last look: errors, refusals of the policy."""
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def asked_for(self) -> list[str]:
-        """Every address that pages asked for since the last look."""
+        """Every address asked for since the last look; what the policy refused did not leave (``refused``)."""
         events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
-        return [e["params"]["request"]["url"] for e in events if e["method"] == "Network.requestWillBeSent"]
+        named = [(event["method"], event["params"]) for event in events]
+        blocked = {
+            params["requestId"] for method, params in named
+            if method == "Network.loadingFailed" and params.get("blockedReason") == "csp"
+        }  # fmt: skip
+        self.refused = len(blocked)
+        return [
+            params["request"]["url"] for method, params in named
+            if method == "Network.requestWillBeSent" and params["requestId"] not in blocked
+        ]  # fmt: skip
