@@ -44,6 +44,13 @@
     });
   });
 
+  // A browser that goes back fills the fields again after the script ran: hence pageshow.
+  const listen = (form, apply) => {
+    form.addEventListener("input", apply);
+    form.addEventListener("change", apply);
+    window.addEventListener("pageshow", apply);
+  };
+
   const filterBoards = (form) => {
     const { agent, record, verdict } = form.elements;
     const output = form.querySelector("output");
@@ -64,7 +71,7 @@
       });
       output.textContent = `${shown} of ${total} agents`;
     };
-    form.addEventListener("input", apply);
+    listen(form, apply);
     form.addEventListener("submit", (event) => event.preventDefault());
     form.hidden = false;
     apply();
@@ -144,7 +151,7 @@
       search();
     });
     more.addEventListener("click", () => { limit += PAGE; draw(); });
-    form.addEventListener("input", search);
+    listen(form, search);
     form.addEventListener("submit", (event) => event.preventDefault());
     form.hidden = table.hidden = false;
     const asked = new URLSearchParams(location.hash.slice(1)).get("q");
