@@ -122,15 +122,20 @@ def _show(line: str) -> str:
 
 
 def _highlight(path: str, lines: Sequence[str]) -> list[Markup]:
-    """Each line without its sign, as markup: the old side lexed as one text, the new side as another."""
+    """Each line without its sign, as markup: each side of each hunk lexed as a text of its own.
+
+    A hunk may begin inside a string; what follows it must not be taken for one.
+    """
     from markupsafe import escape
 
     plain = [_show(line if line.startswith(("@@", "\\")) else line[1:]) for line in lines]
     marked = [escape(text) for text in plain]
-    for sides in ("- ", "+ "):
-        chosen = [k for k, line in enumerate(lines) if line[:1] in sides]
-        for k, text in zip(chosen, _lex(path, [plain[k] for k in chosen]), strict=True):
-            marked[k] = text
+    starts = [k for k, line in enumerate(lines) if line.startswith("@@")]
+    for start, end in zip(starts, [*starts, len(lines)][1:], strict=True):
+        for sides in ("- ", "+ "):
+            chosen = [k for k in range(start, end) if lines[k][:1] in sides]
+            for k, text in zip(chosen, _lex(path, [plain[k] for k in chosen]), strict=True):
+                marked[k] = text
     return marked
 
 

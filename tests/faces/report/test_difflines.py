@@ -47,6 +47,12 @@ def test_python_is_highlighted_and_other_text_is_not() -> None:
     assert "<span" not in "".join(row.text for row in text.files[0].rows)
 
 
+def test_a_hunk_that_begins_in_a_string_does_not_colour_the_next_one() -> None:
+    hunks = '@@ -1,2 +1,2 @@\n-old words\n+new words\n """\n@@ -9 +9 @@\n-x = 1\n+x = 2\n'
+    [file] = read_rows(f"--- a/t.py\n+++ b/t.py\n{hunks}".encode()).files
+    assert file.rows[-1].text == 'x = <span class="m">2</span>'
+
+
 def test_findings_stand_below_the_line_they_name() -> None:
     notes = [
         Finding(code="PR401", severity="error", message="of the file", path="train.py", line=2),
