@@ -20,6 +20,11 @@ $(STAMP): setup.cfg constraints.txt
 		{ apt-get update -qq && apt-get install -y -qq bubblewrap; } >/dev/null 2>&1 \
 			|| echo "bubblewrap could not be installed: runs need --sandbox seccomp or none"; \
 	else echo "please install bubblewrap (apt-get install bubblewrap): without it runs need --sandbox seccomp or none"; fi
+	@if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; } \
+			>/dev/null 2>&1 || echo "chromium could not be installed: the tests of the report's pages are skipped"; \
+	else echo "without chromium and chromium-driver the tests of the report's pages are skipped"; fi
 	touch $@
 
 # What the tests of the Slurm executor start a cluster from; without it they are skipped, with the reason.

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from patchrun.adapters import corpus
 from patchrun.adapters.gitrepo import GitRepo
-from patchrun.adapters.store import cache_home
+from patchrun.adapters.homes import cache_home
 from patchrun.core.results import Arm, Run, Slot
 from patchrun.services import importer
 from patchrun.services.runner import SlotRequest, train_slot

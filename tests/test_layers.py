@@ -24,6 +24,7 @@ MAY_IMPORT = {
 }
 IMPURE = {"git", "subprocess", "torch", "pathlib", "os", "shutil", "socket", "tempfile", "anthropic", "click"}
 LATE = {"torch", "scipy", "anthropic", "plotly", "matplotlib", "rich", "git", "tokenizers"}
+LATE |= {"jinja2", "markupsafe", "pygments", "selenium"}
 
 
 def imports(path: Path, top_only: bool = False) -> set[str]:

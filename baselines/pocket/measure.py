@@ -30,7 +30,7 @@ import tables
 from tables import FRESH_SEEDS, STUDY_RUNS, TUNING_SEEDS, Run, script_digest, steps_of, with_steps
 
 from patchrun.adapters import corpus, process
-from patchrun.adapters.store import cache_home
+from patchrun.adapters.homes import cache_home
 from patchrun.core.errors import PatchrunError
 from patchrun.core.track import load_ladder, load_track
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patchrun.adapters import corpus
+from patchrun.adapters.homes import data_home
 from patchrun.adapters.shards import count_tokens
-from patchrun.adapters.store import data_home
 from patchrun.core.errors import PatchrunError, SetupError, UsageError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
-from patchrun.adapters.store import data_home
+from patchrun.adapters.homes import data_home
 from patchrun.core.errors import SetupError
 
 

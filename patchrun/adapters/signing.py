@@ -49,7 +49,7 @@ def make_key(path: Path, name: str) -> str:
 
 def signers_file(identity: str) -> Path:
     """Where the owner's list for the arena with this commitment lies: outside every arena."""
-    from patchrun.adapters.store import data_home
+    from patchrun.adapters.homes import data_home
 
     return data_home() / "keys" / f"{identity}.signers"
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import os
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import cached_property
@@ -273,6 +273,18 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
                 return gzip.decompress(self.repo.read(f"{version.commit}:log.gz"))
         raise ArenaError(f"there is no run {run_name(run)} here")
 
+    def diffs(self, attempt_ids: Iterable[str]) -> list[bytes]:
+        """The diffs of several attempts; empty where one is absent."""
+        return [
+            data or b""
+            for data in self.repo.read_many(f"{ATTEMPTS}{name}:patch.diff" for name in attempt_ids)
+        ]
+
+    def logs(self, runs: Iterable[Run]) -> list[bytes | None]:
+        """The raw outputs of several runs; None where there is none under the run's name, or it is damaged."""
+        packed = self.repo.read_many(f"{RUNS}{run_name(run)}:log.gz" for run in runs)
+        return [None if data is None else _unpack(data) for data in packed]
+
     def rulings(self) -> list[Ruling]:
         """Withdrawals and disqualifications, oldest first."""
         found = (version.value for version in self._read(VERDICTS, "ruling.json", Ruling))
@@ -347,6 +359,13 @@ def own_name(ref: str) -> str:
     return RESULTS + ref.removeprefix(ALSO).rpartition("/")[0] if ref.startswith(ALSO) else ref
 
 
+def _unpack(data: bytes) -> bytes | None:
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error):
+        return None
+
+
 def run_name(run: Run) -> str:
     """``<arm>/<study>-<slot>``: two different runs never share it, two runs of one slot do."""
     return f"{run.arm}/{run.study}-{run.slot.name}"
@@ -360,18 +379,6 @@ def extra_name(run: Run) -> str:
 def stop_name(stop: StopRecord) -> str:
     """``<study>/<arm>``: an arm ends once."""
     return f"{stop.study}/{stop.arm}"
-
-
-def data_home() -> Path:
-    """Where the owner's keys lie, outside every arena (``XDG_DATA_HOME``)."""
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "patchrun"
-
-
-def cache_home() -> Path:
-    """Where corpora and exported tracks are cached (``PATCHRUN_CACHE``, ``XDG_CACHE_HOME``)."""
-    if chosen := os.environ.get("PATCHRUN_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "patchrun"
 
 
 def group_by_study(runs: Iterable[Run]) -> dict[str, list[Run]]:

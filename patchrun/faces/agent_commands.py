@@ -155,7 +155,7 @@ def make_agent(
     prices: Path | None,
 ) -> Agent:
     """The agent that the options name; options of another kind of agent are refused, not ignored."""
-    from patchrun.adapters.store import data_home
+    from patchrun.adapters.homes import data_home
     from patchrun.services.agents import command, replay
 
     of_commands = {"--command": line, "--pass-env": passed, "--network": network, "--readable": readable}
@@ -192,7 +192,7 @@ def make_claude(model: str, prices: Path | None) -> Agent:
 
 def hidden_folders() -> tuple[Path, ...]:
     """Where patchrun's own ladders, hints and validation texts lie."""
-    from patchrun.adapters.store import cache_home
+    from patchrun.adapters.homes import cache_home
 
     root = Path(__file__).parents[2]
     return tuple(path for path in (root / "baselines", root / "hint_tiers", cache_home()) if path.exists())

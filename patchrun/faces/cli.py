@@ -32,6 +32,7 @@ ROOMS = {
     "patchrun.faces.queue_commands": ("status", "cancel", "tasks", "block"),
     "patchrun.faces.calibration_commands": ("calibrate",),
     "patchrun.faces.final_commands": ("final",),
+    "patchrun.faces.report_commands": ("report", "export"),
     "patchrun.faces.statistics_commands": ("fsr", "simulate"),
     "patchrun.faces.tournament_commands": ("tournament",),
     "patchrun.faces.ablation_commands": ("ablate",),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from patchrun.faces.plain_text import markdown_cell
 from patchrun.faces.tables import NOTHING
 
 if TYPE_CHECKING:
@@ -51,8 +52,11 @@ def matrix_text(matrix: WinMatrix, style: str = "simple") -> str:
         )
         for row in matrix.rows
     ]  # fmt: skip
-    headers = ("agent", "rating", "interval", *(row.agent for row in shown))
-    widths = [14, 6, 12, *[7] * len(shown)]
+    headers: Sequence[str] = ("agent", "rating", "interval", *(row.agent for row in shown))
+    widths = [14, 6, 12, *[7] * len(shown)] if style != "github" else None
+    if style == "github":
+        headers = [markdown_cell(head) for head in headers]
+        table = [tuple(markdown_cell(cell) for cell in row) for row in table]
     count = len(matrix.records)
     parts = [
         f"Wins of row over column / matches, ties as half, over {count} record{'s' if count != 1 else ''}; "

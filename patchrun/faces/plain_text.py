@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from typing import Any
 
 import click
 
@@ -29,3 +30,11 @@ def echo_plain(text: str, err: bool = False, end: str = "\n") -> None:
     """Print ``text`` spelled; what the output's encoding lacks becomes an escape as well."""
     encoding = getattr(sys.stderr if err else sys.stdout, "encoding", None) or "utf-8"
     click.echo(spell(text).encode(encoding, "backslashreplace").decode(encoding) + end, err=err, nl=False)
+
+
+def markdown_cell(value: Any) -> Any:
+    """Text as one cell of a Markdown table: no new column, no line end, no markup, no link of a stranger's."""
+    if not isinstance(value, str):
+        return value
+    line = " ".join(value.split()) if "\n" in value or "\r" in value else value
+    return re.sub(r"[\\`*<|]", r"\\\g<0>", line).replace("](", "]\\(")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from patchrun.faces import cost_view, csv_view
+from patchrun.faces.plain_text import markdown_cell
 
 if TYPE_CHECKING:
     from patchrun.core.leaderboard import Cell, Leaderboard, Row
@@ -371,7 +372,10 @@ def _table(
     if not rows:
         return "  ".join(headers)
     sides = [{"l": "left", "r": "right"}[letter] for letter in align]
-    limits = list(widths) if widths else None
+    limits = list(widths) if widths and style != "github" else None  # a row of Markdown is one line
+    if style == "github":
+        headers = [markdown_cell(head) for head in headers]
+        rows = [[markdown_cell(cell) for cell in row] for row in rows]
     return tabulate(
         rows,
         headers,

@@ -12,9 +12,10 @@ from pathlib import Path
 from patchrun.adapters import process
 from patchrun.adapters.environments import build_environment, environment_home
 from patchrun.adapters.fetched import fetch, fetched_home, is_fetched
+from patchrun.adapters.homes import cache_home
 from patchrun.adapters.machine import cpu_model, list_gpus
 from patchrun.adapters.shards import check_shards
-from patchrun.adapters.store import Arena, cache_home
+from patchrun.adapters.store import Arena
 from patchrun.core.errors import SetupError
 from patchrun.core.ladder import Era
 from patchrun.core.launchline import choose_processes

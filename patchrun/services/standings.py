@@ -43,6 +43,23 @@ def board(
 def _board(arena: Arena, records: Sequence[int] | None, pick: Pick, only: Filter, mix: bool) -> Leaderboard:
     everything = _assess(arena, "all" if pick != "best" else "first", only)
     again = _assess(arena, "again", only) if pick == "best" else []
+    return _rank(arena, everything, again, records, pick, only, mix)
+
+
+def rank_scored(arena: Arena, everything: Sequence[Scored]) -> Leaderboard:
+    """The leaderboard of attempts that were assessed already; the last of each record counts, whatever its hints."""
+    return _rank(arena, everything, (), None, "last", EVERYTHING, mix=True)
+
+
+def _rank(
+    arena: Arena,
+    everything: Sequence[Scored],
+    again: Sequence[Scored],
+    records: Sequence[int] | None,
+    pick: Pick,
+    only: Filter,
+    mix: bool,
+) -> Leaderboard:
     made = [one for one in arena.transcripts() if only.admits(one, ()) and _is_in(one.record, records)]
     labels = _label([one.attempt for one in everything], mix)
     named = [(relabel(one.attempt, labels), one) for one in [*everything, *again]]

@@ -20,8 +20,9 @@ from patchrun.adapters import corpus, sandbox
 from patchrun.adapters.corpus import Corpus
 from patchrun.adapters.gitrepo import DAMAGED
 from patchrun.adapters.heldout import load_tokens, show_tokens
+from patchrun.adapters.homes import cache_home
 from patchrun.adapters.keys import load_key
-from patchrun.adapters.store import Arena, cache_home
+from patchrun.adapters.store import Arena
 from patchrun.core import plan, progress
 from patchrun.core.errors import ArenaError, SetupError, UsageError
 from patchrun.core.halting import Limits, find_limits

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from patchrun.adapters import corpus, heldout
 from patchrun.adapters.corpus import read_shard, write_shard
-from patchrun.adapters.store import data_home
+from patchrun.adapters.homes import data_home
 from patchrun.core.errors import PatchrunError, SetupError, UsageError
 from patchrun.core.results import FinalRound
 from tests.tiny import FOLDER, tiny_corpus, tiny_track

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from patchrun.adapters import corpus, cputime
 from patchrun.adapters.child import Child
+from patchrun.adapters.homes import cache_home
 from patchrun.adapters.sandbox import listed_environment
-from patchrun.adapters.store import cache_home
 from patchrun.core.track import Track, load_track
 from patchrun.services.training import MODEL, Plan, Training
 

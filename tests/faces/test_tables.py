@@ -31,6 +31,7 @@ from patchrun.core.results import Attempt, Run
 from patchrun.core.scoring import Score, score
 from patchrun.core.versus import Versus, compare_agents
 from patchrun.faces import tables
+from patchrun.faces.plain_text import markdown_cell
 
 GOLDEN = Path(__file__).parent / "golden"
 WIDTH = 100
@@ -258,3 +259,28 @@ def test_missing_slots_are_shortened() -> None:
     given = score(make_track(), make_study(), make_reference()[:1], SUBMISSION)
     text = tables.show_text(make_attempt(), given, [])
     assert "human block 1, submission block 1, baseline block 2 and 11 more" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a|b", r"a\|b"),
+        ("a\nb", "a b"),
+        ("<b>", r"\<b>"),
+        ("[x](javascript:y)", r"[x]\(javascript:y)"),
+        ("*x* `y`", r"\*x\* \`y\`"),
+        ("back\\slash", r"back\\slash"),
+        ("0.5 [0.4, 0.6]", "0.5 [0.4, 0.6]"),
+        (3, 3),
+    ],
+)
+def test_a_cell_of_markdown_is_one_cell_without_markup(text: object, shown: object) -> None:
+    assert markdown_cell(text) == shown
+
+
+def test_a_row_of_a_markdown_board_is_one_line() -> None:
+    name = "an agent with a name longer than any column | and with a column of its own"
+    board = rank([make_entry(name, "5", 0.5), make_entry("bob", "6", 0.25)])
+    lines = tables.render_leaderboard(board, "markdown").splitlines()
+    rows = [line.replace(r"\|", "") for line in lines if line.startswith("|")]
+    assert [row.count("|") for row in rows] == [9] * 4 + [4] * 4
