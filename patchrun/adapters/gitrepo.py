@@ -142,18 +142,24 @@ class GitRepo:
         return self.git(*words, input=input, env=env).stdout.decode().strip()
 
     @contextmanager
-    def _index(self, tree: str | None = None) -> Iterator[dict[str, str]]:
-        """The environment of a temporary index that holds ``tree``."""
+    def _index(self, tree: str | None = None, keep: bool = True) -> Iterator[dict[str, str]]:
+        """The environment of a temporary index that holds ``tree``; without ``keep`` new objects go with it."""
         memory = MEMORY if MEMORY.is_dir() and os.access(MEMORY, os.W_OK | os.X_OK) else None
         with tempfile.TemporaryDirectory(prefix="patchrun-index-", dir=memory) as folder:
             env = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
+            if not keep:
+                own = str(self.path / "objects")
+                env |= {"GIT_OBJECT_DIRECTORY": folder, "GIT_ALTERNATE_OBJECT_DIRECTORIES": own}
             if tree:
                 self.git("read-tree", tree, env=env)
             yield env
 
-    def apply(self, tree: str, diff: bytes) -> Applied:
-        """Apply ``diff`` to ``tree`` as ``git apply`` does, without fuzz and without a checkout."""
-        with self._index(tree) as env:
+    def apply(self, tree: str, diff: bytes, keep: bool = True) -> Applied:
+        """Apply ``diff`` to ``tree`` as ``git apply`` does, without fuzz and without a checkout.
+
+        Without ``keep`` nothing is written to the repository: the tree's id is all there is of it.
+        """
+        with self._index(tree, keep) as env:
             words = ("apply", "--cached", "--verbose", "--whitespace=nowarn", "-")
             done = self.git(*words, input=diff, env=env, check=False)
             said = done.errors

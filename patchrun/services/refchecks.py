@@ -107,7 +107,7 @@ def _check_attempt(arena: Arena, name: str, commit: str, data: bytes, known: Map
     )
     ground = _check_onto(arena, attempt, known) if attempt.onto else baseline
     if attempt.accepted:
-        applied = arena.repo.apply(ground, diff)
+        applied = arena.repo.apply(ground, diff, keep=False)
         _require(applied.tree == attempt.patched_tree, "its diff does not give its tree")
 
 
