@@ -49,9 +49,3 @@ def guard(repo: GitRepo) -> None:
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(PRE_RECEIVE)
     hook.chmod(0o755)
-
-
-def is_guarded(repo: GitRepo) -> bool:
-    """The hook is there as it was made."""
-    hook = Path(repo.path, "hooks", "pre-receive")
-    return hook.is_file() and hook.read_text() == PRE_RECEIVE
