@@ -75,12 +75,12 @@ def is_attended() -> bool:
 
 
 def _run(arena: Arena, planner: Planner, jobs: int, sandbox: str) -> None:
-    from patchrun.faces.trials import measure
+    from patchrun.faces.how import How, measure
     from patchrun.services import ablation
 
     def run(study: Study) -> None:
         if set(arena.slots(study.id)) < _slots(study):
-            measure(arena, [study], jobs, sandbox)
+            measure(arena, [study], How(jobs=jobs, sandbox=sandbox))
 
     try:
         ablation.ablate(planner, run)

@@ -117,7 +117,7 @@ def make_order(
     **rest: Any,
 ) -> Order:
     """The order that the options of ``agent run`` give; UsageError for options that do not fit together."""
-    from patchrun.faces.trials import measure
+    from patchrun.faces.how import How, measure
     from patchrun.services.agents.cutoffs import find_cutoff
     from patchrun.services.agents.protocol import Budget
     from patchrun.services.agents.search import Order
@@ -135,7 +135,7 @@ def make_order(
         agent=agent, kind=kind, name=name or agent.name, spans=spans, secrets=secrets, data=data, sandbox=sandbox,
         budget=Budget(budget_wall, budget_usd, budget_tokens), again=retry_failed,
         cutoff=model_cutoff.date() if model_cutoff else find_cutoff(model),
-        measure=None if no_run else lambda studies: measure(arena, studies, jobs, sandbox), **rest,
+        measure=None if no_run else lambda studies: measure(arena, studies, How(jobs=jobs, sandbox=sandbox)), **rest,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from patchrun.adapters.store import Arena
@@ -9,6 +10,7 @@ from patchrun.core.chains import trace_chain
 from patchrun.core.errors import UsageError
 from patchrun.core.filters import EVERYTHING, Filter, run_seconds
 from patchrun.core.frontier import Point, Step, trace_frontier
+from patchrun.core.transcripts import Transcript
 from patchrun.services.assessment import Scored, assess
 
 
@@ -20,13 +22,15 @@ class Spent:
     usd: float | None = None
 
 
-def find_spent(arena: Arena, one: Scored) -> Spent:
-    """The one place that says what an attempt cost. Reference runs are nobody's.
+def find_spent(one: Scored, made: Iterable[Transcript]) -> Spent:
+    """The one place that says what an attempt cost; ``made``: the transcripts of an arena. Reference runs are nobody's.
 
     A diff that was handed in by itself says nothing of the money that making it took.
     """
     own = {(run.study, run.block): run_seconds(run) for run in one.runs if run.kind == "submission"}
-    return Spent(sum(own.values()))
+    paid = [each.usd for each in made if each.submission == one.attempt.id]
+    known = [usd for usd in paid if usd is not None]
+    return Spent(sum(own.values()), sum(known) if known and len(known) == len(paid) else None)
 
 
 def list_chain(arena: Arena, wanted: str) -> list[Scored]:
@@ -48,15 +52,16 @@ def frontier(
     agents = sorted({one.attempt.agent for one in everything})
     if agent is not None and agent not in agents:
         raise UsageError(f"no agent {agent!r} here", f"agents: {', '.join(agents) or 'none yet'}")
+    made = arena.transcripts()
     return trace_frontier(
-        _make_step(arena, one) for one in everything
+        _make_step(one, made) for one in everything
         if agent in (None, one.attempt.agent) and first in (None, one.attempt.span.first)
         and only.admits(one.attempt, one.runs)
     )  # fmt: skip
 
 
-def _make_step(arena: Arena, one: Scored) -> Step:
-    attempt, score, spent = one.attempt, one.score, find_spent(arena, one)
+def _make_step(one: Scored, made: Sequence[Transcript]) -> Step:
+    attempt, score, spent = one.attempt, one.score, find_spent(one, made)
     valid = score.is_valid
     return Step(
         id=attempt.id, agent=attempt.agent, first=attempt.span.first, record=attempt.record, created=attempt.created,

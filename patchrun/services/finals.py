@@ -23,6 +23,7 @@ from patchrun.core.finalscore import FinalScore, judge_final
 from patchrun.core.leaderboard import Leaderboard, rank
 from patchrun.core.picks import Pick, pick_all
 from patchrun.core.results import Attempt, FinalRound, Reveal, Run, Study
+from patchrun.core.scoring import Score
 from patchrun.core.selection import parse_span
 from patchrun.services import tournament
 from patchrun.services.outlook import Outlook
@@ -209,7 +210,7 @@ def _picked(arena: Arena, choice: Choice, everything: Sequence[Scored]) -> list[
     ]  # fmt: skip
 
 
-def _pairs(scored: Iterable[Scored]) -> list[tuple[Attempt, tournament.Score]]:
+def _pairs(scored: Iterable[Scored]) -> list[tuple[Attempt, Score]]:
     return [(one.attempt, one.score) for one in scored]
 
 

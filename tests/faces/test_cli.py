@@ -18,7 +18,7 @@ GOOD = change("STEPS = 100", "STEPS = 60", 2)
 BROKEN = change("STEPS = 100", "STEPS = (", 2)
 COMMANDS = (
     "init records checkout hint validate submit run rerun status withdraw leaderboard versus show diff log sync doctor "
-    "verify gc disqualify calibrate tournament final ablate report export cancel tasks agent classify history keys "
+    "verify gc disqualify calibrate tournament final ablate report export cancel tasks classify history "
     "frontier"
 )
 
