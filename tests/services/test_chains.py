@@ -14,7 +14,7 @@ from patchrun.adapters.store import ATTEMPTS, SUBMISSIONS, Arena
 from patchrun.core.errors import UnreadableDiff, UsageError
 from patchrun.core.selection import Span
 from patchrun.faces.cli import cli
-from patchrun.services import chains, checkout, standings, sync, tournament, verify
+from patchrun.services import chains, checkout, refchecks, standings, sync, tournament, verify
 from patchrun.services.tournament import Ground, Handed
 from tests.conftest import SCRIPT, change
 from tests.services.test_tournament import FASTER, ONE, TWO, fill, hand_in
@@ -142,16 +142,16 @@ def test_verify_checks_the_links(plain: Arena, base: Handed) -> None:
     assert verify.verify(plain).problems == ()
     refs = plain.repo.refs("refs/patchrun/")
     known = {name: oid for name, oid in refs.items() if base.attempt.id not in name}
-    found = verify.problems_of(plain, {ATTEMPTS + link.attempt.id: refs[ATTEMPTS + link.attempt.id]}, known)
+    found = refchecks.problems_of(plain, {ATTEMPTS + link.attempt.id: refs[ATTEMPTS + link.attempt.id]}, known)
     assert len(found) == 1 and "is absent" in found[0]
     moved = plain.repo.commit(
         link.attempt.patched_tree, [plain.baseline(1)], "another parent\n", tournament.Author("ada", "a@b.invalid"),
         "2026-01-01T00:00:00+00:00",
     )  # fmt: skip
-    [problem] = verify.problems_of(plain, {SUBMISSIONS + link.attempt.id: moved}, refs)
+    [problem] = refchecks.problems_of(plain, {SUBMISSIONS + link.attempt.id: moved}, refs)
     assert "parent is not the submission that it builds on" in problem
     stolen = msgspec.structs.replace(base.attempt, agent="eve")
-    assert "another agent's" in verify.check_link(link.attempt, stolen)
+    assert "another agent's" in refchecks.check_link(link.attempt, stolen)
 
 
 def test_chains_travel(plain: Arena, base: Handed, tmp_path) -> None:
