@@ -7,7 +7,7 @@ STAMP := $(VENV)/.patchrun-set-up
 
 SLURM := slurmctld slurmd slurm-client munge
 
-.PHONY: setup slurm demo test lint check bench bench-scale fuzz clean
+.PHONY: setup slurm demo test test-long lint check bench bench-scale fuzz clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -39,7 +39,11 @@ demo: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh "$(DEMO)"
 
 test: setup
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 -m "not long"
+
+# What takes minutes each: a Slurm cluster that loses nodes, studies in full. CI runs it too.
+test-long: setup slurm
+	$(BIN)/python -m pytest -m long
 
 lint: setup
 	$(BIN)/ruff check .

@@ -44,7 +44,7 @@ def all_objects(arena: Arena) -> bytes:
     return b"\n".join(gzip.decompress(one) if one.startswith(b"\x1f\x8b") else one for one in found)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @needs_bwrap
 def test_a_model_makes_a_valid_submission(
     api: MessagesApi, tiny: Arena, capsys: pytest.CaptureFixture[str]

@@ -28,7 +28,7 @@ CHANGES = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_one_pays_one_is_noise_one_harms(tiny: Arena) -> None:
     """Three blocks, each piece left out; the search would go on with the piece that pays, but for the budget."""
     new = base_script()

@@ -142,7 +142,9 @@ def test_verify_checks_the_links(plain: Arena, base: Handed) -> None:
     assert verify.verify(plain).problems == ()
     refs = plain.repo.refs("refs/patchrun/")
     known = {name: oid for name, oid in refs.items() if base.attempt.id not in name}
-    found = refchecks.problems_of(plain, {ATTEMPTS + link.attempt.id: refs[ATTEMPTS + link.attempt.id]}, known)
+    found = refchecks.problems_of(
+        plain, {ATTEMPTS + link.attempt.id: refs[ATTEMPTS + link.attempt.id]}, known
+    )
     assert len(found) == 1 and "is absent" in found[0]
     moved = plain.repo.commit(
         link.attempt.patched_tree, [plain.baseline(1)], "another parent\n", tournament.Author("ada", "a@b.invalid"),

@@ -71,7 +71,7 @@ def memorise(script: str) -> str:
     return changed.replace("STEPS = 210", "STEPS = 190").replace("\n\ndef main():\n", f"{known}def main():\n")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_memorised_validation_tokens_do_not_help_in_a_final_round(tiny_of_three: Arena) -> None:
     arena = tiny_of_three
     final = finals.commit(arena, "grace")
@@ -152,7 +152,7 @@ def fake(script: str) -> str:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_whole_script_sees_other_tokens_under_the_same_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

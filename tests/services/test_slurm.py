@@ -26,6 +26,7 @@ from tests.slurm.cluster import PATH, Cluster, await_that, find_reason, start_cl
 # how many records to hold the contest on and then to compare with a local one: 3 takes a quarter of an hour
 RECORDS = int(os.environ.get("PATCHRUN_SLURM_RECORDS", "0"))
 SLURM = ("--executor", "slurm")
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
