@@ -12,7 +12,7 @@ from patchrun.core import plan, results
 from patchrun.core.results import Arm, Attempt, CurvePoint, Run, Study
 from patchrun.core.selection import Span
 from patchrun.services import tournament
-from tests.bench.bench_arena import commands, made_up
+from tests.bench.synthetic import commands, made_up
 
 ARMS_A_STUDY = 10
 TIERS: tuple[tuple[int, ...], ...] = ((), (1,), (1, 2, 3))

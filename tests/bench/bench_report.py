@@ -17,7 +17,7 @@ from patchrun.adapters.store import Arena
 from patchrun.faces.report.gather import gather
 from patchrun.faces.report.write import Written, write_site
 from patchrun.services import importer
-from tests.bench.bench_arena import TINY
+from tests.bench.synthetic import TINY
 from tests.crowd import gather_crowd
 
 SIZES = (500, 1000, 2000)

@@ -79,13 +79,11 @@ def grow(arena: Arena, runs: int, first: int = 0) -> int:
             chunk += [command for _, commands in handed for command in commands]
             chunk.append(_commit(STUDIES + study.id, {"study.json": results.encode(study)}))
             own = [
-                _run(study, arm, slot)
+                made_up(study, arm, slot)
                 for block in range(study.blocks)
                 for arm, slot in plan.slots(study, block)
             ]
-            chunk += [
-                _commit(RUNS + run_name(run), {"run.json": results.encode(run), "log.gz": LOG}) for run in own
-            ]
+            chunk += [commands(run) for run in own]
             made, studies = made + len(own), studies + 1
         arena.repo.git("fast-import", "--quiet", input=b"".join(chunk))
         arena.repo.git("pack-refs", "--all")
@@ -125,7 +123,8 @@ def _plan(track: Track, key: bytes, number: int, record: _Record, attempts: list
                  created=WHEN)  # fmt: skip
 
 
-def _run(study: Study, arm: Arm, slot: Slot) -> Run:
+def made_up(study: Study, arm: Arm, slot: Slot) -> Run:
+    """The run of a slot that never took place."""
     base = {"baseline": 2.0, "human": 1.0}.get(arm.kind, 1.4)
     return Run(
         study=study.id, arm=arm.name, kind=arm.kind, record=study.record, block=slot.block, position=slot.position,
@@ -133,6 +132,11 @@ def _run(study: Study, arm: Arm, slot: Slot) -> Run:
         loss=1.1 + slot.seed % 9973 * 1e-7, curve=CURVE, sandbox="seccomp", machine=MACHINE, commit=arm.commit,
         tree=arm.tree, track_digest=study.track_digest, tool_version="0", started=WHEN,
     )  # fmt: skip
+
+
+def commands(run: Run) -> bytes:
+    """The fast-import command that stores a run."""
+    return _commit(RUNS + run_name(run), {"run.json": results.encode(run), "log.gz": LOG})
 
 
 def _commit(ref: str, files: dict[str, bytes], parent: str = "") -> bytes:
