@@ -64,7 +64,7 @@ def train(pocket, path: Path, folder: Path) -> Run:
     return run
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.network
 @pytest.mark.parametrize("path", [p for p in EXAMPLES if p.stem not in REJECTED], ids=lambda path: path.stem)
 def test_an_example_trains_and_reaches_the_target_or_not(pocket, path: Path, tmp_path: Path) -> None:

@@ -118,6 +118,7 @@ def test_the_first_stop_of_an_arm_is_kept(plain: Arena, raced) -> None:
     assert plain.stops() == [stop]
 
 
+@pytest.mark.long
 def test_a_real_race_ends_what_cannot_run(tiny: Arena) -> None:
     """Training for real: the submission crashes in block 1 and is not run again."""
     base = (TINY / "base" / "train_gpt.py").read_text().splitlines(keepends=True)
@@ -136,6 +137,7 @@ def test_a_real_race_ends_what_cannot_run(tiny: Arena) -> None:
     assert verify.verify(tiny).problems == ()
 
 
+@pytest.mark.long
 def test_a_real_run_that_is_far_too_slow_is_stopped_on_its_way(tiny: Arena) -> None:
     """Twenty times the steps: the clock of its parent ends it, the stop is stored, scored and verified."""
     base = (TINY / "base" / "train_gpt.py").read_text()

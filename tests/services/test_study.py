@@ -155,7 +155,7 @@ def test_two_submits_at_once_lose_nothing(tiny: Arena) -> None:
     assert verify.verify(tiny).problems == ()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_kill_at_random_moments_breaks_nothing(tiny: Arena) -> None:
     """Twenty submits are killed at moments spread over a whole one; then one completes."""
     known: dict[str, str] = {}

@@ -157,7 +157,7 @@ def other(run):
     return msgspec.structs.replace(run.machine, hardware_class="8x h200, torch 2.10.0, driver 1")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_study_is_trained_and_stops_at_its_first_look(whole: Arena) -> None:
     name = hand_in(whole)
     [study] = tournament.plan_waiting(whole)
