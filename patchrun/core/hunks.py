@@ -104,10 +104,11 @@ def _hunk_at(section: Section, start: str) -> tuple[int, int] | None:
 
 
 def _find(wanted: list[str], lines: Sequence[str]) -> list[int]:
-    """Every place in ``lines`` where ``wanted`` stands."""
+    """Every place in ``lines`` where ``wanted`` stands; nothing stands everywhere."""
     places = range(len(lines) - len(wanted) + 1)
-    first = wanted[0] if wanted else None
-    return [at for at in places if lines[at] == first and list(lines[at : at + len(wanted)]) == wanted]
+    if not wanted:
+        return list(places)
+    return [at for at in places if lines[at] == wanted[0] and list(lines[at : at + len(wanted)]) == wanted]
 
 
 def _read(section: Section, metadata_only: bool = False) -> PatchSet | list[list]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code."""
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         del os.environ[name]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # `nohup patchrun &` starts with it ignored
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads wait on each other on a busy machine
     outcome = run(arguments)
     gc.freeze()  # leaving looks for cycles among all objects, which takes as long as validating

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from patchrun.core import hunks
 from patchrun.core.hunks import Stats, count_lines, explain_refusal, judge_offsets, place_hunks
 from patchrun.core.patch import read_patch
 from patchrun.core.sections import Section, read_sections
@@ -83,3 +84,8 @@ def test_other_words_of_git_are_kept_as_they_are() -> None:
     (part,) = read_patch((HEAD + "@@ -1 +1 @@\n-a\n+b\n").encode(), 64).parts
     finding = explain_refusal(part, "error: invalid path '../x'")
     assert (finding.message, finding.line) == ("error: invalid path '../x'", None)
+
+
+def test_a_hunk_that_takes_nothing_fits_everywhere() -> None:
+    assert [hunks._find([], lines) for lines in ([], ["a"])] == [[0], [0, 1]]
+    assert hunks._find(["a"], []) == []

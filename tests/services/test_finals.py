@@ -57,7 +57,7 @@ def fill_final(arena: Arena, one: Study, rises: dict[str, float], blocks: range 
     for block in blocks or range(one.blocks):
         for arm, slot in plan.slots(one, block):
             rise = rises.get(arm.name, rises.get(arm.kind, 0.2))
-            loss = 2.9 + slot.seed % 9973 * 1e-7
+            loss = 2.9 + slot.seed * 1e-12
             noise = [0.001 * ((k * 7 + len(arm.name)) % 5) for k in range(8)]
             run = made_up_run(
                 arena, one, arm, slot, SECONDS[arm.kind] + 0.01 * ((block * 7 + slot.position * 3) % 5), loss + rise,

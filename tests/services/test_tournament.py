@@ -45,7 +45,7 @@ def fill(
             time = seconds.get(arm.name) or seconds[arm.kind]
             jitter = 0.01 * ((block * 7 + slot.position * 3) % 5)
             arena.add_run(
-                made_up_run(arena, study, arm, slot, time + jitter, loss + slot.seed % 9973 * 1e-7), b"log\n"
+                made_up_run(arena, study, arm, slot, time + jitter, loss + slot.seed * 1e-12), b"log\n"
             )
 
 
