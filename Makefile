@@ -41,7 +41,7 @@ demo: setup
 test: setup
 	$(BIN)/python -m pytest -n 2 -m "not long"
 
-# What takes minutes each: a Slurm cluster that loses nodes, studies in full. CI runs it too.
+# What takes minutes each: a Slurm cluster that loses nodes, studies in full.
 test-long: setup slurm
 	$(BIN)/python -m pytest -m long
 
