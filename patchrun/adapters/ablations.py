@@ -9,7 +9,7 @@ from patchrun.adapters.gitrepo import PATCHRUN, RefExists
 from patchrun.adapters.store import STUDIES, Arena
 from patchrun.core import results
 from patchrun.core.results import Study
-from patchrun.core.stages import Stage, decode_stage, encode_stage
+from patchrun.core.stages import Stage
 
 ABLATIONS = "refs/patchrun/ablations/"
 FILE = "ablation.json"
@@ -25,7 +25,7 @@ def add_stage(arena: Arena, stage: Stage, study: Study, commits: Sequence[str]) 
 
     ``commits`` hold the trees of the variants: as parents of the stage's commit they last and travel with it.
     """
-    data = encode_stage(stage)
+    data = results.encode(stage)
     words = f"ablation of {stage.submission}, stage {stage.number}: {stage.purpose}\n"
     commit = arena.repo.commit(arena.repo.store_files({FILE: data}), commits, words, PATCHRUN, stage.created)
     tree = arena.repo.store_files({"study.json": results.encode(study)})
@@ -41,5 +41,5 @@ def read_stages(arena: Arena, submission: str = "") -> list[Stage]:
     """The stages of a submission (of all without one), in the order in which they were made."""
     refs = arena.repo.refs(f"{ABLATIONS}{submission}/" if submission else ABLATIONS)
     blobs = arena.repo.read_many(f"{commit}:{FILE}" for commit in refs.values())
-    stages = [decode_stage(data or b"", name) for name, data in zip(refs, blobs, strict=True)]
+    stages = [results.decode(data or b"", Stage, name) for name, data in zip(refs, blobs, strict=True)]
     return sorted(stages, key=lambda stage: (stage.submission, stage.created, stage.number, stage.study))

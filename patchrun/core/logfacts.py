@@ -7,12 +7,10 @@ from typing import Literal
 
 import msgspec
 
-from patchrun.core.errors import ArenaError
 from patchrun.core.ladder import Ladder, Record
+from patchrun.core.results import VERSION
 from patchrun.core.track import Hardware
 from patchrun.core.trainlog import TrainLog
-
-VERSION = 1
 
 Side = Literal["human", "baseline", "other"]
 
@@ -69,25 +67,6 @@ class Ingest(msgspec.Struct, frozen=True, kw_only=True):
     logs: tuple[LogFact, ...]
     unread: tuple[Unread, ...] = ()
     absent: tuple[str, ...] = ()
-
-
-_encoder = msgspec.json.Encoder(order="sorted")
-
-
-def encode_ingest(ingest: Ingest) -> bytes:
-    """JSON with sorted keys and a final newline."""
-    return msgspec.json.format(_encoder.encode(ingest), indent=1) + b"\n"
-
-
-def decode_ingest(data: bytes, name: str = "ingest") -> Ingest:
-    """The value; ArenaError naming ``name`` when the bytes are not one of this version."""
-    try:
-        ingest = msgspec.json.decode(data, type=Ingest, strict=True)
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise ArenaError(f"{name}: not an ingest: {error}") from None
-    if ingest.version != VERSION:
-        raise ArenaError(f"{name}: version {ingest.version}, this patchrun reads {VERSION}")
-    return ingest
 
 
 def state_fact(

@@ -10,11 +10,9 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from patchrun.core.changelabel import ChangeLabel
 from patchrun.core.errors import ArenaError
 from patchrun.core.findings import Finding
 from patchrun.core.selection import Span, parse_span
-from patchrun.core.transcripts import Transcript
 
 VERSION = 1
 
@@ -300,7 +298,7 @@ class Reveal(msgspec.Struct, frozen=True, kw_only=True):
     created: str
 
 
-T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, FinalRound, Reveal, Transcript, ChangeLabel, Job)
+T = TypeVar("T", bound=msgspec.Struct)
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
@@ -310,7 +308,7 @@ def encode(value: msgspec.Struct) -> bytes:
 
 
 def decode(data: bytes, kind: type[T], name: str = "result") -> T:
-    """The value; ArenaError naming ``name`` when the bytes are not one of this version."""
+    """The value of ``kind``, which has a ``version``; ArenaError naming ``name`` when the bytes are not one of this."""
     try:
         value = msgspec.json.decode(data, type=kind, strict=True)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -6,10 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from patchrun.core.errors import ArenaError
 from patchrun.core.pieces import Piece
-
-VERSION = 1
+from patchrun.core.results import VERSION
 
 
 class VariantArm(msgspec.Struct, frozen=True):
@@ -35,22 +33,6 @@ class Stage(msgspec.Struct, frozen=True, kw_only=True):
     variants: tuple[VariantArm, ...]
     refused: tuple[tuple[int, ...], ...] = ()
     created: str
-
-
-def encode_stage(stage: Stage) -> bytes:
-    """Indented JSON with sorted keys and a final newline."""
-    return msgspec.json.format(msgspec.json.encode(stage, order="sorted"), indent=1) + b"\n"
-
-
-def decode_stage(data: bytes, name: str) -> Stage:
-    """The stage; ArenaError naming ``name`` when the bytes are none of this version."""
-    try:
-        stage = msgspec.json.decode(data, type=Stage, strict=True)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ArenaError(f"{name}: not a stage of an ablation: {error}") from None
-    if stage.version != VERSION:
-        raise ArenaError(f"{name}: version {stage.version}, this patchrun reads {VERSION}")
-    return stage
 
 
 def full_arm(stage: Stage) -> str:

@@ -39,7 +39,7 @@ from patchrun.core.chains import attempt_id, check_link
 from patchrun.core.changelabel import BROKEN, ChangeLabel
 from patchrun.core.errors import ArenaError, PatchrunError
 from patchrun.core.halting import judge_halt
-from patchrun.core.logfacts import decode_ingest
+from patchrun.core.logfacts import Ingest
 from patchrun.core.results import (
     Attempt,
     FinalRound,
@@ -51,7 +51,7 @@ from patchrun.core.results import (
     Study,
     content_id,
 )
-from patchrun.core.stages import decode_stage
+from patchrun.core.stages import Stage
 from patchrun.core.trainlog import MAX_BYTES
 from patchrun.core.transcripts import TURNS_BYTES, Transcript, transcript_id
 from patchrun.services.pieces import Patchwork
@@ -210,7 +210,7 @@ def _runs_of(arena: Arena, study: Study, known: Mapping[str, str]) -> list[Run]:
 
 def _check_ingest(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
     """Named by its content; of a user's own logs each text is there, with the digest that its fact states."""
-    ingest = decode_ingest(data, name)
+    ingest = results.decode(data, Ingest, name)
     _require(
         name == INGESTS + hashlib.sha256(data).hexdigest()[:20], "its name does not follow from its content"
     )
@@ -290,7 +290,7 @@ def _check_transcript(arena: Arena, name: str, commit: str, data: bytes, known: 
 
 def _check_ablation(arena: Arena, name: str, commit: str, data: bytes, known: Mapping[str, str]) -> None:
     """Its arms are the stored pieces put on the baseline, and its study is one that never ranks."""
-    stage = decode_stage(data, name)
+    stage = results.decode(data, Stage, name)
     _require(name == ABLATIONS + stage_name(stage, data), "its name does not follow from its content")
     _require(ATTEMPTS + stage.submission in known, f"its submission {stage.submission} is absent")
     _require(STUDIES + stage.study in known, f"its study {stage.study} is absent")

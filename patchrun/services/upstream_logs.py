@@ -11,14 +11,13 @@ import msgspec
 
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, RefExists
 from patchrun.adapters.store import Arena
+from patchrun.core import results
 from patchrun.core.errors import UsageError
 from patchrun.core.logfacts import (
     Ingest,
     LogFact,
     LogLabeller,
     Unread,
-    decode_ingest,
-    encode_ingest,
     ran_code,
     state_fact,
 )
@@ -131,7 +130,7 @@ def _read_own(path: Path) -> bytes:
 
 def store_ingest(arena: Arena, ingest: Ingest, texts: Mapping[str, bytes] | None = None) -> str:
     """Store an ingest under a ref named by its content, unless it is there already; the ref's name."""
-    data = encode_ingest(ingest)
+    data = results.encode(ingest)
     name = INGESTS + hashlib.sha256(data).hexdigest()[:20]
     tree = arena.repo.store_files({"ingest.json": data, **(texts or {})})
     words = f"ingest of {len(ingest.logs)} logs ({ingest.source})\n"
@@ -146,7 +145,7 @@ def read_ingests(arena: Arena) -> list[Ingest]:
     """Every stored ingest."""
     refs = arena.repo.refs(INGESTS)
     blobs = arena.repo.read_many(f"{commit}:ingest.json" for commit in refs.values())
-    return [decode_ingest(data or b"", name) for name, data in zip(refs, blobs, strict=True)]
+    return [results.decode(data or b"", Ingest, name) for name, data in zip(refs, blobs, strict=True)]
 
 
 def read_facts(arena: Arena) -> list[LogFact]:

@@ -8,7 +8,8 @@ import pytest
 
 from patchrun.core.errors import ArenaError
 from patchrun.core.ladder import Ladder, Logs, Record, Upstream
-from patchrun.core.logfacts import Ingest, LogFact, LogLabeller, Unread, counted, decode_ingest, encode_ingest
+from patchrun.core.logfacts import Ingest, LogFact, LogLabeller, Unread, counted
+from patchrun.core.results import decode, encode
 from patchrun.core.track import Hardware
 from patchrun.core.trainlog import Environment, TrainLog, Validation
 
@@ -96,8 +97,8 @@ def test_figures_and_hardware_class_are_kept() -> None:
 def test_an_ingest_survives_the_round_trip() -> None:
     fact = LogLabeller(ladder(), HARDWARE).label(log(), "logs/02/a.txt", sha("x"))
     ingest = Ingest(source="upstream", commit="c", logs=(fact,), unread=(Unread("p", "why"),), absent=("q",))
-    assert decode_ingest(encode_ingest(ingest)) == ingest
-    assert encode_ingest(ingest) == encode_ingest(decode_ingest(encode_ingest(ingest)))
+    assert decode(encode(ingest), Ingest) == ingest
+    assert encode(ingest) == encode(decode(encode(ingest), Ingest))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_an_ingest_survives_the_round_trip() -> None:
 )
 def test_bytes_that_are_no_ingest_are_refused_by_name(data: bytes) -> None:
     with pytest.raises(ArenaError, match="refs/x"):
-        decode_ingest(data, "refs/x")
+        decode(data, Ingest, "refs/x")
 
 
 def test_a_fact_says_none_for_what_does_not_exist() -> None:

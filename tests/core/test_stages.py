@@ -6,18 +6,19 @@ import msgspec
 import pytest
 
 from patchrun.core.errors import ArenaError
-from patchrun.core.stages import VariantArm, decode_stage, encode_stage, full_arm
+from patchrun.core.results import decode, encode
+from patchrun.core.stages import Stage, VariantArm, full_arm
 from tests.core.test_ablation import LEFT_OUT, PIECES, make_stage
 
 
 def test_a_stage_is_read_as_it_was_written() -> None:
     stage = make_stage(LEFT_OUT, refused=((0,),))
-    assert decode_stage(encode_stage(stage), "x") == stage
-    for data in (b"", b"{}", b"[]", encode_stage(stage).replace(b'"purpose": "each"', b'"purpose": "luck"')):
+    assert decode(encode(stage), Stage, "x") == stage
+    for data in (b"", b"{}", b"[]", encode(stage).replace(b'"purpose": "each"', b'"purpose": "luck"')):
         with pytest.raises(ArenaError, match="ref: not a stage"):
-            decode_stage(data, "ref")
+            decode(data, Stage, "ref")
     with pytest.raises(ArenaError, match="version 2"):
-        decode_stage(encode_stage(msgspec.structs.replace(stage, version=2)), "ref")
+        decode(encode(msgspec.structs.replace(stage, version=2)), Stage, "ref")
 
 
 def test_the_whole_patch_is_the_arm_with_all_pieces() -> None:

@@ -10,11 +10,10 @@ import pytest
 from patchrun.adapters import ablations
 from patchrun.adapters.ablations import ABLATIONS
 from patchrun.adapters.store import RUNS, STUDIES, Arena
-from patchrun.core import plan
+from patchrun.core import plan, results
 from patchrun.core.errors import UsageError
 from patchrun.core.pieces import COARSE
 from patchrun.core.results import Attempt, Study, content_id
-from patchrun.core.stages import encode_stage
 from patchrun.services import ablation, standings, sync, tournament, verify
 from tests.conftest import SCRIPT
 from tests.services.test_pieces import ONE, diff_to
@@ -215,7 +214,7 @@ def test_forged_stages_are_found(done: Arena) -> None:
     assert verify.verify(done).problems == ()
 
     def put(changed) -> None:
-        data = encode_stage(changed)
+        data = results.encode(changed)
         done.repo.git("update-ref", "-d", next(iter(done.repo.refs(ABLATIONS))))
         forge(done, ABLATIONS + ablations.stage_name(changed, data), ablations.FILE, data)
 
@@ -229,7 +228,7 @@ def test_forged_stages_are_found(done: Arena) -> None:
     put(msgspec.structs.replace(stage, submission="f" * 20))
     assert "its submission" in one_problem(done)
     done.repo.git("update-ref", "-d", next(iter(done.repo.refs(ABLATIONS))))
-    forge(done, f"{ABLATIONS}{stage.submission}/000000000000", ablations.FILE, encode_stage(stage))
+    forge(done, f"{ABLATIONS}{stage.submission}/000000000000", ablations.FILE, results.encode(stage))
     assert "its name does not follow" in one_problem(done)
 
 
@@ -237,7 +236,7 @@ def test_an_ablation_cannot_point_at_a_study_that_ranks(done: Arena) -> None:
     [stage] = ablations.read_stages(done)
     [study] = tournament.plan_waiting(done)
     done.add_study(study)
-    data = encode_stage(msgspec.structs.replace(stage, study=study.id))
+    data = results.encode(msgspec.structs.replace(stage, study=study.id))
     forge(done, ABLATIONS + ablations.stage_name(msgspec.structs.replace(stage, study=study.id), data),
           ablations.FILE, data)  # fmt: skip
     assert "no study of an ablation" in one_problem(done)
