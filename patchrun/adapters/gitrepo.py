@@ -22,6 +22,8 @@ from patchrun.adapters import process
 from patchrun.core.errors import ArenaError
 
 if TYPE_CHECKING:
+    from subprocess import Popen
+
     import git
 
 REFUSAL = re.compile(r"^(?:error|fatal): (?!while searching for:).*", re.MULTILINE)
@@ -132,11 +134,18 @@ class GitRepo:
         check: bool = True,
     ) -> process.Completed:
         """Run one git command here; ArenaError in git's words when it fails and ``check``."""
-        argv = ["git", *PINNED, f"--git-dir={self.path}", *words]
-        done = process.run(argv, input=input, env=clean_environment(env))
+        done = process.run(self._argv(words), input=input, env=clean_environment(env))
         if check and not done.ok:
             raise ArenaError(f"git {words[0]} failed in {self.path}: {done.errors}")
         return done
+
+    def start(self, *words: str) -> Popen[bytes]:
+        """Start a git command that answers while it runs; what it says on standard error is dropped."""
+        pipe, nowhere = process.subprocess.PIPE, process.subprocess.DEVNULL
+        return process.spawn(self._argv(words), env=clean_environment(), stdin=pipe, stderr=nowhere)
+
+    def _argv(self, words: Sequence[str]) -> list[str]:
+        return ["git", *PINNED, f"--git-dir={self.path}", *words]
 
     def _text(self, *words: str, input: bytes | None = None, env: Mapping[str, str] | None = None) -> str:
         return self.git(*words, input=input, env=env).stdout.decode().strip()
