@@ -30,6 +30,7 @@ REFUSAL = re.compile(r"^(?:error|fatal): (?!while searching for:).*", re.MULTILI
 OFFSET = re.compile(r"Hunk #\d+ succeeded at .*")
 MEMORY = Path("/dev/shm")  # an index lives for milliseconds: no disk need see it
 DAMAGED = "the arena is damaged: `patchrun verify` lists what"
+ARGUMENTS = 1000  # names on one command line, which holds two million bytes
 LOCK_TRIES = 40
 LOCK_WAIT_SECONDS = 0.05
 PINNED = (
@@ -271,10 +272,14 @@ class GitRepo:
         return self._text("commit-tree", *words, tree, input=message.encode(), env=env)
 
     def refs(self, *prefixes: str) -> dict[str, str]:
-        """Ref name -> object id below the prefixes (all refs without one)."""
-        listing = self.git("for-each-ref", "--format=%(objectname) %(refname)", *prefixes).stdout.decode()
-        pairs = (line.split(" ", 1) for line in listing.splitlines())
-        return {name: oid for oid, name in pairs}
+        """Ref name -> object id below the prefixes, or that globs match (all refs where nothing is named)."""
+        found: dict[str, str] = {}
+        for at in range(0, len(prefixes) or 1, ARGUMENTS):
+            some = prefixes[at : at + ARGUMENTS]
+            listing = self.git("for-each-ref", "--format=%(objectname) %(refname)", *some).stdout.decode()
+            pairs = (line.split(" ", 1) for line in listing.splitlines())
+            found |= {name: oid for oid, name in pairs}
+        return found
 
     def create_refs(self, refs: Mapping[str, str]) -> None:
         """Create all refs in one transaction, or none.

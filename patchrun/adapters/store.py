@@ -231,6 +231,13 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
         """Every run that counts."""
         return versions.settle_runs(self._read(RUNS, "run.json", Run))
 
+    def runs_of(self, studies: Iterable[Study]) -> list[Run]:
+        """The runs of some studies that count, whole; of all refs only theirs are looked at."""
+        slots = [f"{arm.name}/{study.id}-*" for study in studies for arm in study.arms]
+        globs = [glob for slot in slots for glob in (f"{RUNS}{slot}", f"{ALSO}runs/{slot}/*")]
+        refs = self.repo.refs(*globs) if globs else {}
+        return versions.settle_runs(self._read_refs(refs, RUNS, "run.json", Run))
+
     def extra_runs(self) -> list[Run]:
         """Runs of slots that were taken already: shown, never counted."""
         return [version.value for version in self._read(EXTRA, "run.json", Run)]
@@ -314,8 +321,10 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
 
     def _read(self, prefix: str, file: str, kind: type[T]) -> list[Version[T]]:
         """All values below ``prefix``, with those that other arenas hold under the same names."""
-        also = ALSO + prefix.removeprefix(RESULTS)
-        refs = self.repo.refs(prefix, also)
+        refs = self.repo.refs(prefix, ALSO + prefix.removeprefix(RESULTS))
+        return self._read_refs(refs, prefix, file, kind)
+
+    def _read_refs(self, refs: Mapping[str, str], prefix: str, file: str, kind: type[T]) -> list[Version[T]]:
         if self.signatures and prefix.startswith(SIGNED):
             kept = self.signatures.read(refs.values())
             refs = {name: commit for name, commit in refs.items() if commit in kept}

@@ -246,3 +246,25 @@ def test_the_repository_passes_fsck(repo: GitRepo, tree: str) -> None:
     repo.create_refs({"refs/x/1": repo.commit(tree, [], "c\n", PATCHRUN, WHEN)})
     done = process.run(["git", "-C", repo.path, "fsck", "--strict", "--full"], env=clean_environment())
     assert done.ok and not done.stdout
+
+
+def test_refs_by_more_names_than_one_command_line_holds(
+    repo: GitRepo, tree: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = repo.commit(tree, [], "words\n", PATCHRUN, WHEN)
+    names = [f"refs/heads/{group}/{k}-{part}" for group in "ab" for k in range(3) for part in "xy"]
+    repo.create_refs(dict.fromkeys(names, commit))
+    monkeypatch.setattr(gitrepo, "ARGUMENTS", 2)
+    assert set(repo.refs()) == set(names)
+    wanted = ("refs/heads/a/0-*", "refs/heads/a/0-x", "refs/heads/b/", "refs/heads/none/*")
+    assert set(repo.refs(*wanted)) == {*names[:2], *names[6:]}
+
+
+def test_a_command_that_answers_while_it_runs(repo: GitRepo, tree: str) -> None:
+    child = repo.start("cat-file", "--batch-check")
+    try:
+        child.stdin.write(f"{tree}\n".encode())
+        child.stdin.flush()
+        assert child.stdout.readline().startswith(f"{tree} tree ".encode()) and child.poll() is None
+    finally:
+        process.end_group(child)
