@@ -3,8 +3,7 @@
     python -m tests.bench.bench_scale 1000 10000 100000
 
 Every figure is a command's work in a process of its own: wall seconds, CPU seconds with its git children, peak memory
-of the largest process. What would take longer than MOST_SECONDS by what it took at the size before is left out, and said
-so.
+of the largest process. What by its time at a smaller size would take longer than MOST_SECONDS is left out, with a note.
 """
 
 from __future__ import annotations
