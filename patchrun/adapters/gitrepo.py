@@ -108,10 +108,16 @@ class GitRepo:
         self.path = Path(path).resolve()
 
     @classmethod
-    def init(cls, path: Path) -> GitRepo:
+    def init(cls, path: Path, object_format: str = "sha1") -> GitRepo:
         """Make a bare repository at ``path``; ArenaError in git's words when it cannot be made."""
-        argv = ["git", "init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(path)]
-        done = process.run(argv, env=clean_environment())
+        words = (
+            "--quiet",
+            "--bare",
+            "--template=",
+            "--initial-branch=main",
+            f"--object-format={object_format}",
+        )
+        done = process.run(("git", "init", *words, path), env=clean_environment())
         if not done.ok:
             raise ArenaError(f"cannot make a repository at {path}: {done.errors}")
         repo = cls(path)

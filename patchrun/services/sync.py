@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from patchrun.adapters.gitrepo import RefExists
+from patchrun.adapters.pushing import push_new
 from patchrun.adapters.store import ALSO, ATTEMPTS, MAIN, RESULTS, STUDIES, Arena, own_name
 from patchrun.core.errors import ArenaError
 from patchrun.services import verify
@@ -38,7 +39,7 @@ KINDS = (
 )
 SAME = (ATTEMPTS, STUDIES)  # two of one id have one content and differ in when they were made
 TRIES = 8  # rounds, when others write at the same time
-BATCH = 1000  # refs a push: each push has the other side list all it has
+BATCH = 10_000  # refs a push: each push has the other side list all it has
 WAIT_SECONDS = 0.2
 BUSY = (
     "cannot lock ref",
@@ -171,9 +172,8 @@ def _batches(items: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]
 
 
 def _push(arena: Arena, remote: str, refs: Mapping[str, str]) -> set[str]:
-    leases = [f"--force-with-lease={ref}:" for ref in refs]
-    specs = [f"{oid}:{ref}" for ref, oid in refs.items()]
-    done = arena.repo.git("push", "--quiet", "--porcelain", *leases, remote, *specs, check=False)
+    with arena.scratch() as folder:
+        done = push_new(arena.repo, folder, remote, refs, RESULTS)
     if done.ok:
         return set()
     refused: set[str] = set()
