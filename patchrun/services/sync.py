@@ -73,11 +73,14 @@ def sync(arena: Arena, remote: str, *, send: bool = True) -> Exchange:
     for attempt in range(TRIES):
         time.sleep(WAIT_SECONDS * attempt)
         theirs = _list(arena, remote)
+        ours = arena.repo.refs(*(RESULTS + kind for kind in KINDS))
+        fresh = _lacking(theirs, ours)
+        ours |= fresh
         try:
-            received |= set(_receive(arena, remote, name, theirs))
+            _receive(arena, remote, name, fresh, ours)
         except RefExists:  # another process here was first
             continue
-        ours = _own(arena)
+        received |= fresh.keys()
         conflicts |= {
             ref for ref, oid in theirs.items() if ours.get(ref, oid) != oid and not ref.startswith(SAME)
         }
@@ -89,10 +92,6 @@ def sync(arena: Arena, remote: str, *, send: bool = True) -> Exchange:
     raise ArenaError(
         f"{remote}: others kept writing during {TRIES} rounds", "what was exchanged is kept; sync again"
     )
-
-
-def _own(arena: Arena) -> dict[str, str]:
-    return arena.repo.refs(*(RESULTS + kind for kind in KINDS))
 
 
 def _list(arena: Arena, remote: str) -> dict[str, str]:
@@ -110,15 +109,14 @@ def _list(arena: Arena, remote: str) -> dict[str, str]:
     return {name: oid for name, oid in found.items() if name.startswith(kinds)}
 
 
-def _receive(arena: Arena, remote: str, name: str, theirs: Mapping[str, str]) -> list[str]:
+def _receive(
+    arena: Arena, remote: str, name: str, fresh: Mapping[str, str], known: Mapping[str, str]
+) -> None:
     """Fetch, check and create what is new here, all or nothing; RefExists when another process was first."""
-    ours = _own(arena)
-    fresh = _lacking(theirs, ours)
     if fresh:
         with arena.lock(f"sync-{name}"), _fetched(arena, remote, f"{INCOMING}{name}/", fresh):
-            verify.check_refs(arena, fresh, known={**ours, **fresh})
+            verify.check_refs(arena, fresh, known)
             arena.repo.create_refs(fresh)
-    return list(fresh)
 
 
 def _lacking(giving: Mapping[str, str], taking: Mapping[str, str]) -> dict[str, str]:
