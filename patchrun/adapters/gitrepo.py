@@ -22,8 +22,6 @@ from patchrun.adapters import process
 from patchrun.core.errors import ArenaError
 
 if TYPE_CHECKING:
-    from subprocess import Popen
-
     import git
 
 REFUSAL = re.compile(r"^(?:error|fatal): (?!while searching for:).*", re.MULTILINE)
@@ -146,9 +144,9 @@ class GitRepo:
             raise ArenaError(f"git {words[0]} failed in {self.path}: {done.errors}")
         return done
 
-    def start(self, *words: str) -> Popen[bytes]:
+    def start(self, *words: str) -> process.Child:
         """Start a git command that answers while it runs; what it says on standard error is dropped."""
-        pipe, nowhere = process.subprocess.PIPE, process.subprocess.DEVNULL
+        pipe, nowhere = process.PIPE, process.DEVNULL
         return process.spawn(self._argv(words), env=clean_environment(), stdin=pipe, stderr=nowhere)
 
     def _argv(self, words: Sequence[str]) -> list[str]:

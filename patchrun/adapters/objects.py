@@ -15,7 +15,6 @@ from patchrun.adapters.gitrepo import DAMAGED
 from patchrun.core.errors import ArenaError
 
 if TYPE_CHECKING:
-    from subprocess import Popen
     from types import TracebackType
 
     from patchrun.adapters.gitrepo import GitRepo
@@ -34,7 +33,7 @@ class Questions:
 
     def __init__(self, repo: GitRepo) -> None:
         self.repo = repo
-        self._running: dict[tuple[str, ...], Popen[bytes]] = {}
+        self._running: dict[tuple[str, ...], process.Child] = {}
 
     def __enter__(self) -> Questions:
         return self
@@ -94,7 +93,7 @@ class Questions:
             raise ArenaError(f"{self.repo.path}: {spec} cannot be read", DAMAGED)
         return head[0].decode(), data[:-1]
 
-    def _tell(self, words: tuple[str, ...], question: bytes) -> Popen[bytes]:
+    def _tell(self, words: tuple[str, ...], question: bytes) -> process.Child:
         if words not in self._running:
             self._running[words] = self.repo.start(*words)
         child = self._running[words]
