@@ -24,6 +24,7 @@ ABSENT = (b"missing", b"ambiguous")
 OBJECTS = ("cat-file", "--batch")
 DIFFS = (
     "diff-tree", "--stdin", "-r", "-p", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color",
+    "--ignore-submodules=none",
 )  # fmt: skip
 END = b"END\n"  # git repeats a line that names no trees; none of a diff's own lines is this one
 

@@ -13,7 +13,9 @@ from patchrun.core import results
 from patchrun.core.errors import ArenaError
 from patchrun.core.results import Attempt, Run, Study
 from patchrun.core.samepatch import is_same_patch
+from patchrun.core.treeobject import list_changes, read_entries
 
+DEEPEST = 50  # folders in folders
 REMEMBERED = 128  # studies, attempts, trees: refs of one arm or one study come together
 
 
@@ -62,11 +64,20 @@ class Held:
     def gives(self, ground: str, diff: bytes, tree: str) -> bool:
         """``git apply`` makes ``tree`` of ``ground`` by ``diff``.
 
-        A diff that git itself makes of the two trees does so; any other one is applied, which takes three processes.
+        A diff that git itself makes of the two trees does so, where they differ in what a diff shows in full: plain
+        files, in trees that git wrote. Any other one is applied, which takes three processes.
         """
-        if is_same_patch(diff, self.ask.diff(ground, tree)):
+        if is_same_patch(diff, self.ask.diff(ground, tree)) and self._differ_plainly(ground, tree):
             return True
         return self.arena.repo.apply(ground, diff, keep=False).tree == tree
+
+    def _differ_plainly(self, before: str | None, after: str | None, depth: int = 0) -> bool:
+        """No tree that differs is written in a way that a diff does not show (modes, order, empty folders)."""
+        old, new = (read_entries(self.ask.read(tree), len(tree)) if tree else {} for tree in (before, after))
+        if old is None or new is None or depth > DEEPEST:
+            return False
+        folders = list_changes(old, new)
+        return folders is not None and all(self._differ_plainly(*pair, depth + 1) for pair in folders)
 
     def signer(self, commit: str) -> str | None:
         """Who signed one of the commits that are checked (see ``read_signers``); None where git cannot say."""

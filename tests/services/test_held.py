@@ -107,6 +107,55 @@ def test_a_diff_that_says_it_in_another_way_is_applied(plain: Arena, held: Held)
     assert not held.gives(before, b"", human) and not held.gives(before, mail, "0" * 40)
 
 
+def raw_tree(held: Held, *rows: tuple[str, str, str]) -> str:
+    """A tree as somebody writes it who is not git."""
+    data = b"".join(f"{mode} {name}\0".encode() + bytes.fromhex(oid) for mode, name, oid in rows)
+    return (
+        held.arena.repo.git("hash-object", "-t", "tree", "-w", "--stdin", "--literally", input=data)
+        .stdout.decode()
+        .strip()
+    )
+
+
+def test_a_tree_that_differs_in_what_no_diff_shows_is_not_given(held: Held) -> None:
+    repo = held.arena.repo
+    old, new, other = (repo.write_blob(text) for text in (b"one\n", b"two\n", b"other\n"))
+    before = raw_tree(held, ("100644", "a.py", old), ("100644", "b.py", other))
+    after = raw_tree(held, ("100644", "a.py", new), ("100644", "b.py", other))
+    empty = repo.git("hash-object", "-t", "tree", "-w", "--stdin", input=b"").stdout.decode().strip()
+    diff = repo.diff(before, after)
+    assert held.gives(before, diff, after)
+    forged = (
+        raw_tree(held, ("100664", "a.py", new), ("100644", "b.py", other)),
+        raw_tree(held, ("100644", "a.py", new), ("100664", "b.py", other)),
+        raw_tree(held, ("100644", "a.py", new), ("100644", "b.py", other), ("40000", "c", empty)),
+        raw_tree(held, ("0100644", "a.py", new), ("100644", "b.py", other)),
+    )
+    for tree in forged:
+        assert is_same_patch(diff, held.ask.diff(before, tree)), "the diff does not show it"
+        assert not held.gives(before, diff, tree) and repo.apply(before, diff, keep=False).tree != tree
+
+
+def test_a_file_that_git_apply_refuses_to_make_is_not_given(held: Held) -> None:
+    repo = held.arena.repo
+    one, config = repo.write_blob(b"one\n"), repo.write_blob(b"[core]\n")
+    folder = raw_tree(held, ("100644", "config", config))
+    before = raw_tree(held, ("100644", "a.py", one))
+    after = raw_tree(held, ("40000", ".git", folder), ("100644", "a.py", one))
+    diff = held.ask.diff(before, after)
+    assert b"b/.git/config" in diff and repo.apply(before, diff, keep=False).tree is None
+    assert not held.gives(before, diff, after)
+
+
+def test_folders_in_folders(held: Held) -> None:
+    repo = held.arena.repo
+    path = "/".join("d" * 60) + "/x.py"
+    for name in ("x/y/z.py", path):  # the second is deeper than is followed, and is applied
+        before, after = (repo.store_files({"a.py": b"one\n", name: text}) for text in (b"1\n", b"2\n"))
+        assert held.gives(before, repo.diff(before, after), after)
+        assert not held.gives(before, repo.diff(before, after).replace(b"+2", b"+3"), after)
+
+
 def test_the_runs_of_a_study_are_found_by_their_names(held: Held) -> None:
     names = [
         "refs/patchrun/runs/b1/one-b0p0s1",
