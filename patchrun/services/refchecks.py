@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -62,6 +63,7 @@ from patchrun.services.pieces import Patchwork
 from patchrun.services.upstream_logs import INGESTS
 
 CHUNK = 500  # refs that one thread takes at once
+UNSOUND = (PatchrunError, msgspec.MsgspecError, ValueError, OSError, EOFError, RecursionError, zlib.error)
 
 
 def problems_of(arena: Arena, refs: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
@@ -101,7 +103,7 @@ def _check_some(arena: Arena, known: Known, prefix: str, refs: Mapping[str, str]
                 if data is None:
                     raise ArenaError(f"holds no {file or 'commit'}")
                 _CHECKS[prefix](held, own_name(name), commit, data)
-            except (PatchrunError, msgspec.MsgspecError, ValueError, OSError, EOFError) as error:
+            except UNSOUND as error:
                 problems.append(f"{name}: {error}")
     return problems
 

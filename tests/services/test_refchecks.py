@@ -39,6 +39,7 @@ from tests.services.test_verify import WHEN, forge
 
 TIMES = {"baseline": 10.0, "human": 7.0, "submission": 8.0}
 NOBODY = "f" * 20
+EMPTY_TURNS = gzip.compress(b"[]", mtime=0)
 
 
 @pytest.fixture
@@ -139,8 +140,7 @@ def transcript(arena: Arena, **changes: object) -> Transcript:
     return msgspec.structs.replace(one, **changes)
 
 
-def put_transcript(arena: Arena, one: Transcript) -> None:
-    turns = gzip.compress(b"[]", mtime=0)
+def put_transcript(arena: Arena, one: Transcript, turns: bytes = EMPTY_TURNS) -> None:
     tree = arena.repo.store_files({"transcript.json": results.encode(one), "turns.json.gz": turns})
     arena.repo.git(
         "update-ref", TRANSCRIPTS + one.id, arena.repo.commit(tree, [], "forged\n", PATCHRUN, WHEN)
@@ -162,6 +162,16 @@ def transcript_with_a_chosen_id(arena: Arena) -> str:
     return "its id does not follow"
 
 
+def transcript_that_cannot_be_unpacked(arena: Arena) -> str:
+    put_transcript(arena, transcript(arena), EMPTY_TURNS[:10] + b"\xff" * 20)
+    return "while decompressing"
+
+
+def transcript_without_a_bottom(arena: Arena) -> str:
+    put_transcript(arena, transcript(arena), gzip.compress(b"[" * 1_000_000))
+    return "recursion"
+
+
 def run_before_the_first_block(arena: Arena) -> str:
     study = arena.studies()[0]
     run = msgspec.structs.replace(arena.runs()[0], block=-1, seed=study.seeds[-1])
@@ -180,7 +190,7 @@ FORGERIES: tuple[Callable[[Arena], str], ...] = (
     extra_run_of_another_slot, version_that_is_not_its_commit, version_of_another_tree, run_on_other_tokens,
     stop_without_reason_in_the_runs, study_of_a_final_round_that_is_not_there, transcript_of_another_agent,
     transcript_of_a_submission_that_is_not_there, transcript_with_a_chosen_id, run_before_the_first_block,
-    submission_that_is_text_like_a_commit,
+    submission_that_is_text_like_a_commit, transcript_that_cannot_be_unpacked, transcript_without_a_bottom,
 )  # fmt: skip
 
 
