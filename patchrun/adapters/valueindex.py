@@ -69,7 +69,7 @@ class ValueIndex:
             database.execute("PRAGMA synchronous = OFF")
             database.execute(
                 f"CREATE TABLE IF NOT EXISTS {_table(kind)} "
-                "(id TEXT PRIMARY KEY, sum INTEGER NOT NULL, value BLOB NOT NULL) WITHOUT ROWID"
+                "(id TEXT PRIMARY KEY, sum INTEGER NOT NULL, value BLOB NOT NULL)"
             )
             yield database
 

@@ -78,7 +78,7 @@ def as_values(values: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=float).ravel()
     if array.size == 0:
         raise ValueError("no values")
-    if not (np.abs(array) < HUGE).all():
+    if not (-HUGE < array.min() and array.max() < HUGE):
         raise ValueError("values must be finite numbers")
     return array
 
@@ -99,7 +99,8 @@ def t_quantile(probability: float, df: float) -> float:
 
 def has_spread(values: NDArray[np.float64]) -> bool:
     """The values differ by more than floating-point noise."""
-    return values.size > 1 and float(np.ptp(values)) > max(TINY, 1e-12 * float(np.abs(values).max()))
+    low, high = float(values.min()), float(values.max())
+    return high - low > max(TINY, 1e-12 * max(abs(low), abs(high)))
 
 
 def t_interval(values: ArrayLike, level: float = LEVEL) -> Interval | None:
