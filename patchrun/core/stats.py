@@ -78,7 +78,7 @@ def as_values(values: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=float).ravel()
     if array.size == 0:
         raise ValueError("no values")
-    if not (-HUGE < array.min() and array.max() < HUGE):
+    if not (array.min() > -HUGE and array.max() < HUGE):
         raise ValueError("values must be finite numbers")
     return array
 
