@@ -90,6 +90,6 @@ def pool(studies: Sequence[Study], runs: Sequence[Sequence[Run]], ast_digest: st
 
 def _move(run: Run, study: str, block: int, submission: str) -> Run:
     arm = submission if run.kind == "submission" else run.arm
-    if (run.study, run.block, run.arm) == (study, block, arm):
+    if (run.study, run.block, run.arm) == (study, block, arm):  # mostly: one study, and no copy of its runs
         return run
     return msgspec.structs.replace(run, study=study, block=block, arm=arm)

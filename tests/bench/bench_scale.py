@@ -2,7 +2,8 @@
 
     python -m tests.bench.bench_scale 1000 10000 100000
 
-Every figure is a command's work in a process of its own: wall seconds, CPU seconds with its git children, peak memory.
+Every figure is a command's work in a process of its own: wall seconds, CPU seconds with its git children, peak memory
+of the largest process. What by its time at a smaller size would take longer than MOST_SECONDS is left out, with a note.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from tabulate import tabulate
 
 from patchrun.adapters.store import Arena
 from patchrun.core.selection import Span
+from patchrun.faces.report.gather import gather
+from patchrun.faces.report.write import write_site
 from patchrun.services import doctor, standings, sync, tournament, verify
 from tests.bench import synthetic
 
@@ -56,9 +59,25 @@ def show(arena: Arena) -> None:
     tournament.stored_runs(arena, attempt)
 
 
-def exchange(arena: Arena) -> None:
-    """Sync with a copy that lacks one study of 40 runs."""
-    sync.sync(arena, str(arena.repo.path.parent.parent / "copy.git"))
+def send(arena: Arena) -> None:
+    """Sync with a copy that lacks one study of 60 runs; the second time it lacks nothing."""
+    sync.sync(arena, str(folder_of(arena) / "copy.git"))
+
+
+def receive(arena: Arena) -> None:
+    """Sync of another such copy with the arena."""
+    sync.sync(Arena.open(folder_of(arena) / "behind.git"), str(arena.repo.path))
+
+
+def report(arena: Arena) -> None:
+    """The site of everything, in a folder that is then dropped."""
+    with tempfile.TemporaryDirectory(dir=folder_of(arena)) as name:
+        write_site(gather(arena), Path(name) / "site")
+
+
+def folder_of(arena: Arena) -> Path:
+    """Where the arena of a measurement and its copies lie."""
+    return arena.repo.path.parent.parent
 
 
 def check(arena: Arena) -> None:
@@ -71,10 +90,15 @@ WORK: dict[str, Callable[[Arena], object]] = {
     "leaderboard, cold": rank,
     "leaderboard, warm": rank,
     "show": show,
-    "sync, one new study": exchange,
+    "sync, one study to send": send,
+    "sync, nothing new": send,
+    "sync, one study to receive": receive,
+    "report": report,
     "gc": doctor.pack,
     "verify": check,
 }
+ONCE = ("sync, one study to send", "sync, one study to receive", "report", "gc", "verify")
+MOST_SECONDS = 1200
 
 
 def measure(folder: Path, name: str) -> dict[str, float]:
@@ -110,31 +134,45 @@ def peak_mb() -> float:
     )
 
 
-def measure_size(runs: int, rounds: int = 3) -> dict[str, dict[str, float]]:
-    """Every piece of work on an arena of ``runs`` runs: the least wall time of ``rounds`` (of one where it is long)."""
+def measure_size(runs: int, works: Iterable[str], rounds: int = 3) -> dict[str, dict[str, float]]:
+    """Some works on an arena of ``runs`` runs: the least wall time of ``rounds`` (of one where it is long)."""
     with tempfile.TemporaryDirectory(prefix="patchrun-scale-") as name:
         folder = Path(name)
         arena = synthetic.make(folder, runs)
-        arena.repo.git("clone", "--quiet", "--mirror", str(arena.repo.path), str(folder / "copy.git"))
-        synthetic.grow(arena, 40, first=1_000_000)
+        for copy in ("copy.git", "behind.git"):
+            arena.repo.git("clone", "--quiet", "--mirror", str(arena.repo.path), str(folder / copy))
+        synthetic.grow(arena, 60, first=1_000_000)
         found = {}
-        for work in WORK:
-            again = 1 if work in ("verify", "gc", "sync, one new study") else rounds
+        for work in works:
+            again = 1 if work in ONCE else rounds
             found[work] = min((measure(folder, work) for _ in range(again)), key=lambda used: used["wall"])
         return found
 
 
 def main(sizes: list[int]) -> None:
-    """Print the table."""
-    found = {size: measure_size(size) for size in sizes}
-    rows = []
-    for work in WORK:
-        cells = [
-            f"{used['wall']:.3g} s ({used['cpu']:.3g} s CPU, {used['memory']:.0f} MB)"
-            for used in (found[size][work] for size in sizes)
-        ]
-        rows.append((work, *cells))
+    """Print the table, and what it leaves out."""
+    found: dict[int, dict[str, dict[str, float]]] = {}
+    for size in sizes:
+        works = [work for work in WORK if expect(found, work, size) <= MOST_SECONDS]
+        found[size] = measure_size(size, works)
+    rows = [(work, *(show_cell(found[size].get(work)) for size in sizes)) for work in WORK]
     print(tabulate(rows, ("work", *(f"{size:,} runs" for size in sizes)), tablefmt="github"))
+    for size in sizes:
+        if left := [work for work in WORK if work not in found[size]]:
+            print(
+                f"left out at {size:,} runs, for more than {MOST_SECONDS} s are expected: {'; '.join(left)}"
+            )
+
+
+def expect(found: Mapping[int, Mapping[str, Mapping[str, float]]], work: str, size: int) -> float:
+    """Wall seconds of a work if it grows linearly from the largest size at which it was measured; 0: never was."""
+    known = [former for former, works in found.items() if work in works]
+    return found[max(known)][work]["wall"] * size / max(known) if known else 0.0
+
+
+def show_cell(used: Mapping[str, float] | None) -> str:
+    """One figure of the table."""
+    return f"{used['wall']:.3g} s ({used['cpu']:.3g} s CPU, {used['memory']:.0f} MB)" if used else "left out"
 
 
 if __name__ == "__main__":

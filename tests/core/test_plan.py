@@ -82,3 +82,12 @@ def test_pooling_leaves_no_block_out_and_takes_no_other_submission() -> None:
     assert [(r.study, r.arm, r.block) for r in runs] == [
         ("s1", "b5", 0), ("s1", "aa", 1), ("s1", "b5", 2), ("s1", "aa", 2),
     ]  # fmt: skip
+
+
+def test_a_pooled_run_that_need_not_move_is_not_copied() -> None:
+    first, again = study("s1", seeds=(7, 8)), study("s2", seeds=(9,), generation=1)
+    own = [run("s1", "b5", "baseline", 0), run("s1", "aa", "submission", 1)]
+    later = run("s2", "aa", "submission", 0)
+    pooled, runs = plan.pool([first, again], [own, [later]], "aa")
+    assert runs[0] is own[0] and runs[1] is own[1]
+    assert (runs[2].study, runs[2].block, pooled.seeds) == ("s1", 2, (7, 8, 9)) and later.study == "s2"
