@@ -11,6 +11,7 @@ from patchrun.adapters.gitrepo import GitRepo
 from patchrun.adapters.store import Arena
 from patchrun.services import importer
 from tests.messages_api import STUB_KEY, MessagesApi, serve
+from tests.upstream_fixture import Upstream, make_upstream
 
 TINY = Path(__file__).parent / "tracks" / "tiny"
 
@@ -170,3 +171,9 @@ def tiny(tmp_path: Path, corpora: Path, monkeypatch: pytest.MonkeyPatch) -> Aren
     monkeypatch.setenv("PATCHRUN_CACHE", str(corpora))
     importer.init(tmp_path / "tiny-arena", str(TINY))
     return Arena.open(tmp_path / "tiny-arena")
+
+
+@pytest.fixture(scope="session")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
+    """A small upstream repository of our own; whoever changes it takes a copy."""
+    return make_upstream(tmp_path_factory.mktemp("upstream") / "bare.git")

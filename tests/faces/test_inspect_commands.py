@@ -15,10 +15,11 @@ from patchrun.core.results import CurvePoint
 from patchrun.faces import ablation_commands, cli
 from patchrun.services import tournament
 from tests.conftest import SCRIPT, change
-from tests.faces.test_cli import GOOD, Shell
+from tests.faces.conftest import GOOD
 from tests.services.test_ablation import NEW, Runner
 from tests.services.test_pieces import diff_to
 from tests.services.test_tournament import fill, made_up_run
+from tests.shell import Shell
 
 EVIL = b"\x1b]0;owned\x07\x1b[2J\x9b31m \xc2\x9b over\rwritten \xe2\x80\xae \xff\n"
 BAD = ("\x1b", "\x07", "\x9b", "\r", "\u202e")
@@ -26,11 +27,6 @@ BAD = ("\x1b", "\x07", "\x9b", "\r", "\u202e")
 
 def is_safe(text: str) -> bool:
     return not any(bad in text for bad in BAD)
-
-
-@pytest.fixture
-def shell(plain: Arena, capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(plain, capsys)
 
 
 @pytest.fixture

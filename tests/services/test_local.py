@@ -19,8 +19,8 @@ from patchrun.services import tournament
 from patchrun.services.local import LocalExecutor
 from patchrun.services.study import Options
 from tests.conftest import TINY
-from tests.faces.test_cli import Shell
 from tests.services.test_tournament import hand_in
+from tests.shell import Shell
 
 PATCH = TINY / "patches" / "0001-Raise-the-learning-rate.patch"
 
