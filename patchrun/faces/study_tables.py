@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from patchrun.faces.tables import NOTHING
@@ -93,12 +93,6 @@ def fsr_table_document(found: FsrTable) -> dict[str, Any]:
     import msgspec
 
     return msgspec.json.decode(msgspec.json.encode(found))
-
-
-def rules_text(found: Mapping[str, Mapping[str, float]], rules: Sequence[str], style: str = "simple") -> str:
-    """Agents by rule: how much the rule alone changes."""
-    table = [(agent, *(f"{means[rule]:.3f}" for rule in rules)) for agent, means in found.items()]
-    return _table(table, ("agent", *rules), style, "l" + "r" * len(rules))
 
 
 def _percent(share: float | None) -> str:

@@ -41,7 +41,18 @@ def test_a_command_that_edits_a_learning_rate_is_measured_in_the_sandbox(
 ) -> None:
     monkeypatch.setenv("MY_API_KEY", KEY)
     shell = Shell(tiny, capsys)
-    words = "agent run --agent command --name sedder --records 1 --budget-wall 60".split()
+    words = [
+        "agent",
+        "run",
+        "--agent",
+        "command",
+        "--name",
+        "sedder",
+        "--records",
+        "1",
+        "--budget-wall",
+        "60",
+    ]
     line = f"{EDIT}; echo key $MY_API_KEY; patchrun validate"
     words += ["--command", line, "--pass-env", "MY_API_KEY"]
     capsys.readouterr()
