@@ -13,6 +13,7 @@ import msgspec
 
 from patchrun.core.judging import Exhibit, Quote, find_quote
 from patchrun.core.labels import DEPTHS, PROVENANCES, Depth, Provenance
+from patchrun.core.oneline import shorten
 from patchrun.core.usage import Usage
 
 VERSION = 1
@@ -125,8 +126,8 @@ def read_sample(answer: Answer, diff: str) -> Sample | str:
     if not found:
         count = len(answer.quotes)
         return f"none of its {count} quotes is in the diff" if count else "it quotes nothing"
-    kept = tuple(_shorten(quote, LONGEST_QUOTE) for quote in found[:MOST_QUOTES])
-    reason = _shorten(answer.reason, LONGEST_REASON) or "no reason given"
+    kept = tuple(shorten(quote, LONGEST_QUOTE) for quote in found[:MOST_QUOTES])
+    reason = shorten(answer.reason, LONGEST_REASON) or "no reason given"
     dropped = len(answer.quotes) - len(found)
     return Sample(answer.depth, answer.provenance, answer.confidence, reason, kept, dropped)
 
@@ -163,8 +164,3 @@ def decide(labels: Iterable[Signed]) -> Signed | None:
 def _weigh(one: Signed) -> tuple[bool, bool, str]:
     listed = one.signer not in (UNSIGNED, UNLISTED)
     return one.label.source == "human", listed, one.label.created
-
-
-def _shorten(text: str, most: int) -> str:
-    words = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
-    return words if len(words) <= most else words[: most - 3] + "..."

@@ -16,10 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Interval = tuple[float, float]
 LEVEL = 0.95
-TINY, HUGE = (
-    1e-70,
-    1e70,
-)  # squares of squares of what lies between are floats; no unit of time or loss goes beyond
+TINY, HUGE = 1e-70, 1e70  # squares of squares of what lies between are floats; no time or loss goes beyond
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from patchrun.core.errors import UsageError
+from patchrun.faces.plain_text import echo_plain
 
 if TYPE_CHECKING:
     from patchrun.adapters.store import Arena
@@ -64,4 +65,4 @@ def make_review(
 
 
 def _tell(judgement: Judgement) -> None:
-    click.echo(f"judge: {judgement.findings[-1].message}", err=True)
+    echo_plain(f"judge: {judgement.findings[-1].message}", err=True)

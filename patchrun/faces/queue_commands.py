@@ -98,7 +98,7 @@ def tasks_command(named: str | None, name: str, form: str) -> int:
     if not texts:
         raise UsageError(f"no task for {name} has printed anything here", "`patchrun status` says what waits")
     for task, text in texts.items():
-        click.echo(f"==> study {task}\n{text}")
+        echo_plain(f"==> study {task}\n{text}")
     return 0
 
 
@@ -117,7 +117,7 @@ def block_command(order: click.utils.LazyFile, block: int | None) -> int:
 
     def tell(progress: Progress) -> None:
         if progress.run:
-            click.echo(describe(progress.run, progress.slot.position + 1, len(progress.study.arms)))
+            echo_plain(describe(progress.run, progress.slot.position + 1, len(progress.study.arms)))
             sys.stdout.flush()
 
     if blocktask.do_block(blocktask.read_order(order.read()), int(given), tell):

@@ -276,7 +276,7 @@ def _environment(site: Site, compiled: Path) -> dict[str, str]:
 def _python_files(folder: Path) -> Mapping[str, bytes]:
     found = {}
     for path in folder.glob("*.py"):
-        with suppress(OSError):
+        with suppress(OSError):  # a folder, or a link to nowhere, is no code that a log could name
             found[path.name] = path.read_bytes()
     return found
 

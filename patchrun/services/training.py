@@ -108,7 +108,7 @@ def is_overfull(folder: Path, most: int, entries: int) -> bool:
     for parent, folders, names in os.walk(folder):
         count += len(folders) + len(names)
         for name in names:
-            with suppress(OSError):
+            with suppress(OSError):  # the run goes on, and removes files meanwhile
                 size += 512 * Path(parent, name).lstat().st_blocks
         if size > most or count > entries:
             return True
