@@ -161,7 +161,10 @@ def _ask(
     for _ in range(samples):
         found, used = _ask_once(client, write_system(rubric), question, diff)
         usages += used
-        (kept if isinstance(found, Sample) else failures).append(found)  # type: ignore[arg-type]
+        if isinstance(found, Sample):
+            kept.append(found)
+        else:
+            failures.append(found)
     if not kept:
         return Outcome(subject, None, tuple(failures))
     voice = choose(kept)

@@ -72,6 +72,20 @@ def test_a_run_on_another_machine_cannot_be_cancelled_here(plain: Arena) -> None
             executor.cancel(study)
 
 
+def test_a_process_that_is_gone_or_of_another_user_is_no_crash(
+    plain: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand_in(plain)
+    [study] = tournament.plan_waiting(plain)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    monkeypatch.setattr(Arena, "holder", lambda arena, name: (gone.pid, platform.node()))
+    assert [task.job for task in LocalExecutor(plain, Options()).cancel(study)] == [str(gone.pid)]
+    monkeypatch.setattr(os, "kill", lambda pid, signal: (_ for _ in ()).throw(PermissionError()))
+    with pytest.raises(UsageError, match="for another user"):
+        LocalExecutor(plain, Options()).cancel(study)
+
+
 def test_who_runs_here_what_was_handed_to_a_queue_is_told(plain: Arena) -> None:
     hand_in(plain)
     [study] = tournament.plan_waiting(plain)
