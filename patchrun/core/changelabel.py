@@ -17,11 +17,7 @@ from patchrun.core.oneline import shorten
 from patchrun.core.usage import Usage
 
 VERSION = 1
-UNSIGNED, UNLISTED, BROKEN = (
-    "",
-    "?",
-    "!",
-)  # nobody; a key that is not on the list; a signature of something else
+UNSIGNED, UNLISTED, BROKEN = "", "?", "!"  # nobody; a key not on the list; a signature of something else
 MOST_QUOTES = 5
 LONGEST_REASON = 400
 LONGEST_QUOTE = 200

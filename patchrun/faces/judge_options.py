@@ -58,6 +58,7 @@ def make_review(
     def review(validation: Validation, span: Span) -> Validation:
         if not validation.accepted:
             click.echo("judge: not asked, the patch is rejected without it", err=True)
+            return validation
         track = arena.track.at_record(span.first)
         return judge.make_reviewer(arena.repo, track, client, table, _tell)(validation)
 
