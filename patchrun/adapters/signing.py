@@ -39,11 +39,16 @@ def make_key(path: Path, name: str) -> str:
     """Make an ed25519 key pair at ``path``; the public key's line. SetupError in ssh-keygen's words."""
     if path.exists():
         raise UsageError(f"{path} exists", "name a new file")
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make {path}: {error.strerror}", "name a file in a folder of yours"
+        ) from None
     words = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path))
     done = process.run(words, timeout=60)
     if not done.ok:
-        raise SetupError(f"ssh-keygen cannot make a key: {done.errors}")
+        raise SetupError(f"ssh-keygen cannot make a key: {done.errors}", "name a file in a folder of yours")
     return path.with_name(path.name + ".pub").read_text().strip()
 
 
