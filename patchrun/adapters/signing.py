@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from patchrun.adapters import process
@@ -99,10 +100,14 @@ class Signatures:
         known = self._recall()
         if fresh := wanted - set(known):
             known |= dict.fromkeys(fresh, "") | self._check(fresh)
-            beside = self.memory.with_name(f"{self.memory.name}.{os.getpid()}")
+            self._keep(known)
+        return {commit: known[commit] for commit in wanted if known[commit]}
+
+    def _keep(self, known: Mapping[str, str]) -> None:
+        beside = self.memory.with_name(f"{self.memory.name}.{os.getpid()}")
+        with suppress(OSError):  # an arena that can only be read is checked anew each time
             beside.write_text(json.dumps(known))
             beside.rename(self.memory)
-        return {commit: known[commit] for commit in wanted if known[commit]}
 
     def _recall(self) -> dict[str, str]:
         """What was found before; nothing when the file is absent or damaged."""
