@@ -11,7 +11,15 @@ import click
 
 from patchrun.core.errors import UsageError
 from patchrun.core.selection import Span
-from patchrun.faces.options import SetType, SpanType, TiersType, echo_json, format_option, open_arena
+from patchrun.faces.options import (
+    SetType,
+    SpanType,
+    TiersType,
+    about_one,
+    echo_json,
+    format_option,
+    open_arena,
+)
 from patchrun.faces.plain_text import echo_plain
 
 if TYPE_CHECKING:
@@ -202,10 +210,8 @@ def hidden_folders() -> tuple[Path, ...]:
 
 
 @agent_command.command("show")
-@click.argument("name", metavar="ID")
 @click.option("--full", is_flag=True, help="Every turn in full.")
-@format_option("text", "json")
-@click.pass_obj
+@about_one("text", "json")
 def show_command(named: str | None, name: str, full: bool, form: str) -> int:
     """A transcript by its id, or by that of its submission: what was said and done, what it cost, how it ended."""
     from patchrun.faces import agent_view
