@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from patchrun.core.results import Arm, Run, Study, VerdictName
+from patchrun.core.stats import HUGE, TINY
 from patchrun.core.track import Track
 
 
@@ -96,10 +96,10 @@ def keep_blocks(evidence: Evidence, blocks: Iterable[int]) -> Evidence:
 
 
 def is_usable(run: Run) -> bool:
-    """The run ended well, with positive seconds and a finite loss."""
+    """The run ended well, with positive seconds and a finite loss, neither beyond what statistics can square."""
     if run.exit != "ok" or run.seconds is None or run.loss is None:
         return False
-    return math.isfinite(run.seconds) and run.seconds > 0 and math.isfinite(run.loss)
+    return TINY < run.seconds < HUGE and abs(run.loss) < HUGE
 
 
 def seconds_of(runs: Iterable[Run]) -> list[float]:

@@ -133,4 +133,7 @@ def push(arena: Arena, remote: str, refs: Sequence[str]) -> bool:
         if arena.repo.git("ls-remote", remote, *refs, check=False).stdout.strip():
             return False
         time.sleep(PUSH_WAIT_SECONDS * (1 + attempt))
-    raise ArenaError(f"{remote} does not take results: {done.errors}")
+    raise ArenaError(
+        f"{remote} does not take results: {done.errors}",
+        "the block is trained again when it is handed in again",
+    )

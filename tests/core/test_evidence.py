@@ -82,6 +82,9 @@ def test_only_an_unpaired_track_reuses_reference_runs_of_its_hardware() -> None:
         ({"seconds": float("nan")}, False),
         ({"seconds": 0.0}, False),
         ({"seconds": -1.0}, False),
+        ({"loss": 1e70}, False),
+        ({"seconds": 1e-80}, False),
+        ({"seconds": 1e80}, False),
     ],
 )
 def test_a_usable_run_has_a_time_and_a_loss(changes: dict[str, object], usable: bool) -> None:
