@@ -114,7 +114,12 @@ def test_length_and_sections(source: TrackFolder, hint_folder: Path, texts: Text
 def test_a_result_in_the_text(plain_track: Path, tmp_path: Path) -> None:
     source = importer.read_track(plain_track)
     hint_folder = write_all(tmp_path / "hints", (1, 2))
-    write(hint_folder, 1, 1, FILLER[1] + "The run then takes 7.0 seconds, at a validation loss of 2.9; Ada did it.")
+    write(
+        hint_folder,
+        1,
+        1,
+        FILLER[1] + "The run then takes 7.0 seconds, at a validation loss of 2.9; Ada did it.",
+    )
     report = hintcheck.check_hints(source, hint_folder, hintcheck.read_texts(source))
     assert said(report) == [
         ("plain/1/tier-1.md", "gives away '7.0 seconds'"),
@@ -123,7 +128,9 @@ def test_a_result_in_the_text(plain_track: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_code_of_the_records_own_change_is_a_copy(source: TrackFolder, hint_folder: Path, texts: Texts) -> None:
+def test_code_of_the_records_own_change_is_a_copy(
+    source: TrackFolder, hint_folder: Path, texts: Texts
+) -> None:
     line = "x = x + self.previous(F.pad(x, (0, 0, 1, -1)))"
     write(hint_folder, 3, 1, FILLER[1] + f"\n\n- `{line}`\n")
     write(hint_folder, 2, 1, FILLER[1] + f"\n\n- `{line}`\n")
@@ -132,7 +139,9 @@ def test_code_of_the_records_own_change_is_a_copy(source: TrackFolder, hint_fold
     assert problem == "code of the change: x = x + self . previous ( F . pad ( x , ( 0 , 0 , 1 , - 1 ) ) )"
 
 
-def test_a_title_among_the_references_is_no_copy(source: TrackFolder, hint_folder: Path, texts: Texts) -> None:
+def test_a_title_among_the_references_is_no_copy(
+    source: TrackFolder, hint_folder: Path, texts: Texts
+) -> None:
     line = "x = x + self.previous(F.pad(x, (0, 0, 1, -1)))"
     write(hint_folder, 3, 3, FILLER[3] + f"- A paper called {line}\n")
     assert said(hintcheck.check_hints(source, hint_folder, texts)) == []
@@ -178,7 +187,12 @@ def test_a_clone_gives_code_and_pages(upstream: tuple[TrackFolder, str], tmp_pat
     source, clone = upstream
     hint_folder = write_all(tmp_path / "hints", (3, 4, 5, 6, 7))
     write(hint_folder, 7, 1, FILLER[1] + "It is def double(x): return 2 * x, no more.")
-    write(hint_folder, 6, 2, FILLER[2] + "The kernel was made FASTER\nby doubling all that it touches, as they say.")
+    write(
+        hint_folder,
+        6,
+        2,
+        FILLER[2] + "The kernel was made FASTER\nby doubling all that it touches, as they say.",
+    )
     report = hintcheck.check_hints(source, hint_folder, hintcheck.read_texts(source, upstream=clone))
     assert said(report) == [
         ("made-up/6/tier-2.md",
