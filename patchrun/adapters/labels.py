@@ -21,13 +21,13 @@ class LabelFiles:
     repo: GitRepo
     identity: str
     signing_key: Path | None
-    _read: Callable[..., list[Version[ChangeLabel]]]
+    _read_all: Callable[..., list[Version[ChangeLabel]]]
 
     def labels(self, subject: str = "") -> list[Signed]:
         """Labels of changes with who signed them, oldest first; of one ``subject`` only where it is named."""
         from patchrun.adapters.signing import read_signers
 
-        found = self._read(LABELS + (f"{subject}/" if subject else ""), "label.json", ChangeLabel)
+        found = self._read_all(LABELS + (f"{subject}/" if subject else ""), "label.json", ChangeLabel)
         signers = read_signers(self.repo, self.identity, [version.commit for version in found])
         signed = [Signed(version.value, signers.get(version.commit, "")) for version in found]
         return sorted(signed, key=lambda one: (one.label.created, one.label.subject, one.label.by))
@@ -38,7 +38,7 @@ class LabelFiles:
         tree = self.repo.store_files({"label.json": data})
         words = f"label {label.subject}: {label.depth}, {label.provenance} by {label.by}\n"
         commit = self.repo.commit(tree, [], words, PATCHRUN, label.created, key or self.signing_key)
-        with suppress(RefExists):
+        with suppress(RefExists):  # its name is its content: it was stored before
             self.repo.create_refs({LABELS + label_name(label): commit})
 
 

@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -25,6 +26,7 @@ from patchrun.services.readiness import build_for, find_gaps_here, list_gpus
 from patchrun.services.study import prepare_data
 
 OLDEST_GIT = (2, 36)
+MANY_LOOSE = 5000  # refs: see docs/scale.md
 FREE_BYTES = 2 * 1024**3
 LEFTOVER_SECONDS = 24 * 3600
 LOOKUP_SECONDS = 5.0
@@ -54,6 +56,7 @@ def examine(
         "git": _look_at_git, "torch": _look_at_torch, "cpus": _look_at_cpus, "ruff": _look_at_ruff,
         "sandbox": _look_at_sandbox, "data": lambda: _look_at_data(arena), "key": lambda: _look_at_key(arena),
         "disk": lambda: _look_at_disk(arena), "locks": lambda: _look_at_locks(arena, mend),
+        "packing": lambda: _look_at_packing(arena),
         "gpus": lambda: _look_at_gpus(arena), "signing": lambda: _look_at_signing(arena),
     }  # fmt: skip
     if arena.track.launch.kind == "torchrun":
@@ -151,6 +154,14 @@ def _look_at_locks(arena: Arena, mend: bool) -> Check:
     )
 
 
+def _look_at_packing(arena: Arena) -> Check:
+    """A ref that is a file of its own is read by opening it: many are slower than the same in one packed file."""
+    loose = sum(len(files) for _, _, files in os.walk(arena.repo.path / "refs"))
+    many = loose > MANY_LOOSE
+    return Check("packing", "note" if many else "ok", f"{loose:,} refs are files of their own",
+                 "patchrun gc packs them" if many else "")  # fmt: skip
+
+
 def _look_at_gpus(arena: Arena) -> Check:
     needed = arena.track.hardware.gpus
     if not needed:
@@ -189,8 +200,10 @@ def _look_at_record(arena: Arena, span: Span, build: bool) -> Check:
 def leftovers(arena: Arena) -> Iterator[Path]:
     """Scratch folders that dead runs left more than a day ago."""
     limit = time.time() - LEFTOVER_SECONDS
-    scratch = arena.folder / "scratch"
-    return (path for path in scratch.glob("*") if path.stat().st_mtime < limit)
+    for path in (arena.folder / "scratch").glob("*"):
+        with suppress(FileNotFoundError):  # its run ended since it was listed
+            if path.stat().st_mtime < limit:
+                yield path
 
 
 def pack(arena: Arena) -> tuple[int, int]:
@@ -205,4 +218,8 @@ def pack(arena: Arena) -> tuple[int, int]:
 
 
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # what others do meanwhile comes and goes
+            total += path.lstat().st_size if path.is_file() else 0
+    return total

@@ -11,52 +11,105 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from tabulate import tabulate
 
+from patchrun.adapters.gitrepo import Author
 from patchrun.adapters.store import Arena
+from patchrun.core import plan
+from patchrun.core.results import Study
 from patchrun.core.selection import Span
 from patchrun.faces.report.gather import gather
 from patchrun.faces.report.write import write_site
-from patchrun.services import doctor, standings, sync, tournament, verify
+from patchrun.services import chains, doctor, standings, sync, tournament, verify
+from patchrun.services.assessment import covers
 from tests.bench import synthetic
+
+Act = Callable[[], object]  # what is timed
+SPAN = Span(1, 1)
+
+
+def make_patch(arena: Arena) -> bytes:
+    """A patch to record 1 that nobody has handed in."""
+    script = arena.repo.read(f"{arena.baseline(1)}:train_gpt.py")
+    return synthetic.change_steps(script, 10**6 + int.from_bytes(os.urandom(3)))[1]
 
 
 def submit(arena: Arena) -> None:
     """Hand one more patch in: validation and all local git work, no run."""
-    script = arena.repo.read(f"{arena.baseline(1)}:train_gpt.py")
-    line = next(row for row in script.splitlines() if row.startswith(b"STEPS = ")).decode()
-    patch = next((synthetic.TINY / "patches").glob("0001*")).read_text()
-    steps = f"STEPS = {2000 + os.getpid()}"
-    tournament.hand_in(arena, patch.replace(line, steps).encode(), Span(1, 1), "newcomer")
+    assert tournament.hand_in(arena, make_patch(arena), SPAN, "newcomer").attempt.accepted
 
 
-def store(arena: Arena) -> None:
+def prepare_attempt(arena: Arena) -> Act:
     """The local git work of one more submission, without its validation: objects and refs."""
-    tree = arena.repo.store_files({"attempt.json": os.urandom(300), "patch.diff": os.urandom(300)})
-    commit = arena.repo.commit(tree, [], "words\n", synthetic.PATCHRUN, synthetic.WHEN)
-    arena.repo.create_refs({f"refs/heads/scratch/{commit}": commit})
+    diff, ground = make_patch(arena), tournament.find_ground(arena, SPAN)
+    validation = tournament.validate(arena, diff, SPAN)
+    attempt = tournament.describe(arena, validation, diff, ground, "newcomer", ())
+    author = Author("newcomer", "newcomer@agents.patchrun.invalid")
+
+    def add() -> None:
+        parents = [attempt.baseline_commit]
+        commit = arena.repo.commit(attempt.patched_tree, parents, attempt.id, author, attempt.created)
+        assert arena.add_attempt(attempt, diff, commit)
+
+    return add
+
+
+def plan_again(arena: Arena) -> Study:
+    """A study of ten submissions that were measured before, stored."""
+    first = next(study for study in arena.studies() if study.generation == 0)
+    study = tournament.plan_again(arena, [one for one in arena.attempts() if covers(first, one)])
+    arena.add_study(study)
+    return study
+
+
+def prepare_run(arena: Arena) -> Act:
+    """What a study does for one run beside training it: see which slots are taken, read its runs, store the new one."""
+    study = plan_again(arena)
+    arm, slot = plan.slots(study, 0)[0]
+
+    def add() -> None:
+        assert not arena.slots(study) and not arena.runs_of([study])
+        assert arena.add_run(synthetic.made_up(study, arm, slot), b"log")
+
+    return add
+
+
+def prepare_block(arena: Arena) -> Act:
+    """Storing a block of 12 runs."""
+    study = plan_again(arena)
+    block = [(synthetic.made_up(study, arm, slot), b"log") for arm, slot in plan.slots(study, 0)]
+    return lambda: arena.add_runs(block)
+
+
+def prepare_cold(arena: Arena) -> Act:
+    """The leaderboard with nothing kept: no value, no similarity, no table."""
+    shutil.rmtree(arena.folder)
+    return partial(rank, arena)
+
+
+def prepare_new(arena: Arena) -> Act:
+    """The leaderboard when something was added since the last one."""
+    shutil.rmtree(arena.folder / "remembered", ignore_errors=True)
+    arena.runs()
+    return partial(rank, arena)
+
+
+def prepare_show(arena: Arena) -> Act:
+    name = arena.attempts()[0].id
+    return lambda: chains.list_chain(arena, arena.attempt(name).id)
 
 
 def rank(arena: Arena) -> None:
     standings.board(arena)
-
-
-def forget(arena: Arena) -> None:
-    """Drop what is remembered, so that the next one is cold."""
-    for path in (arena.folder / "remembered").glob("*"):
-        path.unlink()
-
-
-def show(arena: Arena) -> None:
-    attempt = arena.attempt(next(iter(arena.repo.refs("refs/patchrun/attempts/"))).rpartition("/")[2])
-    tournament.stored_runs(arena, attempt)
 
 
 def send(arena: Arena) -> None:
@@ -84,18 +137,26 @@ def check(arena: Arena) -> None:
     assert verify.verify(arena).problems == ()
 
 
-WORK: dict[str, Callable[[Arena], object]] = {
-    "submit, local git work": store,
-    "submit, validation and all": submit,
-    "leaderboard, cold": rank,
-    "leaderboard, warm": rank,
-    "show": show,
-    "sync, one study to send": send,
-    "sync, nothing new": send,
-    "sync, one study to receive": receive,
-    "report": report,
-    "gc": doctor.pack,
-    "verify": check,
+def at_once(work: Callable[[Arena], object]) -> Callable[[Arena], Act]:
+    """A work that needs no preparation."""
+    return lambda arena: partial(work, arena)
+
+
+WORK: dict[str, Callable[[Arena], Act]] = {
+    "a run: local work": prepare_run,
+    "a block of 12 runs: storing it": prepare_block,
+    "submit: local git work": prepare_attempt,
+    "submit: validation and all": at_once(submit),
+    "leaderboard, cold": prepare_cold,
+    "leaderboard, something new": prepare_new,
+    "leaderboard, warm": at_once(rank),
+    "show": prepare_show,
+    "sync, one study to send": at_once(send),
+    "sync, nothing new": at_once(send),
+    "sync, one study to receive": at_once(receive),
+    "report": at_once(report),
+    "gc": at_once(doctor.pack),
+    "verify": at_once(check),
 }
 ONCE = ("sync, one study to send", "sync, one study to receive", "report", "gc", "verify")
 MOST_SECONDS = 1200
@@ -112,11 +173,9 @@ def child(folder: str, name: str) -> None:
     """What ``measure`` starts."""
     os.environ["XDG_DATA_HOME"] = str(Path(folder) / "data")
     arena = Arena.open(Path(folder) / "arena")
-    if name == "leaderboard, cold":
-        forget(arena)
-    arena.repo.refs("refs/heads/main")
+    work = WORK[name](arena)
     wall, cpu = time.perf_counter(), cpu_seconds()
-    WORK[name](arena)
+    work()
     used = {"wall": time.perf_counter() - wall, "cpu": cpu_seconds() - cpu, "memory": peak_mb()}
     print(json.dumps(used))
 

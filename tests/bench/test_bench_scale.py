@@ -24,11 +24,11 @@ def arena(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Arena:
 def test_both_ways_of_sync_bring_one_study(arena: Arena, tmp_path: Path) -> None:
     there, behind = (Arena.open(tmp_path / name) for name in ("copy.git", "behind.git"))
     assert len(there.studies()) == len(behind.studies()) == 1 and len(arena.studies()) == 2
-    bench_scale.WORK["sync, one study to send"](arena)
-    bench_scale.WORK["sync, one study to receive"](arena)
+    bench_scale.WORK["sync, one study to send"](arena)()
+    bench_scale.WORK["sync, one study to receive"](arena)()
     assert there.repo.refs(RUNS) == behind.repo.refs(RUNS) == arena.repo.refs(RUNS)
-    bench_scale.WORK["sync, nothing new"](arena)
-    bench_scale.WORK["verify"](arena)
+    bench_scale.WORK["sync, nothing new"](arena)()
+    bench_scale.WORK["verify"](arena)()
 
 
 def test_the_report_leaves_nothing_behind(
@@ -37,7 +37,7 @@ def test_the_report_leaves_nothing_behind(
     before, pages = set(tmp_path.iterdir()), []
     write = bench_scale.write_site
     monkeypatch.setattr(bench_scale, "write_site", lambda *given: pages.append(write(*given).pages))
-    bench_scale.WORK["report"](arena)
+    bench_scale.WORK["report"](arena)()
     assert pages[0] > 2 * synthetic.SHARING and set(tmp_path.iterdir()) == before
 
 
@@ -62,3 +62,10 @@ def test_what_would_take_too_long_is_left_out_and_said(
     assert "left out at 10,000 runs, for more than 1200 s are expected: verify" in said
     assert "left out at 100,000 runs" in said and "left out at 1,000" not in said
     assert "| verify" in said and "250 s (1 s CPU, 9 MB)" in said and "| left out" in said
+
+
+def test_every_work_can_be_done_and_leaves_a_whole_arena(arena: Arena) -> None:
+    for name, prepare in bench_scale.WORK.items():
+        prepare(arena)()
+        assert name != "leaderboard, cold" or (arena.folder / "values.sqlite").is_file()
+    assert len(arena.attempts()) > 2 * synthetic.SHARING

@@ -91,3 +91,11 @@ def test_a_pooled_run_that_need_not_move_is_not_copied() -> None:
     pooled, runs = plan.pool([first, again], [own, [later]], "aa")
     assert runs[0] is own[0] and runs[1] is own[1]
     assert (runs[2].study, runs[2].block, pooled.seeds) == ("s1", 2, (7, 8, 9)) and later.study == "s2"
+
+
+def test_a_run_beyond_the_plan_is_pooled_with_nobody() -> None:
+    first = study("s1", (arm("b5", "baseline"), arm("aa", ast="code")), (7, 8))
+    again = study("s2", (arm("b5", "baseline"), arm("aa", ast="code")), (11,), generation=1)
+    beyond = [run("s1", "b5", "baseline", block) for block in range(3)]
+    _, runs = plan.pool([first, again], [beyond, [run("s2", "b5", "baseline", 0)]], "code")
+    assert [each.block for each in runs] == [0, 1, 2], "the third is the second study's own"

@@ -10,13 +10,8 @@ import pytest
 from patchrun.adapters.store import Arena
 from patchrun.services import tournament
 from tests.conftest import TINY, change
-from tests.faces.test_cli import Shell
 from tests.services.test_tournament import ONE, fill, hand_in
-
-
-@pytest.fixture
-def shell(plain: Arena, capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(plain, capsys)
+from tests.shell import Shell
 
 
 @pytest.fixture
@@ -75,6 +70,7 @@ def test_nothing_to_plan(shell: Shell) -> None:
     assert shell.json("tournament")["studies"] == []
 
 
+@pytest.mark.long
 def test_a_race_and_a_tournament_for_real(tiny: Arena, tmp_path: Path, capsys) -> None:
     base = (TINY / "base" / "train_gpt.py").read_text().splitlines(keepends=True)
     line = base.index("def main():\n") + 1

@@ -96,7 +96,8 @@ def _variant_rows(
             continue
         pieces, arm = variant
         runs = measured.get((str(stage.get("study")), str(arm)), [])
-        means = [f"{sum(values) / len(runs):.4g}" for values in zip(*runs, strict=True)] or ["–", "–"]
+        sums = [sum(values) / len(runs) for values in zip(*runs, strict=True)]
+        means = (f"{sums[0]:.3f}", f"{sums[1]:.4f}") if sums else ("–", "–")
         numbers = ", ".join(str(piece + 1) for piece in pieces if isinstance(piece, int))
         yield str(stage.get("purpose")), numbers or "none", str(len(runs)), *means
 
