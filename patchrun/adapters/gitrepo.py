@@ -28,6 +28,7 @@ REFUSAL = re.compile(r"^(?:error|fatal): (?!while searching for:).*", re.MULTILI
 OFFSET = re.compile(r"Hunk #\d+ succeeded at .*")
 MEMORY = Path("/dev/shm")  # what lives for milliseconds no disk need see
 DAMAGED = "the arena is damaged: `patchrun verify` lists what"
+ARGUMENTS = 1000  # names on one command line, which holds two million bytes
 LOCK_TRIES = 40
 LOCK_WAIT_SECONDS = 0.05
 PINNED = (
@@ -105,10 +106,16 @@ class GitRepo:
         self.path = Path(path).resolve()
 
     @classmethod
-    def init(cls, path: Path) -> GitRepo:
+    def init(cls, path: Path, object_format: str = "sha1") -> GitRepo:
         """Make a bare repository at ``path``; ArenaError in git's words when it cannot be made."""
-        argv = ["git", "init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(path)]
-        done = process.run(argv, env=clean_environment())
+        words = (
+            "--quiet",
+            "--bare",
+            "--template=",
+            "--initial-branch=main",
+            f"--object-format={object_format}",
+        )
+        done = process.run(("git", "init", *words, path), env=clean_environment())
         if not done.ok:
             raise ArenaError(f"cannot make a repository at {path}: {done.errors}")
         repo = cls(path)
@@ -132,11 +139,18 @@ class GitRepo:
         check: bool = True,
     ) -> process.Completed:
         """Run one git command here; ArenaError in git's words when it fails and ``check``."""
-        argv = ["git", *PINNED, f"--git-dir={self.path}", *words]
-        done = process.run(argv, input=input, env=clean_environment(env))
+        done = process.run(self._argv(words), input=input, env=clean_environment(env))
         if check and not done.ok:
             raise ArenaError(f"git {words[0]} failed in {self.path}: {done.errors}")
         return done
+
+    def start(self, *words: str) -> process.Child:
+        """Start a git command that answers while it runs; what it says on standard error is dropped."""
+        pipe, nowhere = process.PIPE, process.DEVNULL
+        return process.spawn(self._argv(words), env=clean_environment(), stdin=pipe, stderr=nowhere)
+
+    def _argv(self, words: Sequence[str]) -> list[str]:
+        return ["git", *PINNED, f"--git-dir={self.path}", *words]
 
     def _text(self, *words: str, input: bytes | None = None, env: Mapping[str, str] | None = None) -> str:
         return self.git(*words, input=input, env=env).stdout.decode().strip()
@@ -296,10 +310,14 @@ class GitRepo:
         return self._text("commit-tree", *words, tree, input=message.encode(), env=env)
 
     def refs(self, *prefixes: str) -> dict[str, str]:
-        """Ref name -> object id below the prefixes (all refs without one)."""
-        listing = self.git("for-each-ref", "--format=%(objectname) %(refname)", *prefixes).stdout.decode()
-        pairs = (line.split(" ", 1) for line in listing.splitlines())
-        return {name: oid for oid, name in pairs}
+        """Ref name -> object id below the prefixes, or that globs match (all refs where nothing is named)."""
+        found: dict[str, str] = {}
+        for at in range(0, len(prefixes) or 1, ARGUMENTS):
+            some = prefixes[at : at + ARGUMENTS]
+            listing = self.git("for-each-ref", "--format=%(objectname) %(refname)", *some).stdout.decode()
+            pairs = (line.split(" ", 1) for line in listing.splitlines())
+            found |= {name: oid for oid, name in pairs}
+        return found
 
     def create_refs(self, refs: Mapping[str, str]) -> None:
         """Create all refs in one transaction, or none.

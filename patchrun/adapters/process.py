@@ -13,6 +13,8 @@ from pathlib import Path
 from patchrun.core.errors import SetupError
 
 Argv = Sequence[str | os.PathLike[str]]
+Child = subprocess.Popen[bytes]
+PIPE, DEVNULL = subprocess.PIPE, subprocess.DEVNULL
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def spawn(
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.PIPE,
     pass_fds: Sequence[int] = (),
-) -> subprocess.Popen[bytes]:
+) -> Child:
     """Start ``argv`` in a process group of its own, so that ``end_group`` reaches its children.
 
     Raises:
@@ -90,7 +92,7 @@ def spawn(
         ) from None
 
 
-def end_group(child: subprocess.Popen[bytes]) -> None:
+def end_group(child: Child) -> None:
     """Kill ``child`` and its process group, and reap it."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)

@@ -52,7 +52,7 @@ def collect(track: Track, study: Study, runs: Iterable[Run], arm: str) -> Eviden
     if not any(a.name == arm for a in wanted):
         raise ValueError(f"study {study.id} has no arm {arm}")
     fresh = [r for r in runs if r.track_digest == study.track_digest and r.exit != "interrupted"]
-    own = [r for r in fresh if r.study == study.id]
+    own = [r for r in fresh if r.study == study.id and r.block < study.blocks]
     counted = own if track.clock.paired else own + _reused(fresh, study, own)
     by_arm: dict[str, list[Run]] = {"baseline": [], "human": [], "submission": []}
     first_of_slot = {(r.study, r.arm, r.block): r for r in reversed(counted)}

@@ -75,7 +75,8 @@ def read_ablations(arena: Arena) -> dict[str, Extra]:
     if not stages:
         return {}
     measured: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for run in arena.runs():
+    named = {str(stage.get("study")) for stage in stages}
+    for run in arena.runs_of(study for study in arena.studies() if study.id in named):
         if run.exit == "ok" and run.seconds is not None and run.loss is not None:
             measured.setdefault((run.study, run.arm), []).append((run.seconds, run.loss))
     rows: dict[str, list[tuple[str, ...]]] = {}
