@@ -216,6 +216,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         return Slot(self.block, self.position, self.seed)
 
 
+def drop_curve(run: Run) -> Run:
+    """The run without its step lines."""
+    return msgspec.structs.replace(run, curve=()) if run.curve else run
+
+
 class Ruling(msgspec.Struct, frozen=True, kw_only=True):
     """What a person said of a submission: withdrawn by its maker, or disqualified by the owner."""
 

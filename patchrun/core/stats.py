@@ -152,7 +152,8 @@ def paired_ratio(numerators: ArrayLike, denominators: ArrayLike, level: float = 
         return Ratio(a / b if b else None, None, "one block gives no interval")
     if not has_spread(above) and not has_spread(below):
         return Ratio(a / b if b else None, None, "blocks without spread give no interval")
-    (v_aa, v_ab), (_, v_bb) = np.cov(above, below) / n
+    d_a, d_b = above - a, below - b
+    v_aa, v_bb, v_ab = (float(x @ y) / (n * (n - 1)) for x, y in ((d_a, d_a), (d_b, d_b), (d_a, d_b)))
     return _ratio(a, b, v_aa, v_bb, v_ab, t_quantile(0.5 + level / 2, n - 1))
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 
 from patchrun.adapters.gitrepo import RefExists
 from patchrun.adapters.store import ALSO, ATTEMPTS, MAIN, RESULTS, STUDIES, Arena, own_name
+from patchrun.core.chunks import batched
 from patchrun.core.errors import ArenaError
 from patchrun.services import verify
 
@@ -132,13 +132,7 @@ def _fetch(arena: Arena, remote: str, name: str) -> dict[str, str]:
 
 def _send(arena: Arena, remote: str, refs: Mapping[str, str]) -> set[str]:
     """Push refs, each only if it is absent there; those that were refused since others wrote meanwhile."""
-    return {ref for batch in _batches(refs.items()) for ref in _push(arena, remote, dict(batch))}
-
-
-def _batches(items: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    rest = iter(items)
-    while batch := list(islice(rest, BATCH)):
-        yield batch
+    return {ref for batch in batched(refs.items(), BATCH) for ref in _push(arena, remote, dict(batch))}
 
 
 def _push(arena: Arena, remote: str, refs: Mapping[str, str]) -> set[str]:
