@@ -184,8 +184,10 @@ def trouble(cluster: Cluster, contest: Arena) -> str:
     cluster("scancel", doomed)
     await_that(lambda: "down" in cluster.node_state("n2"), "the node is given up")
     cluster.start_slurmd("n2")
-    for name in running.values():
-        await_that(lambda: "Restarts=1" in cluster("scontrol", "show", "job", name), f"{name} starts again")  # noqa: B023
+    await_that(
+        lambda: all("Restarts=1" in cluster("scontrol", "show", "job", name) for name in running.values()),
+        "both start again",
+    )
     assert f"task {doomed}: cancelled" in finish(second)
     return doomed
 
