@@ -24,7 +24,8 @@ def remember(arena: Arena, kind: type[T], asked: tuple[object, ...], make: Calla
     ``kind`` is what msgspec reads it as. An arena that cannot be written to is no reason to fail.
     """
     words = repr((kind.__name__, __version__, *asked)).encode()
-    path = arena.folder / "remembered" / f"{hashlib.sha256(words + _state(arena)).hexdigest()[:32]}.json"
+    name = f"{hashlib.sha256(words + _state(arena)).hexdigest()[:32]}.json"
+    path = arena.repo.path / "patchrun" / "remembered" / name
     with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
         return msgspec.json.decode(path.read_bytes(), type=kind)
     value = make()
@@ -41,7 +42,7 @@ def _state(arena: Arena) -> bytes:
 
 
 def _keep(path: Path, data: bytes) -> None:
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     fresh.write_bytes(data)
     fresh.rename(path)

@@ -119,8 +119,11 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
             with self.scratch() as building:
                 self.repo.export(commit, building / "track")
                 target.parent.mkdir(exist_ok=True)
-                with suppress(FileExistsError, OSError):
+                try:
                     (building / "track").rename(target)
+                except OSError as error:
+                    if not target.is_dir():  # else another process was first
+                        raise ArenaError(f"cannot write in the arena: {error}") from None
         return target
 
     @cached_property
@@ -138,7 +141,12 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
     @cached_property
     def identity(self) -> str:
         """The hash by which the owner's secret key was committed to on the first day."""
-        return json.loads(self._manifest("arena.json"))["key_commitment"]
+        try:
+            return json.loads(self._manifest("arena.json"))["key_commitment"]
+        except (ValueError, KeyError, TypeError):
+            raise ArenaError(
+                f"{self.repo.path}: {MAIN}:arena.json names no key", "restore the track's branch from a copy"
+            ) from None
 
     @cached_property
     def _manifests(self) -> dict[str, bytes | None]:

@@ -190,8 +190,8 @@ def _passes(scored: Scored) -> bool:
 
 
 def _show_cost(arena: Arena, handins: Sequence[Any], form: str, how: How, tiers: tuple[int, ...]) -> int:
-    from tabulate import tabulate
-
+    from patchrun.faces import cells
+    from patchrun.faces.cells import number
     from patchrun.services import cost, tournament
 
     grounds = [tournament.find_ground(arena, h.span, h.agent, h.onto) for h in handins]
@@ -213,10 +213,12 @@ def _show_cost(arena: Arena, handins: Sequence[Any], form: str, how: How, tiers:
     else:
         headers = ("record", "submissions", "runs", "training s", "about, wall s", "GPU-hours")
         table = [
-            (r.record, r.submissions, r.runs, r.training_seconds, r.wall_seconds, r.gpu_hours) for r in rows
-        ]
+            (r.record, str(r.submissions), str(r.runs), number(r.training_seconds, ".1f", "unknown"),
+             number(r.wall_seconds, ".0f", "unknown"), number(r.gpu_hours, ".2f", "unknown"))
+            for r in rows
+        ]  # fmt: skip
         click.echo(f"{len(spans)} of {len(handins)} would be accepted; nothing was stored.")
-        click.echo(tabulate(table, headers, floatfmt=".4g", missingval="unknown"))
+        click.echo(cells.table(table, headers, align="lrrrrr"))
         for row in hopeless:
             click.echo(f"record {row.record} is unscorable: {row.obstacle}")
     return 0 if len(spans) == len(handins) and not hopeless else 1

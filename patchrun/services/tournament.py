@@ -336,7 +336,8 @@ def plan_rerun(arena: Arena, attempt: Attempt) -> Study:
         )
     if not any(covers(study, attempt) for study in arena.studies()):
         raise UsageError(f"{attempt.id} has no study yet", f"measure it first: `patchrun run {attempt.id}`")
-    if any(say_stopped(arena.stops(), study, attempt) for study in arena.studies()):
+    stops = arena.stops()
+    if any(say_stopped(stops, study, attempt) for study in arena.studies()):
         raise UsageError(
             f"racing stopped {attempt.id}", "a stop stays; `patchrun show` says on what evidence"
         )

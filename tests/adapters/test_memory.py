@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -68,3 +69,10 @@ def test_a_leaderboard_is_the_same_remembered_or_not(plain: Arena) -> None:
     assert len(files(plain)) == 1 and standings.board(plain) == fresh
     tournament.rule(plain, handed.attempt, "disqualified", "cheats", "owner")
     assert standings.board(plain).rows[0].valid == 0 and fresh.rows[0].valid == 1
+
+
+def test_an_arena_without_a_folder_of_its_own_is_read_all_the_same(plain: Arena) -> None:
+    shutil.rmtree(plain.folder)
+    (plain.repo.path / "patchrun").write_text("in the way")
+    work = Count()
+    assert [remember(plain, Table, ("q",), work).value for _ in range(2)] == [1, 2]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
@@ -212,3 +213,22 @@ def test_the_runs_of_a_study_are_those_that_count_of_several_versions(plain: Are
     commit = plain.repo.commit(tree, [], "theirs\n", PATCHRUN, WHEN)
     plain.repo.create_refs({f"{ALSO}runs/{run_name(mine)}/{commit[:12]}": commit})
     assert plain.runs_of([study("s1")]) == plain.runs() == [theirs]
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", "null"])
+def test_a_track_branch_that_names_no_key_is_said_to_be_broken(plain: Arena, text: str) -> None:
+    files = {"arena.json": text.encode(), "track.toml": b"", "records.toml": b""}
+    commit = plain.repo.commit(plain.repo.store_files(files), [], "broken\n", PATCHRUN, WHEN)
+    plain.repo.git("update-ref", MAIN, commit)
+    with pytest.raises(ArenaError, match="names no key"):
+        _ = Arena.open(plain.repo.path).identity
+
+
+def test_a_folder_of_the_track_that_cannot_be_made_is_an_error(plain: Arena, monkeypatch) -> None:
+    plain.track_folder()
+    shutil.rmtree(plain.folder / "track")
+    monkeypatch.setattr(
+        "pathlib.Path.rename", lambda *given: (_ for _ in ()).throw(OSError(28, "No space left"))
+    )
+    with pytest.raises(ArenaError, match="No space left"):
+        plain.track_folder()
