@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patchrun.adapters import process
+from patchrun.adapters import durable, process
 from patchrun.core.errors import ArenaError
 
 if TYPE_CHECKING:
@@ -30,9 +30,12 @@ MEMORY = Path("/dev/shm")  # an index lives for milliseconds: no disk need see i
 DAMAGED = "the arena is damaged: `patchrun verify` lists what"
 LOCK_TRIES = 40
 LOCK_WAIT_SECONDS = 0.05
+UNSYNCED = ("-c", "core.fsync=none")  # the whole transaction is synced around it
+SYNCED = "[core]\n\tfsync = objects,derived-metadata,reference\n\tfsyncMethod = fsync\n"
 PINNED = (
     "-c", "core.hooksPath=/dev/null", "-c", "core.attributesFile=/dev/null", "-c", "core.autocrlf=false",
     "-c", "core.quotePath=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
+    "-c", "core.fsync=-loose-object,pack,derived-metadata,reference", "-c", "core.fsyncMethod=fsync",
 )  # fmt: skip
 
 
@@ -113,6 +116,8 @@ class GitRepo:
             raise ArenaError(f"cannot make a repository at {path}: {done.errors}")
         repo = cls(path)
         (repo.path / "info").mkdir(exist_ok=True)
+        with (repo.path / "config").open("a") as file:  # for those who push to it: their git runs by itself
+            file.write(SYNCED)
         return repo
 
     @cached_property
@@ -130,10 +135,11 @@ class GitRepo:
         input: bytes | None = None,
         env: Mapping[str, str] | None = None,
         check: bool = True,
+        pass_fds: Sequence[int] = (),
     ) -> process.Completed:
         """Run one git command here; ArenaError in git's words when it fails and ``check``."""
         argv = ["git", *PINNED, f"--git-dir={self.path}", *words]
-        done = process.run(argv, input=input, env=clean_environment(env))
+        done = process.run(argv, input=input, env=clean_environment(env), pass_fds=pass_fds)
         if check and not done.ok:
             raise ArenaError(f"git {words[0]} failed in {self.path}: {done.errors}")
         return done
@@ -268,16 +274,35 @@ class GitRepo:
         return {name: oid for oid, name in pairs}
 
     def create_refs(self, refs: Mapping[str, str]) -> None:
-        """Create all refs in one transaction, or none.
+        """Create all refs in one transaction, or none; what they name is on disk before, they when this returns.
 
         Raises:
             RefExists: one of them exists already (also when another process was first).
             ArenaError: a lock stays taken, or git refuses, in git's words.
         """
+        with durable.announce(self.path, refs) as owner:
+            self._transact(refs, owner)
+
+    def finish(self) -> list[str]:
+        """Complete the transactions that died after their first ref was created; the refs that were lacking."""
+        made: list[str] = []
+        for refs in durable.find_unfinished(self.path):
+            there = self.refs() if refs else {}
+            lacking = {name: oid for name, oid in refs.items() if name not in there}
+            begun = len(lacking) < len(refs) and all(
+                there.get(name, oid) == oid for name, oid in refs.items()
+            )
+            if begun and lacking:
+                self._transact(lacking)
+                made += lacking
+        return made
+
+    def _transact(self, refs: Mapping[str, str], *inherited: int) -> None:
         lines = "".join(f"create {name}\0{oid}\0" for name, oid in refs.items())
         script = f"start\0{lines}prepare\0commit\0".encode()
+        words = (*UNSYNCED, "update-ref", "-z", "--stdin")
         for attempt in range(LOCK_TRIES):
-            done = self.git("update-ref", "-z", "--stdin", input=script, check=False)
+            done = self.git(*words, input=script, check=False, pass_fds=inherited)
             if done.ok:
                 return
             if "reference already exists" in done.errors:

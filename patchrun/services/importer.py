@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from patchrun.adapters import hooks
+from patchrun.adapters import durable, hooks
 from patchrun.adapters.gitrepo import PATCHRUN, Author, GitRepo
 from patchrun.adapters.keys import create_key
 from patchrun.adapters.store import MAIN, Arena
@@ -114,9 +114,11 @@ def _fresh(target: Path) -> Iterator[Path]:
         raise UsageError(f"cannot make {target}: {error.strerror}") from None
     try:
         yield building
+        durable.sync_disk(building)
         if target.exists():
             target.rmdir()
         building.rename(target)
+        durable.sync_disk(target)
     finally:
         shutil.rmtree(building, ignore_errors=True)
 

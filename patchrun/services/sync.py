@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from patchrun.adapters.gitrepo import RefExists
+from patchrun.adapters import durable
+from patchrun.adapters.durable import INCOMING
+from patchrun.adapters.gitrepo import UNSYNCED, RefExists
 from patchrun.adapters.store import ALSO, ATTEMPTS, MAIN, RESULTS, STUDIES, Arena, own_name
 from patchrun.core.errors import ArenaError
 from patchrun.services import verify
 
-INCOMING = "refs/patchrun-incoming/"
 KINDS = (
     "attempts",
     "submissions",
@@ -121,8 +122,9 @@ def _fetch(arena: Arena, remote: str, name: str) -> dict[str, str]:
     room = f"{INCOMING}{name}/"
     specs = [f"+{RESULTS}{kind}/*:{room}{kind}/*" for kind in KINDS]
     words = ("fetch", "--quiet", "--no-tags", "--prune", "--no-write-fetch-head", "--refmap=", remote)
-    with arena.lock(f"sync-{name}"):
-        arena.repo.git("-c", "fetch.fsckObjects=true", *words, f"+{MAIN}:{room}main", *specs)
+    with arena.lock(f"sync-{name}"), durable.announce(arena.repo.path, {}) as owner:
+        fetch = (*UNSYNCED, "-c", "fetch.fsckObjects=true", *words, f"+{MAIN}:{room}main", *specs)
+        arena.repo.git(*fetch, pass_fds=(owner,))
         found = arena.repo.refs(room)
     if found.pop(f"{room}main") != arena.repo.resolve(MAIN):
         raise ArenaError(f"{remote} holds another tournament: its track or key differs",
