@@ -26,14 +26,15 @@ class Report:
 
 def verify(arena: Arena) -> Report:
     """Check every object and every result; damage is an answer, not an exception."""
-    problems = [f"git fsck: {line}" for line in _fsck(arena)]
+    problems = [f"git fsck: {line}" for line in find_broken_objects(arena)]
     refs = arena.repo.refs("refs/patchrun/")
     problems += problems_of(arena, refs, refs)
     problems += [f"stale lock: {path}" for path in stale_locks(arena)]
     return Report(len(arena.repo.refs()), tuple(problems))
 
 
-def _fsck(arena: Arena) -> list[str]:
+def find_broken_objects(arena: Arena) -> list[str]:
+    """What git says of objects that are damaged or absent, a line each."""
     done = arena.repo.git("fsck", "--full", "--strict", "--no-dangling", "--no-progress", check=False)
     return (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
 

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,12 +16,12 @@ import pytest
 
 from patchrun.adapters import process
 from patchrun.adapters.store import Arena
-from patchrun.services import importer, standings, tournament, verify
+from patchrun.services import importer, refchecks, standings, tournament, verify
+from tests import killed
 from tests.conftest import change
 from tests.services.test_tournament import fill, hand_in
 
 TRIALS = int(os.environ.get("PATCHRUN_CRASH_TRIALS", "3"))
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass
@@ -90,16 +87,6 @@ COMMANDS: dict[str, Callable[[Scene], tuple[str, ...]]] = {
 }  # fmt: skip
 
 
-def start(arena: Path, words: tuple[str, ...]) -> subprocess.Popen[bytes]:
-    argv = (sys.executable, "-m", "patchrun", "-C", str(arena), *words)
-    return process.spawn(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-
-def finish(child: subprocess.Popen[bytes]) -> tuple[int, str]:
-    said = child.communicate(timeout=120)[0].decode()
-    return child.returncode, said
-
-
 def free_locks(arena: Arena) -> None:
     """What `patchrun doctor --mend` does ten minutes later."""
     for path in [*arena.repo.path.glob("*.lock"), *(arena.repo.path / "refs").rglob("*.lock")]:
@@ -107,59 +94,71 @@ def free_locks(arena: Arena) -> None:
     verify.remove_stale_locks(arena)
 
 
+def pause(draw: random.Random, lasted: float) -> bool:
+    """Wait for some part of a command's usual time; whether the kill is to reach what it started too."""
+    time.sleep(draw.uniform(0.0, 1.0) * lasted)
+    return draw.random() < 0.5
+
+
+def require_whole(arena: Arena, before: dict[str, str]) -> None:
+    """Nothing that was there is gone or changed, no object is broken, and whatever is new verifies."""
+    free_locks(arena)
+    opened = Arena.open(arena.repo.path)
+    now = opened.repo.refs("refs/")
+    assert {ref: oid for ref, oid in now.items() if ref in before} == before
+    fresh = {ref: oid for ref, oid in now.items() if ref not in before and ref.startswith("refs/patchrun/")}
+    assert refchecks.problems_of(opened, fresh, now) == [] and verify.find_broken_objects(opened) == []
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_killed_at_any_moment(scene: Scene, name: str) -> None:
+    arenas = (scene.arena, scene.other) if name == "sync" else (scene.arena,)
     began = time.monotonic()
-    outcome, said = finish(start(scene.arena.repo.path, COMMANDS[name](scene)))
+    outcome, said = killed.start(scene.arena.repo.path, COMMANDS[name](scene)).finish()
     lasted = time.monotonic() - began
     assert outcome == 0, said
     draw = random.Random(f"{name} {TRIALS}")
-    for trial in range(TRIALS):
+    for _ in range(TRIALS):
         words = COMMANDS[name](scene)
-        before = [(one, one.repo.refs("refs/")) for one in (scene.arena, scene.other)]
-        child = start(scene.arena.repo.path, words)
-        time.sleep(draw.uniform(0.2, 1.0) * lasted)
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
-        for arena, refs in before:
-            kept = {ref: oid for ref, oid in arena.repo.refs("refs/").items() if ref in refs}
-            assert kept == refs, f"trial {trial} took something away"
-            free_locks(arena)
-            assert verify.verify(arena).problems == ()
-    outcome, said = finish(start(scene.arena.repo.path, COMMANDS[name](scene)))
+        before = [arena.repo.refs("refs/") for arena in arenas]
+        child = killed.start(scene.arena.repo.path, words)
+        child.kill(whole=pause(draw, lasted))
+        for arena, refs in zip(arenas, before, strict=True):
+            require_whole(arena, refs)
+    outcome, said = killed.start(scene.arena.repo.path, COMMANDS[name](scene)).finish()
     assert outcome == 0, said
+    assert [verify.verify(arena).problems for arena in arenas] == [()] * len(arenas)
 
 
 def test_an_arena_is_made_whole_or_not_at_all(plain_track: Path, tmp_path: Path) -> None:
     words = ("init", "--track", str(plain_track), "--no-data", "--shared")
     began = time.monotonic()
-    assert finish(start(tmp_path, (*words, str(tmp_path / "whole"))))[0] == 0
+    assert killed.start(tmp_path, (*words, str(tmp_path / "whole"))).finish()[0] == 0
     lasted = time.monotonic() - began
     draw = random.Random(TRIALS)
     for trial in range(TRIALS):
         target = tmp_path / f"arena-{trial}"
-        child = start(tmp_path, (*words, str(target)))
-        time.sleep(draw.uniform(0.2, 1.0) * lasted)
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
+        child = killed.start(tmp_path, (*words, str(target)))
+        child.kill(whole=pause(draw, lasted))
         assert not target.exists() or verify.verify(Arena.open(target)).problems == ()
         if not target.exists():
-            assert finish(start(tmp_path, (*words, str(target))))[0] == 0
+            assert killed.start(tmp_path, (*words, str(target))).finish()[0] == 0
 
 
 def test_a_report_is_written_whole_or_not_at_all(scene: Scene) -> None:
     target = scene.folder / "site"
-    assert finish(start(scene.arena.repo.path, ("report", str(target))))[0] == 0
+    began = time.monotonic()
+    assert killed.start(scene.arena.repo.path, ("report", str(target))).finish()[0] == 0
+    lasted = time.monotonic() - began
     before = (target / "index.html").read_bytes()
-    for pause in (0.3, 0.6, 0.9)[:TRIALS]:
+    draw = random.Random(TRIALS)
+    for _ in range(TRIALS):
         scene.attempt()
-        child = start(scene.arena.repo.path, ("report", str(target)))
-        time.sleep(pause)
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
+        child = killed.start(scene.arena.repo.path, ("report", str(target)))
+        child.kill(whole=pause(draw, lasted))
         page = (target / "index.html").read_bytes()
         assert page == before or b"</html>" in page
-    assert finish(start(scene.arena.repo.path, ("report", str(target))))[0] == 0
+    assert killed.start(scene.arena.repo.path, ("report", str(target))).finish()[0] == 0
 
 
 @pytest.fixture
@@ -194,12 +193,12 @@ def test_a_full_disk_is_said_and_nothing_is_half_stored(
     with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
         while file.write(bytes(4096)):
             pass
-    outcome, said = finish(start(on_disk.repo.path, words))
+    outcome, said = killed.start(on_disk.repo.path, words).finish()
     assert outcome == 2 and "No space left on device" in said and "bug" not in said, said
     filler.unlink()
     free_locks(on_disk)
     assert on_disk.repo.refs() == before and verify.verify(on_disk).problems == ()
-    assert finish(start(on_disk.repo.path, words))[0] == 0 and len(on_disk.attempts()) == 2
+    assert killed.start(on_disk.repo.path, words).finish()[0] == 0 and len(on_disk.attempts()) == 2
 
 
 def test_a_read_only_arena_can_be_read(on_disk: Arena, small_disk: Path, tmp_path: Path) -> None:
@@ -210,10 +209,10 @@ def test_a_read_only_arena_can_be_read(on_disk: Arena, small_disk: Path, tmp_pat
     try:
         assert standings.board(Arena.open(on_disk.repo.path)) == board
         for words in (("leaderboard",), ("show", attempt.id), ("status",), ("records",), ("verify",)):
-            outcome, said = finish(start(on_disk.repo.path, words))
+            outcome, said = killed.start(on_disk.repo.path, words).finish()
             assert outcome == 0, said
         for words in (("withdraw", attempt.id), ("disqualify", attempt.id, "--reason", "x")):
-            outcome, said = finish(start(on_disk.repo.path, words))
+            outcome, said = killed.start(on_disk.repo.path, words).finish()
             assert outcome == 2 and "ead-only file system" in said and "bug" not in said, said
     finally:
         process.run(("mount", "-o", "remount,rw", str(small_disk)))
@@ -227,6 +226,6 @@ def test_a_lock_of_a_dead_owner_is_named_and_mended(scene: Scene) -> None:
     os.utime(lock, (0, 0))
     [problem] = verify.verify(scene.arena).problems
     assert str(lock) in problem and "stale lock" in problem
-    outcome, said = finish(start(scene.arena.repo.path, ("doctor", "--mend")))
+    outcome, said = killed.start(scene.arena.repo.path, ("doctor", "--mend")).finish()
     assert "removed 1 stale locks" in said and not lock.exists(), (outcome, said)
     assert verify.verify(scene.arena).problems == () and ref in scene.arena.repo.refs()
