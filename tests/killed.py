@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from patchrun.adapters.store import Arena
 from patchrun.faces import cli
+from patchrun.services import refchecks, verify
 
 STARTS = multiprocessing.get_context("forkserver")  # one process imports all, each command is a fork of it
 STARTS.set_forkserver_preload(
@@ -59,6 +61,23 @@ def start(arena: Path, words: tuple[str, ...]) -> Started:
     process = STARTS.Process(target=_run, args=(dict(os.environ), ("-C", str(arena), *words), said))
     process.start()
     return Started(process, Path(said))
+
+
+def free_locks(arena: Arena) -> None:
+    """What `patchrun doctor --mend` does ten minutes later."""
+    for path in [*arena.repo.path.glob("*.lock"), *(arena.repo.path / "refs").rglob("*.lock")]:
+        os.utime(path, (0, 0))
+    verify.remove_stale_locks(arena)
+
+
+def require_whole(arena: Arena, before: dict[str, str]) -> None:
+    """Nothing that was there is gone or changed, no object is broken, and whatever is new verifies."""
+    free_locks(arena)
+    opened = Arena.open(arena.repo.path)
+    now = opened.repo.refs("refs/")
+    assert {ref: oid for ref, oid in now.items() if ref in before} == before
+    fresh = {ref: oid for ref, oid in now.items() if ref not in before and ref.startswith("refs/patchrun/")}
+    assert refchecks.problems_of(opened, fresh, now) == [] and verify.find_broken_objects(opened) == []
 
 
 def descendants(pid: int) -> list[int]:

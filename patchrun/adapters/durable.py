@@ -2,17 +2,21 @@
 
 git creates the refs of one transaction one after the other, so a process or a machine that dies in between leaves
 some of them. Before a transaction its refs are therefore written down in a file of ``patchrun-unfinished/``, which
-goes when they are on disk. A file that is found there, and that no living process holds, tells what to complete.
+goes when they are on disk. Nor does a cut leave every new object whole, and git never writes an object again whose
+name is there: so whoever writes objects first leaves a file there too. A file that is found there, and that no living
+process holds, tells what to complete and what to look at.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import re
 import secrets
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +28,7 @@ INCOMING = (
     "refs/patchrun-incoming/"  # what `sync` fetched and has not verified: of no worth when it is damaged
 )
 FORGOTTEN_SECONDS = 600
+SLACK_SECONDS = 5  # clocks of machines that share a file system
 WHOLE = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?\n")
 
 
@@ -57,6 +62,43 @@ def replace_file(path: Path, data: bytes) -> None:
     sync_disk(fresh)
     fresh.rename(path)
     sync_disk(path)
+
+
+class Watch:
+    """Says from the first object that a process writes to the last that they may not be on disk yet."""
+
+    def __init__(self, git_dir: Path) -> None:
+        self.git_dir = git_dir
+        self.owner = os.getpid()
+        self.file: tuple[int, Path] | None = None
+        self.unsynced = False
+
+    def begin(self) -> None:
+        """Before an object is written: on disk is that there may be damaged ones. ArenaError where it cannot be."""
+        self.unsynced = True
+        if self.file is None:
+            try:
+                self.file = _write_down(self.git_dir / UNFINISHED, {})
+                sync_disk(self.git_dir)
+            except OSError as error:
+                raise ArenaError(f"cannot write in {self.git_dir}: {error.strerror}") from None
+
+    def settle(self) -> None:
+        """All objects so far are on disk: only later ones need be looked at."""
+        self.unsynced = False
+        if self.file:
+            os.utime(self.file[0])
+
+    def end(self) -> None:
+        """Before the process ends; a fork of it leaves the file alone."""
+        if self.file and self.owner == os.getpid():
+            handle, path = self.file
+            self.file = None
+            with suppress(OSError):
+                if self.unsynced and self.git_dir.exists():
+                    sync_disk(self.git_dir)
+                path.unlink(missing_ok=True)
+            os.close(handle)
 
 
 @contextmanager
@@ -122,6 +164,7 @@ def find_unfinished(git_dir: Path) -> Iterator[dict[str, str]]:
                 if path.suffix == ".json":
                     refs = _read(file.read())
                     _clear(git_dir, refs)
+                    _drop_damaged(git_dir / "objects", path.stat().st_mtime - SLACK_SECONDS)
                     yield refs
                     sync_disk(git_dir)
                     path.unlink(missing_ok=True)
@@ -149,3 +192,20 @@ def _clear(git_dir: Path, refs: Mapping[str, str]) -> None:
         with suppress(OSError):
             if lock.read_bytes() in (b"", oid.encode(), f"{oid}\n".encode()):
                 lock.unlink()
+
+
+def _drop_damaged(objects: Path, since: float) -> None:
+    """Remove objects of ``since`` (seconds, as files count them) and later that are not what their name says."""
+    for path in objects.glob("[0-9a-f][0-9a-f]/*"):
+        with suppress(OSError):
+            if path.stat().st_mtime >= since and not path.name.startswith("tmp") and not _is_object(path):
+                path.unlink()
+
+
+def _is_object(path: Path) -> bool:
+    name = path.parent.name + path.name
+    try:
+        data = zlib.decompress(path.read_bytes())
+    except zlib.error:
+        return False
+    return (hashlib.sha256 if len(name) == 64 else hashlib.sha1)(data).hexdigest() == name

@@ -11,6 +11,7 @@ import os
 import re
 import tempfile
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ MEMORY = Path("/dev/shm")  # an index lives for milliseconds: no disk need see i
 DAMAGED = "the arena is damaged: `patchrun verify` lists what"
 LOCK_TRIES = 40
 LOCK_WAIT_SECONDS = 0.05
-UNSYNCED = ("-c", "core.fsync=none")  # the whole transaction is synced around it
+UNSYNCED = ("-c", "core.fsync=-loose-object,-reference,pack,pack-metadata")  # `announce` syncs around them
 SYNCED = "[core]\n\tfsync = objects,derived-metadata,reference\n\tfsyncMethod = fsync\n"
 PINNED = (
     "-c", "core.hooksPath=/dev/null", "-c", "core.attributesFile=/dev/null", "-c", "core.autocrlf=false",
@@ -106,6 +107,8 @@ class GitRepo:
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path).resolve()
+        self.watch = durable.Watch(self.path)
+        weakref.finalize(self, self.watch.end)
 
     @classmethod
     def init(cls, path: Path) -> GitRepo:
@@ -165,6 +168,8 @@ class GitRepo:
 
         Without ``keep`` nothing is written to the repository: the tree's id is all there is of it.
         """
+        if keep:
+            self.watch.begin()
         with self._index(tree, keep) as env:
             words = ("apply", "--cached", "--verbose", "--whitespace=nowarn", "-")
             done = self.git(*words, input=diff, env=env, check=False)
@@ -226,10 +231,12 @@ class GitRepo:
 
     def write_blob(self, data: bytes) -> str:
         """Store bytes; the blob id."""
+        self.watch.begin()
         return self._text("hash-object", "-w", "--stdin", "--no-filters", input=data)
 
     def write_tree(self, files: Mapping[str, tuple[str, str]]) -> str:
         """Store a tree of ``path -> (mode, blob id)``, folders made as needed; the tree id."""
+        self.watch.begin()
         lines = "".join(f"{mode} {oid}\t{path}\0" for path, (mode, oid) in sorted(files.items()))
         with self._index() as env:
             self.git("update-index", "-z", "--index-info", input=lines.encode(), env=env)
@@ -257,6 +264,7 @@ class GitRepo:
 
         With ``signing_key`` (a private ssh key) it carries git's ssh signature.
         """
+        self.watch.begin()
         env = {
             "GIT_AUTHOR_NAME": author.name, "GIT_AUTHOR_EMAIL": author.email, "GIT_AUTHOR_DATE": when,
             "GIT_COMMITTER_NAME": PATCHRUN.name, "GIT_COMMITTER_EMAIL": PATCHRUN.email, "GIT_COMMITTER_DATE": when,
@@ -282,6 +290,7 @@ class GitRepo:
         """
         with durable.announce(self.path, refs) as owner:
             self._transact(refs, owner)
+        self.watch.settle()
 
     def finish(self) -> list[str]:
         """Complete the transactions that died after their first ref was created; the refs that were lacking."""

@@ -16,7 +16,7 @@ import pytest
 
 from patchrun.adapters import process
 from patchrun.adapters.store import Arena
-from patchrun.services import importer, refchecks, standings, tournament, verify
+from patchrun.services import importer, standings, tournament, verify
 from tests import killed
 from tests.conftest import change
 from tests.services.test_tournament import fill, hand_in
@@ -57,11 +57,11 @@ def scene(plain: Arena, tmp_path: Path) -> Scene:
     return Scene(plain, Arena.open(tmp_path / "other.git"), tmp_path)
 
 
-def shard(scene: Scene) -> Path:
+def shard_file(path: Path) -> Path:
     """Held-back tokens of the owner's own, in the speedrun's form."""
     import numpy as np
 
-    path, head = scene.fresh("tokens"), np.zeros(256, dtype=np.int32)
+    head = np.zeros(256, dtype=np.int32)
     head[:3] = 20240520, 1, 400
     path.write_bytes(head.tobytes() + (np.arange(400) % 16).astype(np.uint16).tobytes())
     return path
@@ -79,7 +79,7 @@ COMMANDS: dict[str, Callable[[Scene], tuple[str, ...]]] = {
     "disqualify": lambda scene: ("disqualify", scene.attempt(), "--reason", "cheats"),
     "sync": exchange,
     "gc": lambda scene: ("gc",),
-    "final commit": lambda scene: ("final", "commit", "--tokens", str(shard(scene))),
+    "final commit": lambda scene: ("final", "commit", "--tokens", str(shard_file(scene.fresh("tokens")))),
     "classify": lambda scene: (
         "classify", scene.attempt(), "--depth", "Shallow", "--provenance", "Imported", "--reason", "fewer steps",
     ),
@@ -87,27 +87,10 @@ COMMANDS: dict[str, Callable[[Scene], tuple[str, ...]]] = {
 }  # fmt: skip
 
 
-def free_locks(arena: Arena) -> None:
-    """What `patchrun doctor --mend` does ten minutes later."""
-    for path in [*arena.repo.path.glob("*.lock"), *(arena.repo.path / "refs").rglob("*.lock")]:
-        os.utime(path, (0, 0))
-    verify.remove_stale_locks(arena)
-
-
 def pause(draw: random.Random, lasted: float) -> bool:
     """Wait for some part of a command's usual time; whether the kill is to reach what it started too."""
     time.sleep(draw.uniform(0.0, 1.0) * lasted)
     return draw.random() < 0.5
-
-
-def require_whole(arena: Arena, before: dict[str, str]) -> None:
-    """Nothing that was there is gone or changed, no object is broken, and whatever is new verifies."""
-    free_locks(arena)
-    opened = Arena.open(arena.repo.path)
-    now = opened.repo.refs("refs/")
-    assert {ref: oid for ref, oid in now.items() if ref in before} == before
-    fresh = {ref: oid for ref, oid in now.items() if ref not in before and ref.startswith("refs/patchrun/")}
-    assert refchecks.problems_of(opened, fresh, now) == [] and verify.find_broken_objects(opened) == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -124,7 +107,7 @@ def test_killed_at_any_moment(scene: Scene, name: str) -> None:
         child = killed.start(scene.arena.repo.path, words)
         child.kill(whole=pause(draw, lasted))
         for arena, refs in zip(arenas, before, strict=True):
-            require_whole(arena, refs)
+            killed.require_whole(arena, refs)
     outcome, said = killed.start(scene.arena.repo.path, COMMANDS[name](scene)).finish()
     assert outcome == 0, said
     assert [verify.verify(arena).problems for arena in arenas] == [()] * len(arenas)
@@ -196,7 +179,7 @@ def test_a_full_disk_is_said_and_nothing_is_half_stored(
     outcome, said = killed.start(on_disk.repo.path, words).finish()
     assert outcome == 2 and "No space left on device" in said and "bug" not in said, said
     filler.unlink()
-    free_locks(on_disk)
+    killed.free_locks(on_disk)
     assert on_disk.repo.refs() == before and verify.verify(on_disk).problems == ()
     assert killed.start(on_disk.repo.path, words).finish()[0] == 0 and len(on_disk.attempts()) == 2
 
