@@ -36,6 +36,7 @@ KINDS = (
     "reveals",
     "also",
 )
+BASES = (("attempts", "submissions"), ("finals",), ("studies",))  # what other kinds rest on, in this order
 SAME = (ATTEMPTS, STUDIES)  # two of one id have one content and differ in when they were made
 TRIES = 8  # rounds, when others write at the same time
 BATCH = 1000  # refs a push: each push has the other side list all it has
@@ -69,12 +70,18 @@ def sync(arena: Arena, remote: str, *, send: bool = True) -> Exchange:
     received: set[str] = set()
     sent: set[str] = set()
     conflicts: set[str] = set()
+    unsound = ""
     for attempt in range(TRIES):
         time.sleep(WAIT_SECONDS * attempt)
         theirs = _fetch(arena, remote, name)
         try:
             received |= set(_receive(arena, theirs))
         except RefExists:  # another process here was first
+            continue
+        except verify.Unsound as error:  # or half of what somebody is sending there at this moment
+            if str(error) == unsound:
+                raise
+            unsound = str(error)
             continue
         ours = _own(arena)
         conflicts |= {
@@ -134,7 +141,15 @@ def _fetch(arena: Arena, remote: str, name: str) -> dict[str, str]:
 
 def _send(arena: Arena, remote: str, refs: Mapping[str, str]) -> set[str]:
     """Push refs, each only if it is absent there; those that were refused since others wrote meanwhile."""
-    return {ref for batch in _batches(refs.items()) for ref in _push(arena, remote, dict(batch))}
+    ordered = sorted(refs.items(), key=lambda pair: _arrival(pair[0]))
+    return {ref for batch in _batches(ordered) for ref in _push(arena, remote, dict(batch))}
+
+
+def _arrival(ref: str) -> tuple[int, str, str]:
+    """Where a ref comes in a push, which creates them one by one: after what it rests on, pairs together."""
+    kind, _, name = ref.removeprefix(RESULTS).partition("/")
+    rank = next((rank for rank, kinds in enumerate(BASES) if kind in kinds), len(BASES))
+    return rank, name, kind
 
 
 def _batches(items: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:

@@ -16,6 +16,10 @@ from patchrun.services.refchecks import problems_of
 STALE_LOCK_SECONDS = 600
 
 
+class Unsound(ArenaError):
+    """Results of another arena that do not verify: damaged, forged, or seen while they were arriving there."""
+
+
 @dataclass(frozen=True)
 class Report:
     """How many refs were looked at, and every problem in words."""
@@ -55,7 +59,7 @@ def remove_stale_locks(arena: Arena) -> list[Path]:
 
 
 def check_refs(arena: Arena, refs: Mapping[str, str], known: Mapping[str, str]) -> None:
-    """ArenaError naming what does not verify among ``refs`` (name -> commit)."""
+    """Unsound, naming what does not verify among ``refs`` (name -> commit)."""
     problems = problems_of(arena, refs, known)
     if problems:
-        raise ArenaError("not taken over, since it does not verify:\n" + "\n".join(problems))
+        raise Unsound("not taken over, since it does not verify:\n" + "\n".join(problems))
