@@ -18,10 +18,11 @@ from patchrun.adapters import process
 from patchrun.adapters.store import Arena
 from patchrun.services import importer, standings, tournament, verify
 from tests import killed
-from tests.conftest import change
+from tests.conftest import TINY, change
 from tests.services.test_tournament import fill, hand_in
 
 TRIALS = int(os.environ.get("PATCHRUN_CRASH_TRIALS", "3"))
+RUN_SECONDS = 6.0  # two or three runs of the tiny track
 
 
 @dataclass
@@ -111,6 +112,25 @@ def test_killed_at_any_moment(scene: Scene, name: str) -> None:
     outcome, said = killed.start(scene.arena.repo.path, COMMANDS[name](scene)).finish()
     assert outcome == 0, said
     assert [verify.verify(arena).problems for arena in arenas] == [()] * len(arenas)
+
+
+@pytest.mark.long
+def test_training_is_killed_at_any_moment(tiny: Arena) -> None:
+    """A study goes on from the runs that were stored: none is lost, none counts twice."""
+    handed = hand_in(tiny, (TINY / "patches" / "0001-Raise-the-learning-rate.patch").read_bytes())
+    draw, ends = random.Random(TRIALS), ("--sandbox", "none")
+    for _ in range(TRIALS):
+        planned = sum(len(study.arms) * study.blocks for study in tiny.studies())
+        again = planned and len(tiny.runs()) == planned
+        before = tiny.repo.refs("refs/")
+        words = ("rerun", handed.attempt.id, *ends) if again else ("run", "--pending", *ends)
+        child = killed.start(tiny.repo.path, words)
+        child.kill(whole=pause(draw, RUN_SECONDS))
+        killed.require_whole(tiny, before)
+        assert not tiny.repo.refs("refs/patchrun/extra/")
+    outcome, said = killed.start(tiny.repo.path, ("run", "--pending", *ends)).finish()
+    assert outcome in (0, 1) and verify.verify(tiny).problems == (), said
+    assert len(tiny.runs()) == sum(len(study.arms) * study.blocks for study in tiny.studies())
 
 
 def test_an_arena_is_made_whole_or_not_at_all(plain_track: Path, tmp_path: Path) -> None:
