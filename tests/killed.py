@@ -65,7 +65,7 @@ def start(arena: Path, words: tuple[str, ...]) -> Started:
 
 def free_locks(arena: Arena) -> None:
     """What `patchrun doctor --mend` does ten minutes later."""
-    for path in [*arena.repo.path.glob("*.lock"), *(arena.repo.path / "refs").rglob("*.lock")]:
+    for path in verify.find_locks(arena):
         os.utime(path, (0, 0))
     verify.remove_stale_locks(arena)
 

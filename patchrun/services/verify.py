@@ -43,11 +43,30 @@ def find_broken_objects(arena: Arena) -> list[str]:
     return (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
 
 
+def find_locks(arena: Arena) -> list[Path]:
+    """Every file whose presence keeps git from writing; `pack-refs` takes two, one of which is no `.lock`."""
+    top = arena.repo.path
+    patterns = (
+        "*.lock",
+        "packed-refs.new",
+        "refs/**/*.lock",
+        "objects/info/**/*.lock",
+        "objects/pack/*.lock",
+    )
+    return sorted(path for pattern in patterns for path in top.glob(pattern))
+
+
 def stale_locks(arena: Arena) -> list[Path]:
-    """Ref and packed-refs locks older than ten minutes: no git command holds one that long."""
+    """Locks older than ten minutes: no git command holds one that long."""
     limit = time.time() - STALE_LOCK_SECONDS
-    paths = [*arena.repo.path.glob("*.lock"), *(arena.repo.path / "refs").rglob("*.lock")]
-    return sorted(path for path in paths if path.stat().st_mtime < limit)
+    return [path for path in find_locks(arena) if _touched(path) < limit]
+
+
+def _touched(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # its owner has just ended
+        return time.time()
 
 
 def remove_stale_locks(arena: Arena) -> list[Path]:

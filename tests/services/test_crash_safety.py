@@ -221,9 +221,11 @@ def test_a_read_only_arena_can_be_read(on_disk: Arena, small_disk: Path, tmp_pat
         process.run(("mount", "-o", "remount,rw", str(small_disk)))
 
 
-def test_a_lock_of_a_dead_owner_is_named_and_mended(scene: Scene) -> None:
+@pytest.mark.parametrize("name", ["packed-refs.lock", "packed-refs.new", "objects/info/commit-graph.lock"])
+def test_a_lock_of_a_dead_owner_is_named_and_mended(scene: Scene, name: str) -> None:
     ref = next(iter(scene.arena.repo.refs("refs/patchrun/attempts/")))
-    lock = scene.arena.repo.path / "packed-refs.lock"
+    lock = scene.arena.repo.path / name
+    lock.parent.mkdir(exist_ok=True)
     scene.arena.repo.git("pack-refs", "--all")
     lock.touch()
     os.utime(lock, (0, 0))
