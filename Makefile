@@ -39,7 +39,7 @@ demo: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh examples/demo.sh "$(DEMO)"
 
 test: setup
-	$(BIN)/python -m pytest -n 2 -m "not long"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not long"
 
 # What takes minutes each: a Slurm cluster that loses nodes, studies in full.
 test-long: setup slurm

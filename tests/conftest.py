@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,10 +137,8 @@ def repo(tmp_path: Path) -> GitRepo:
     return GitRepo.init(tmp_path / "bare.git")
 
 
-@pytest.fixture
-def plain_track(tmp_path: Path) -> Path:
-    """A track folder with two records and no data."""
-    folder = tmp_path / "plain"
+def write_track(folder: Path) -> Path:
+    """The plain track as a folder."""
     (folder / "base").mkdir(parents=True)
     (folder / "patches").mkdir()
     (folder / "track.toml").write_text(TRACK)
@@ -152,10 +151,35 @@ def plain_track(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def plain(tmp_path: Path, plain_track: Path) -> Arena:
+def plain_track(tmp_path: Path) -> Path:
+    """A track folder with two records and no data."""
+    return write_track(tmp_path / "plain")
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory, corpora: Path) -> dict[str, Path]:
+    """Arenas of the plain and the tiny track with their owners' keys, made once for all tests to copy."""
+    folder = tmp_path_factory.mktemp("models")
+    tracks = {"plain": write_track(folder / "track"), "tiny": TINY}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATCHRUN_CACHE", str(corpora))
+        for name, track in tracks.items():
+            patch.setenv("XDG_DATA_HOME", str(folder / name / "data"))
+            importer.init(folder / name / "arena", str(track))
+    return {name: folder / name for name in tracks}
+
+
+def copy_arena(model: Path, place: Path, home: Path) -> Arena:
+    """An arena that is a copy of ``model``, its key among the keys in ``home``."""
+    shutil.copytree(model / "arena", place)
+    shutil.copytree(model / "data", home / "data", dirs_exist_ok=True)
+    return Arena.open(place)
+
+
+@pytest.fixture
+def plain(tmp_path: Path, home: Path, models: dict[str, Path]) -> Arena:
     """An arena of the plain track."""
-    importer.init(tmp_path / "arena", str(plain_track))
-    return Arena.open(tmp_path / "arena")
+    return copy_arena(models["plain"], tmp_path / "arena", home)
 
 
 @pytest.fixture(scope="session")
@@ -165,8 +189,9 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def tiny(tmp_path: Path, corpora: Path, monkeypatch: pytest.MonkeyPatch) -> Arena:
+def tiny(
+    tmp_path: Path, home: Path, models: dict[str, Path], corpora: Path, monkeypatch: pytest.MonkeyPatch
+) -> Arena:
     """An arena of the tiny track, whose runs take about a second."""
     monkeypatch.setenv("PATCHRUN_CACHE", str(corpora))
-    importer.init(tmp_path / "tiny-arena", str(TINY))
-    return Arena.open(tmp_path / "tiny-arena")
+    return copy_arena(models["tiny"], tmp_path / "tiny-arena", home)

@@ -12,7 +12,8 @@ from patchrun.core import plan, results
 from patchrun.core.results import Arm, Attempt, CurvePoint, Run, Study
 from patchrun.core.selection import Span
 from patchrun.services import tournament
-from tests.bench.synthetic import commands, made_up
+from tests.bench import synthetic
+from tests.bench.synthetic import made_up
 
 ARMS_A_STUDY = 10
 TIERS: tuple[tuple[int, ...], ...] = ((), (1,), (1, 2, 3))
@@ -20,16 +21,7 @@ TIERS: tuple[tuple[int, ...], ...] = ((), (1,), (1, 2, 3))
 
 def store(arena: Arena, refs: Sequence[tuple[str, dict[str, bytes]]]) -> None:
     """Create commits that hold files, one a ref, by one `git fast-import`."""
-    arena.repo.git("fast-import", "--quiet", input=b"".join(_commit(name, files) for name, files in refs))
-
-
-def _commit(ref: str, files: dict[str, bytes]) -> bytes:
-    blobs = b"".join(
-        b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(data), data)
-        for name, data in files.items()
-    )
-    head = f"commit {ref}\ncommitter patchrun <patchrun@patchrun.invalid> 1767225600 +0000\ndata 0\n"
-    return head.encode() + blobs + b"\n"
+    synthetic.store(arena, [synthetic.commit(name, files) for name, files in refs])
 
 
 def gather_crowd(arena: Arena, diff: bytes, attempts: int, agents: int, record: int = 1) -> list[Attempt]:
@@ -49,7 +41,7 @@ def gather_crowd(arena: Arena, diff: bytes, attempts: int, agents: int, record: 
     for at in range(0, len(measured), ARMS_A_STUDY):
         study = _plan(plan_of, measured[at : at + ARMS_A_STUDY])
         store(arena, [(STUDIES + study.id, {"study.json": results.encode(study)})])
-        arena.repo.git("fast-import", "--quiet", input=b"".join(commands(run) for run in _make_runs(study)))
+        synthetic.store(arena, [synthetic.commands(run) for run in _make_runs(study)])
     return crowd
 
 

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import secrets
+import threading
 import time
 import zlib
 from collections.abc import Iterator, Mapping
@@ -72,16 +73,18 @@ class Watch:
         self.owner = os.getpid()
         self.file: tuple[int, Path] | None = None
         self.unsynced = False
+        self.lock = threading.Lock()
 
     def begin(self) -> None:
         """Before an object is written: on disk is that there may be damaged ones. ArenaError where it cannot be."""
-        self.unsynced = True
-        if self.file is None:
-            try:
-                self.file = _write_down(self.git_dir / UNFINISHED, {})
-                sync_disk(self.git_dir)
-            except OSError as error:
-                raise ArenaError(f"cannot write in {self.git_dir}: {error.strerror}") from None
+        with self.lock:
+            self.unsynced = True
+            if self.file is None:
+                try:
+                    self.file = _write_down(self.git_dir / UNFINISHED, {})
+                    sync_disk(self.git_dir)
+                except OSError as error:
+                    raise ArenaError(f"cannot write in {self.git_dir}: {error.strerror}") from None
 
     def settle(self) -> None:
         """All objects so far are on disk: only later ones need be looked at."""

@@ -19,11 +19,11 @@ class FinalFiles:
 
     repo: GitRepo
     signing_key: Path | None
-    _read: Callable[..., list[Version]]
+    _read_all: Callable[..., list[Version]]
 
     def finals(self) -> list[FinalRound]:
         """The final rounds that were committed to, oldest first."""
-        found = versions.settle(self._read(FINALS, "final.json", FinalRound))
+        found = versions.settle(self._read_all(FINALS, "final.json", FinalRound))
         return sorted(found, key=lambda final: (final.created, final.id))
 
     def add_final(self, final: FinalRound) -> None:
@@ -35,7 +35,7 @@ class FinalFiles:
 
     def reveals(self) -> dict[str, Reveal]:
         """Final round -> its secrets, of those that are over."""
-        found = versions.settle(self._read(REVEALS, "reveal.json", Reveal))
+        found = versions.settle(self._read_all(REVEALS, "reveal.json", Reveal))
         return {reveal.final: reveal for reveal in found}
 
     def add_reveal(self, reveal: Reveal, tokens: bytes | None) -> bool:

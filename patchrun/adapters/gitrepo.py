@@ -10,7 +10,6 @@ import hashlib
 import os
 import re
 import tempfile
-import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patchrun.adapters import durable, process
+from patchrun.adapters.gitrefs import UNSYNCED as UNSYNCED
+from patchrun.adapters.gitrefs import RefExists as RefExists
+from patchrun.adapters.gitrefs import Refs
 from patchrun.core.errors import ArenaError
 
 if TYPE_CHECKING:
@@ -27,21 +29,14 @@ if TYPE_CHECKING:
 
 REFUSAL = re.compile(r"^(?:error|fatal): (?!while searching for:).*", re.MULTILINE)
 OFFSET = re.compile(r"Hunk #\d+ succeeded at .*")
-MEMORY = Path("/dev/shm")  # an index lives for milliseconds: no disk need see it
+MEMORY = Path("/dev/shm")  # what lives for milliseconds no disk need see
 DAMAGED = "the arena is damaged: `patchrun verify` lists what"
-LOCK_TRIES = 40
-LOCK_WAIT_SECONDS = 0.05
-UNSYNCED = ("-c", "core.fsync=-loose-object,-reference,pack,pack-metadata")  # `announce` syncs around them
 SYNCED = "[core]\n\tfsync = objects,derived-metadata,reference\n\tfsyncMethod = fsync\n"
 PINNED = (
     "-c", "core.hooksPath=/dev/null", "-c", "core.attributesFile=/dev/null", "-c", "core.autocrlf=false",
     "-c", "core.quotePath=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
     "-c", "core.fsync=-loose-object,pack,derived-metadata,reference", "-c", "core.fsyncMethod=fsync",
 )  # fmt: skip
-
-
-class RefExists(ArenaError):
-    """A ref of the transaction exists already; nothing was created."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +97,7 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return kept | pinned | dict(extra or {})
 
 
-class GitRepo:
+class GitRepo(Refs):
     """A bare git repository."""
 
     def __init__(self, path: Path) -> None:
@@ -153,8 +148,7 @@ class GitRepo:
     @contextmanager
     def _index(self, tree: str | None = None, keep: bool = True) -> Iterator[dict[str, str]]:
         """The environment of a temporary index that holds ``tree``; without ``keep`` new objects go with it."""
-        memory = MEMORY if MEMORY.is_dir() and os.access(MEMORY, os.W_OK | os.X_OK) else None
-        with tempfile.TemporaryDirectory(prefix="patchrun-index-", dir=memory) as folder:
+        with tempfile.TemporaryDirectory(prefix="patchrun-index-", dir=_memory()) as folder:
             env = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
             if not keep:
                 own = str(self.path / "objects")
@@ -185,6 +179,18 @@ class GitRepo:
         pairs = zip(fields[::2], fields[1::2], strict=True)
         return tuple(_change(meta, path) for meta, path in pairs)
 
+    def changes_of(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[Change, ...]]:
+        """The files that differ between the trees of each pair (see ``changes``), by one process."""
+        asked = "".join(f"{before} {after}\n" for before, after in pairs).encode()
+        words = ("diff-tree", "-r", "--raw", "-z", "--no-renames", "--full-index", "--stdin")
+        found: list[list[Change]] = []
+        for field, path in _split_changes(self.git(*words, input=asked).stdout if pairs else b""):
+            if path is None:
+                found.append([])
+            else:
+                found[-1].append(_change(field, path))
+        return [tuple(changes) for changes in found]
+
     def diff(self, before: str, after: str, *words: str) -> bytes:
         """The unified diff between two trees; it applies to ``before`` and gives ``after``."""
         pinned = ("--full-index", "--binary", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color")
@@ -213,6 +219,15 @@ class GitRepo:
         """The tree id of a commit."""
         return self.resolve(f"{commit}^{{tree}}")
 
+    def trees_of(self, commits: Iterable[str]) -> dict[str, str]:
+        """Commit -> its tree id, by one process; ArenaError when one is absent."""
+        wanted = list(commits)
+        query = "".join(f"{commit}^{{tree}}\n" for commit in wanted).encode()
+        said = self.git("cat-file", "--batch-check=%(objectname)", input=query).stdout.decode().splitlines()
+        if absent := [line for line in said if line.endswith((" missing", " ambiguous"))]:
+            raise ArenaError(f"{self.path} has no {absent[0].rpartition(' ')[0]}")
+        return dict(zip(wanted, said, strict=True))
+
     def read(self, spec: str) -> bytes:
         """The bytes of an object or of ``<commit>:<path>``; ArenaError when it is absent."""
         data = self.read_many([spec])[0]
@@ -234,9 +249,23 @@ class GitRepo:
         self.watch.begin()
         return self._text("hash-object", "-w", "--stdin", "--no-filters", input=data)
 
+    def write_blobs(self, contents: Sequence[bytes]) -> list[str]:
+        """Store several contents by one process; their blob ids."""
+        if not contents:
+            return []
+        self.watch.begin()
+        with tempfile.TemporaryDirectory(prefix="patchrun-blobs-", dir=_memory()) as folder:
+            paths = [Path(folder, str(index)) for index in range(len(contents))]
+            for path, data in zip(paths, contents, strict=True):
+                path.write_bytes(data)
+            return self._text("hash-object", "-w", "--no-filters", "--", *map(str, paths)).split()
+
     def write_tree(self, files: Mapping[str, tuple[str, str]]) -> str:
         """Store a tree of ``path -> (mode, blob id)``, folders made as needed; the tree id."""
         self.watch.begin()
+        if not any("/" in path for path in files):
+            rows = "".join(f"{mode} blob {oid}\t{path}\0" for path, (mode, oid) in files.items())
+            return self._text("mktree", "-z", input=rows.encode())
         lines = "".join(f"{mode} {oid}\t{path}\0" for path, (mode, oid) in sorted(files.items()))
         with self._index() as env:
             self.git("update-index", "-z", "--index-info", input=lines.encode(), env=env)
@@ -248,8 +277,9 @@ class GitRepo:
 
     def store_files(self, files: Mapping[str, bytes], executable: Sequence[str] = ()) -> str:
         """Store plain files as a tree; the tree id."""
-        modes = {path: "100755" if path in executable else "100644" for path in files}
-        return self.write_tree({path: (modes[path], self.write_blob(data)) for path, data in files.items()})
+        modes = ("100755" if path in executable else "100644" for path in files)
+        blobs = self.write_blobs(list(files.values()))
+        return self.write_tree(dict(zip(files, zip(modes, blobs, strict=True), strict=True)))
 
     def commit(
         self,
@@ -275,55 +305,6 @@ class GitRepo:
             return self._text(*signed, *words, tree, input=message.encode(), env=env)
         return self._text("commit-tree", *words, tree, input=message.encode(), env=env)
 
-    def refs(self, *prefixes: str) -> dict[str, str]:
-        """Ref name -> object id below the prefixes (all refs without one)."""
-        listing = self.git("for-each-ref", "--format=%(objectname) %(refname)", *prefixes).stdout.decode()
-        pairs = (line.split(" ", 1) for line in listing.splitlines())
-        return {name: oid for oid, name in pairs}
-
-    def create_refs(self, refs: Mapping[str, str]) -> None:
-        """Create all refs in one transaction, or none; what they name is on disk before, they when this returns.
-
-        Raises:
-            RefExists: one of them exists already (also when another process was first).
-            ArenaError: a lock stays taken, or git refuses, in git's words.
-        """
-        with durable.announce(self.path, refs) as owner:
-            self._transact(refs, owner)
-        self.watch.settle()
-
-    def finish(self) -> list[str]:
-        """Complete the transactions that died after their first ref was created; the refs that were lacking."""
-        made: list[str] = []
-        for refs in durable.find_unfinished(self.path):
-            there = self.refs() if refs else {}
-            lacking = {name: oid for name, oid in refs.items() if name not in there}
-            begun = len(lacking) < len(refs) and all(
-                there.get(name, oid) == oid for name, oid in refs.items()
-            )
-            if begun and lacking:
-                self._transact(lacking)
-                made += lacking
-        return made
-
-    def _transact(self, refs: Mapping[str, str], *inherited: int) -> None:
-        lines = "".join(f"create {name}\0{oid}\0" for name, oid in refs.items())
-        script = f"start\0{lines}prepare\0commit\0".encode()
-        words = (*UNSYNCED, "update-ref", "-z", "--stdin")
-        for attempt in range(LOCK_TRIES):
-            done = self.git(*words, input=script, check=False, pass_fds=inherited)
-            if done.ok:
-                return
-            if "reference already exists" in done.errors:
-                raise RefExists(done.errors)
-            if ".lock': File exists" not in done.errors:
-                raise ArenaError(f"cannot write refs in {self.path}: {done.errors}")
-            time.sleep(LOCK_WAIT_SECONDS * (1 + attempt % 5))
-        raise ArenaError(
-            f"a lock in {self.path} stays taken: {done.errors.splitlines()[0]}",
-            "patchrun doctor finds stale locks",
-        )
-
     def export(self, tree: str, folder: Path) -> None:
         """Write the files of a tree below ``folder``, plain: no filters, no links, no submodules.
 
@@ -341,6 +322,11 @@ class GitRepo:
             target.chmod(0o755 if entry.mode == "100755" else 0o644)
 
 
+def _memory() -> Path | None:
+    """Where short-lived files need not meet a disk; None where there is no such place."""
+    return MEMORY if MEMORY.is_dir() and os.access(MEMORY, os.W_OK | os.X_OK) else None
+
+
 def hash_blob(data: bytes, digits: int) -> str:
     """git's id of a file with this content; 64 ``digits`` are a repository by SHA-256."""
     made = hashlib.sha256 if digits == 64 else hashlib.sha1
@@ -350,6 +336,20 @@ def hash_blob(data: bytes, digits: int) -> str:
 def _change(meta: str, path: str) -> Change:
     old_mode, new_mode, old_oid, new_oid, status = meta.removeprefix(":").split(" ")
     return Change(path, status[0], old_mode, new_mode, old_oid, new_oid)
+
+
+def _split_changes(answer: bytes) -> Iterator[tuple[str, str | None]]:
+    """(fields, path) of each change that ``diff-tree --stdin -z`` tells, and before each pair's (its trees, None)."""
+    position = 0
+    while position < len(answer):
+        end = answer.index(b"\0" if answer[position : position + 1] == b":" else b"\n", position)
+        field, position = answer[position:end].decode(), end + 1
+        if field.startswith(":"):
+            end = answer.index(b"\0", position)
+            yield field, answer[position:end].decode("utf-8", "surrogateescape")
+            position = end + 1
+        else:
+            yield field, None
 
 
 def _split_batch(answer: bytes, count: int) -> Iterator[bytes | None]:

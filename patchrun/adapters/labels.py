@@ -21,13 +21,13 @@ class LabelFiles:
     repo: GitRepo
     identity: str
     signing_key: Path | None
-    _read: Callable[..., list[Version[ChangeLabel]]]
+    _read_all: Callable[..., list[Version[ChangeLabel]]]
 
     def labels(self, subject: str = "") -> list[Signed]:
         """Labels of changes with who signed them, oldest first; of one ``subject`` only where it is named."""
         from patchrun.adapters.signing import read_signers
 
-        found = self._read(LABELS + (f"{subject}/" if subject else ""), "label.json", ChangeLabel)
+        found = self._read_all(LABELS + (f"{subject}/" if subject else ""), "label.json", ChangeLabel)
         signers = read_signers(self.repo, self.identity, [version.commit for version in found])
         signed = [Signed(version.value, signers.get(version.commit, "")) for version in found]
         return sorted(signed, key=lambda one: (one.label.created, one.label.subject, one.label.by))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import re
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,23 +23,25 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
 from patchrun.adapters import locks
 from patchrun.adapters.finalrounds import FinalFiles
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, RefExists
 from patchrun.adapters.labels import LabelFiles
 from patchrun.adapters.transcripts import TranscriptFiles
+from patchrun.adapters.valueindex import ValueIndex
 from patchrun.core import results, versions
-from patchrun.core.changelabel import ChangeLabel
+from patchrun.core.chunks import batched, map_ahead
 from patchrun.core.errors import ArenaError, UsageError
-from patchrun.core.results import Attempt, FinalRound, Reveal, Ruling, Run, StopRecord, Study
-from patchrun.core.transcripts import Transcript
+from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study
 from patchrun.core.versions import Version
 
 if TYPE_CHECKING:
     from patchrun.adapters.signing import Signatures
     from patchrun.core.track import Ladder, Track
 
-T = TypeVar("T", Attempt, Study, Run, Ruling, StopRecord, FinalRound, Reveal, Transcript, ChangeLabel)
+T = TypeVar("T", bound=msgspec.Struct)
 MAIN = "refs/heads/main"
 RESULTS = "refs/patchrun/"
 MANIFESTS = ("arena.json", "track.toml", "records.toml")
@@ -51,6 +54,8 @@ STOPS = "refs/patchrun/stops/"
 VERDICTS = "refs/patchrun/verdicts/"
 ALSO = "refs/patchrun/also/"  # <kind>/<name>/<commit>: what another arena holds under a name taken here
 SIGNED = (RUNS, EXTRA, STOPS, VERDICTS)  # where keys are listed these count with the signature of one only
+CHUNK = 4000  # values that are read from git at once: memory stays bounded
+SHORT_ID = re.compile("[0-9a-f]{4,}")
 NOT_AN_ARENA = "make one with `patchrun init DIR`, or name one with -C DIR or PATCHRUN_ARENA"
 
 
@@ -169,17 +174,16 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
 
     def attempts(self) -> list[Attempt]:
         """Every attempt, oldest first, numbered anew where arenas met."""
-        return versions.number(versions.settle(self._read(ATTEMPTS, "attempt.json", Attempt)))
+        return versions.number(versions.settle(self._read_all(ATTEMPTS, "attempt.json", Attempt)))
 
     def attempt(self, short: str) -> Attempt:
         """The one attempt whose id begins with ``short``; UsageError when none or several do."""
-        ids = [name.removeprefix(ATTEMPTS) for name in self.repo.refs(ATTEMPTS)]
-        matches = [name for name in ids if name.startswith(short)] if len(short) >= 4 else []
+        matches = list(self.repo.refs(f"{ATTEMPTS}{short}*")) if SHORT_ID.fullmatch(short) else []
         if len(matches) != 1:
             problem = "is ambiguous" if matches else "names no submission here"
             raise UsageError(f"{short!r} {problem}", "`patchrun status` lists the ids; 4 characters at least")
-        data = self.repo.read(f"{ATTEMPTS}{matches[0]}:attempt.json")
-        return results.decode(data, Attempt, matches[0])
+        name = matches[0].removeprefix(ATTEMPTS)
+        return results.decode(self.repo.read(f"{matches[0]}:attempt.json"), Attempt, name)
 
     def diff(self, attempt_id: str) -> bytes:
         """The diff of an attempt as handed in, byte for byte."""
@@ -215,7 +219,7 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
 
     def studies(self) -> list[Study]:
         """Every study, oldest first."""
-        found = versions.settle(self._read(STUDIES, "study.json", Study))
+        found = versions.settle(self._read_all(STUDIES, "study.json", Study))
         return sorted(found, key=lambda study: (study.created, study.id))
 
     def add_study(self, study: Study) -> None:
@@ -230,17 +234,21 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
             return
 
     def runs(self) -> list[Run]:
-        """Every run that counts."""
-        return versions.settle_runs(self._read(RUNS, "run.json", Run))
+        """Every run that counts, without its curve: that is most of a run, and no table needs it."""
+        return versions.settle_runs(self._read_all(RUNS, "run.json", Run, results.drop_curve))
+
+    def runs_of(self, studies: Iterable[Study]) -> list[Run]:
+        """The runs that count of some studies, whole: what it costs does not grow with the arena."""
+        patterns = [pattern for study in studies for pattern in _run_patterns(study)]
+        return versions.settle_runs(self._read(patterns, "run.json", Run)) if patterns else []
 
     def extra_runs(self) -> list[Run]:
-        """Runs of slots that were taken already: shown, never counted."""
-        return [version.value for version in self._read(EXTRA, "run.json", Run)]
+        """Runs of slots that were taken already, without their curves: shown, never counted."""
+        return [version.value for version in self._read_all(EXTRA, "run.json", Run, results.drop_curve)]
 
-    def slots(self, study: str) -> set[str]:
+    def slots(self, study: Study) -> set[str]:
         """The ``<arm>/<study>-<slot>`` names of a study's stored runs."""
-        names = (name.removeprefix(RUNS) for name in self.repo.refs(RUNS))
-        return {name for name in names if name.split("/")[1].startswith(f"{study}-")}
+        return {name.removeprefix(RUNS) for name in self.repo.refs(*_run_patterns(study, also=False))}
 
     def add_run(self, run: Run, log: bytes) -> bool:
         """Store a run in its slot; False when the slot was taken and it went to ``extra``."""
@@ -270,8 +278,8 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
 
     def log(self, run: Run) -> bytes:
         """The raw output of a run; ArenaError when no arena gave it."""
-        for version in self._read(RUNS + run_name(run), "run.json", Run):
-            if version.value == run:
+        for version in self._read([RUNS + run_name(run), f"{ALSO}runs/{run_name(run)}"], "run.json", Run):
+            if results.drop_curve(version.value) == results.drop_curve(run):
                 return gzip.decompress(self.repo.read(f"{version.commit}:log.gz"))
         raise ArenaError(f"there is no run {run_name(run)} here")
 
@@ -289,7 +297,7 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
 
     def rulings(self) -> list[Ruling]:
         """Withdrawals and disqualifications, oldest first."""
-        found = (version.value for version in self._read(VERDICTS, "ruling.json", Ruling))
+        found = (version.value for version in self._read_all(VERDICTS, "ruling.json", Ruling))
         return sorted(found, key=lambda ruling: ruling.created)
 
     def add_ruling(self, ruling: Ruling) -> None:
@@ -304,7 +312,7 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
 
     def stops(self) -> list[StopRecord]:
         """The arms that racing ended."""
-        return versions.settle(self._read(STOPS, "stop.json", StopRecord))
+        return versions.settle(self._read_all(STOPS, "stop.json", StopRecord))
 
     def add_stop(self, stop: StopRecord) -> None:
         """Store that an arm runs no more; the first to say so is kept."""
@@ -314,18 +322,40 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
         with suppress(RefExists):
             self.repo.create_refs({STOPS + stop_name(stop): commit})
 
-    def _read(self, prefix: str, file: str, kind: type[T]) -> list[Version[T]]:
-        """All values below ``prefix``, with those that other arenas hold under the same names."""
-        also = ALSO + prefix.removeprefix(RESULTS)
-        refs = self.repo.refs(prefix, also)
-        if self.signatures and prefix.startswith(SIGNED):
+    def _read_all(
+        self, prefix: str, file: str, kind: type[T], keep: Callable[[T], T] = lambda value: value
+    ) -> list[Version[T]]:
+        """All values below ``prefix``, with those that other arenas hold under the same names.
+
+        What ``keep`` leaves of each is remembered in the arena's own folder.
+        """
+        return self._read([prefix, ALSO + prefix.removeprefix(RESULTS)], file, kind, keep)
+
+    def _read(
+        self, patterns: Sequence[str], file: str, kind: type[T], keep: Callable[[T], T] | None = None
+    ) -> list[Version[T]]:
+        """The values of the refs that match; without ``keep`` from git itself."""
+        refs = self.repo.refs(*patterns)
+        if self.signatures and patterns[0].startswith(SIGNED):
             kept = self.signatures.read(refs.values())
             refs = {name: commit for name, commit in refs.items() if commit in kept}
-        blobs = self.repo.read_many(f"{commit}:{file}" for commit in refs.values())
-        return [
-            Version(own_name(name), commit, self._decode(name, data, kind))
-            for (name, commit), data in zip(refs.items(), blobs, strict=True)
-        ]
+        known = self._index.get(kind, refs.values()) if keep else {}
+        unknown = [(name, commit) for name, commit in refs.items() if commit not in known]
+        for chunk, blobs in map_ahead(
+            lambda some: self.repo.read_many(f"{commit}:{file}" for _, commit in some),
+            batched(unknown, CHUNK),
+        ):
+            named = zip(chunk, blobs, strict=True)
+            fresh = {commit: self._decode(name, data, kind) for (name, commit), data in named}
+            if keep:
+                fresh = {commit: keep(value) for commit, value in fresh.items()}
+                self._index.put(kind, fresh)
+            known |= fresh
+        return [Version(own_name(name), commit, known[commit]) for name, commit in refs.items()]
+
+    @cached_property
+    def _index(self) -> ValueIndex:
+        return ValueIndex(self.repo.path / "patchrun" / "values.sqlite")
 
     @cached_property
     def signing_key(self) -> Path | None:
@@ -381,6 +411,15 @@ def extra_name(run: Run) -> str:
 def stop_name(stop: StopRecord) -> str:
     """``<study>/<arm>``: an arm ends once."""
     return f"{stop.study}/{stop.arm}"
+
+
+def _run_patterns(study: Study, also: bool = True) -> Iterator[str]:
+    """What the refs of a study's runs look like; git seeks each by what stands before its star."""
+    for arm in study.arms:
+        name = f"runs/{arm.name}/{study.id}-*"
+        yield RESULTS + name
+        if also:
+            yield f"{ALSO}{name}/*"
 
 
 def group_by_study(runs: Iterable[Run]) -> dict[str, list[Run]]:

@@ -20,7 +20,7 @@ class TranscriptFiles:
     """The part of an arena that reads and writes transcripts."""
 
     repo: GitRepo
-    _read: Callable[..., list[Version[Transcript]]]
+    _read_all: Callable[..., list[Version[Transcript]]]
 
     def stage_transcript(self, transcript: Transcript, turns: list[Any], diff: bytes) -> dict[str, str]:
         """Write a transcript's objects; the ref that makes them last (name -> commit), for its transaction."""
@@ -32,7 +32,8 @@ class TranscriptFiles:
 
     def transcripts(self) -> list[Transcript]:
         """Every transcript without its turns, oldest first."""
-        found = {one.value.id: one.value for one in self._read(TRANSCRIPTS, "transcript.json", Transcript)}
+        versions = self._read_all(TRANSCRIPTS, "transcript.json", Transcript)
+        found = {one.value.id: one.value for one in versions}
         return sorted(found.values(), key=lambda one: (one.created, one.id))
 
     def find_transcripts(self, short: str) -> list[Transcript]:

@@ -90,4 +90,6 @@ def pool(studies: Sequence[Study], runs: Sequence[Sequence[Run]], ast_digest: st
 
 def _move(run: Run, study: str, block: int, submission: str) -> Run:
     arm = submission if run.kind == "submission" else run.arm
+    if (run.study, run.block, run.arm) == (study, block, arm):
+        return run
     return msgspec.structs.replace(run, study=study, block=block, arm=arm)

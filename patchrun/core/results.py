@@ -105,7 +105,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
         return len(self.seeds)
 
 
-class Slot(msgspec.Struct, frozen=True, order=True):
+class Slot(msgspec.Struct, frozen=True, order=True, gc=False):
     """A place in a study: block, position inside the block, seed. Named ``b0p2s1337``."""
 
     block: int
@@ -117,7 +117,7 @@ class Slot(msgspec.Struct, frozen=True, order=True):
         return f"b{self.block}p{self.position}s{self.seed}"
 
 
-class CurvePoint(msgspec.Struct, frozen=True, array_like=True):
+class CurvePoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A step line as printed by the script: for people, never evidence. ``ms`` is claimed, ``at`` arrived (s)."""
 
     step: int
@@ -126,7 +126,7 @@ class CurvePoint(msgspec.Struct, frozen=True, array_like=True):
     at: float
 
 
-class Machine(msgspec.Struct, frozen=True, kw_only=True):
+class Machine(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where a run took place; ``hardware_class`` is what must agree for times to be compared."""
 
     host: str
@@ -162,7 +162,7 @@ class Halt(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
+class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One training of one arm with one seed on one machine.
 
     ``seconds`` is the number that counts (the least of ``repeats``, by the track's clock); ``loss`` is the
@@ -214,6 +214,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def slot(self) -> Slot:
         return Slot(self.block, self.position, self.seed)
+
+
+def drop_curve(run: Run) -> Run:
+    """The run without its step lines."""
+    return msgspec.structs.replace(run, curve=()) if run.curve else run
 
 
 class Ruling(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from patchrun.core.copying import read_runs
 
@@ -19,6 +20,7 @@ FEW = 15  # windows: of patches that bring in fewer the number says little, so i
 HIGH = 0.5  # see docs/agents.md for what other pairs of patches reach
 
 Files = Mapping[str, bytes]
+Window = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,20 @@ class Similarity:
 
 def compare(baseline: Files, one: Files, other: Files) -> Similarity:
     """The similarity of two patches, given as the files that they change: path -> bytes, on all three sides."""
-    known = {window for path, data in baseline.items() for window in _windows({}, {path: data})}
-    first, second = (_windows(baseline, files) - known for files in (one, other))
+    known = read_windows({}, baseline)
+    first, second = (read_windows(baseline, files) - known for files in (one, other))
     if not first or not second:
         return Similarity(None, 0)
     return Similarity(2 * len(first & second) / (len(first) + len(second)), min(len(first), len(second)))
 
 
-def _windows(before: Files, after: Files) -> set[tuple[str, ...]]:
-    """The windows of code on the lines that a change adds."""
-    runs = read_runs(before, after)
-    return {tuple(run[at : at + WINDOW]) for run in runs for at in range(len(run) - WINDOW + 1)}
+def read_windows(before: Files, after: Files) -> set[Window]:
+    """The windows of code on the lines that a change of files adds; of new files, all there are."""
+    return {window for path, data in after.items() for window in _windows(before.get(path, b""), data, path)}
+
+
+@lru_cache(maxsize=256)
+def _windows(before: bytes, after: bytes, path: str) -> frozenset[Window]:
+    """The windows of code on the lines that a change of a file adds; many patches are compared with one baseline."""
+    runs = read_runs({path: before}, {path: after})
+    return frozenset(tuple(run[at : at + WINDOW]) for run in runs for at in range(len(run) - WINDOW + 1))

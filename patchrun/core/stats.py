@@ -78,7 +78,7 @@ def as_values(values: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=float).ravel()
     if array.size == 0:
         raise ValueError("no values")
-    if not (np.abs(array) < HUGE).all():
+    if not (array.min() > -HUGE and array.max() < HUGE):
         raise ValueError("values must be finite numbers")
     return array
 
@@ -99,7 +99,8 @@ def t_quantile(probability: float, df: float) -> float:
 
 def has_spread(values: NDArray[np.float64]) -> bool:
     """The values differ by more than floating-point noise."""
-    return values.size > 1 and float(np.ptp(values)) > max(TINY, 1e-12 * float(np.abs(values).max()))
+    low, high = float(values.min()), float(values.max())
+    return high - low > max(TINY, 1e-12 * max(abs(low), abs(high)))
 
 
 def t_interval(values: ArrayLike, level: float = LEVEL) -> Interval | None:
@@ -152,7 +153,8 @@ def paired_ratio(numerators: ArrayLike, denominators: ArrayLike, level: float = 
         return Ratio(a / b if b else None, None, "one block gives no interval")
     if not has_spread(above) and not has_spread(below):
         return Ratio(a / b if b else None, None, "blocks without spread give no interval")
-    (v_aa, v_ab), (_, v_bb) = np.cov(above, below) / n
+    d_a, d_b = above - a, below - b
+    v_aa, v_bb, v_ab = (float(x @ y) / (n * (n - 1)) for x, y in ((d_a, d_a), (d_b, d_b), (d_a, d_b)))
     return _ratio(a, b, v_aa, v_bb, v_ab, t_quantile(0.5 + level / 2, n - 1))
 
 

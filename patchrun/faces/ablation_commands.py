@@ -79,7 +79,7 @@ def _run(arena: Arena, planner: Planner, jobs: int, sandbox: str) -> None:
     from patchrun.services import ablation
 
     def run(study: Study) -> None:
-        if set(arena.slots(study.id)) < _slots(study):
+        if set(arena.slots(study)) < _slots(study):
             measure(arena, [study], How(jobs=jobs, sandbox=sandbox))
 
     try:
@@ -105,12 +105,12 @@ def _show(arena: Arena, attempt: Attempt, planner: Planner, form: str) -> int:
 
     found = planner.judge()
     assert found
-    fsr = next(one.score.fsr for one in tournament.assess(arena) if one.attempt.id == attempt.id)
+    [scored] = tournament.assess(arena, ids=[attempt.id])
     if form == "json":
         echo_json(
             {"track": attempt.track, "record": attempt.span.to_json()}
-            | ablation_view.ablation_document(found, fsr)
+            | ablation_view.ablation_document(found, scored.score.fsr)
         )
     else:
-        echo_plain(ablation_view.ablation_text(found, fsr))
+        echo_plain(ablation_view.ablation_text(found, scored.score.fsr))
     return 0

@@ -13,13 +13,7 @@ from patchrun.faces.plain_text import echo_plain
 
 if TYPE_CHECKING:
     from patchrun.adapters.store import Arena
-    from patchrun.core.results import Run, Study
     from patchrun.core.steptimes import StepTimes
-
-
-def _runs_of(arena: Arena, studies: Sequence[Study]) -> list[Run]:
-    names = {study.id for study in studies}
-    return [run for run in arena.runs() if run.study in names]
 
 
 def try_seeds(arena: Arena, ids: Sequence[str], seeds: str, how: How, form: str) -> int:
@@ -29,7 +23,7 @@ def try_seeds(arena: Arena, ids: Sequence[str], seeds: str, how: How, form: str)
 
     studies = tournament.plan_trial(arena, ids, seeds)
     measure(arena, studies, how)
-    runs = _runs_of(arena, studies)
+    runs = arena.runs_of(studies)
     if form == "json":
         echo_json({"counted": False, "runs": [tables.run_document(run) for run in runs]})
     else:
@@ -45,7 +39,7 @@ def try_steps(arena: Arena, ids: Sequence[str], steps: int, how: How, form: str)
 
     studies = tournament.plan_steps(arena, ids, steps)
     measure(arena, studies, how)
-    found = {study.record: compare_steps(_runs_of(arena, [study]), steps) for study in studies}
+    found = {study.record: compare_steps(arena.runs_of([study]), steps) for study in studies}
     if form == "json":
         documents = {record: [steps_document(row) for row in rows] for record, rows in found.items()}
         echo_json({"counted": False, "steps": steps, "records": documents})

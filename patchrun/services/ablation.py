@@ -187,7 +187,7 @@ def judge_stages(arena: Arena, stages: Sequence[Stage]) -> Ablation | None:
         return None
     wanted = {stage.study for stage in stages}
     studies = {study.id: study for study in arena.studies() if study.id in wanted}
-    return ablation.judge(arena.track, stages, studies, [run for run in arena.runs() if run.study in wanted])
+    return ablation.judge(arena.track, stages, studies, arena.runs_of(studies.values()))
 
 
 def read_ablation(arena: Arena, attempt: Attempt) -> Ablation | None:
@@ -222,7 +222,8 @@ def make_planner(arena: Arena, attempt: Attempt, budget: int = BUDGET, blocks: i
 def foresee(planner: Planner) -> Prospect:
     """What it would take; nothing is stored."""
     stage, study, _ = _first_stage(planner)
-    stored = sum(len(planner.arena.slots(one.study)) for one in planner.stages)
+    begun = {one.study for one in planner.stages}
+    stored = len(planner.arena.runs_of(one for one in planner.arena.studies() if one.id in begun))
     runs = study.blocks * len(study.arms)
     each = cost.seconds_before(planner.arena, planner.attempt.span.first)
     seconds = None if each is None else round(each * planner.arena.track.clock.repeats * runs, 1)

@@ -41,33 +41,42 @@ class Covering:
         return self._found.get((attempt.track_digest, attempt.record, attempt.ast_digest), [])
 
 
-def assess(arena: Arena, measured: Measured = "all") -> list[Scored]:
-    """Every attempt with its score, computed anew from the stored runs.
+def assess(arena: Arena, measured: Measured = "all", ids: Collection[str] | None = None) -> list[Scored]:
+    """Every attempt with its score, or those of ``ids``, computed anew from the stored runs.
 
+    What those of ``ids`` cost does not grow with the arena's runs; their runs come whole, others' without curves.
     ``measured`` chooses the studies: all of them, the first of each code, or those on seeds drawn after the first
     was seen (a choice among attempts and the value of the chosen one must not rest on the same runs).
     """
     studies = [study for study in arena.studies() if study.seed_source == "scoring"]
     if measured != "all":
         studies = [study for study in studies if (study.generation > 0) == (measured == "again")]
-    runs, covering = group_by_study(arena.runs()), Covering(studies)
-    attempts = arena.attempts()
+    covering, attempts = Covering(studies), arena.attempts()
     rulings = find_rulings(arena, attempts)
+    if ids is not None:
+        attempts = [attempt for attempt in attempts if attempt.id in ids]
+        wanted = {study.id for attempt in attempts for study in covering.of(attempt)}
+        studies = [study for study in studies if study.id in wanted]
+    runs = group_by_study(arena.runs() if ids is None else arena.runs_of(studies))
     outlook, stops = Outlook(arena), arena.stops()
-    settled = _find_settled(arena, studies, runs, stops)
+    settled = _trim_settled(arena, studies, runs, stops)
     return [
         _assess(arena, attempt, covering.of(attempt), runs, rulings.get(attempt.id), outlook, stops, settled)
         for attempt in attempts
     ]
 
 
-def _find_settled(
+def _trim_settled(
     arena: Arena, studies: Iterable[Study], runs: Mapping[str, list[Run]], stops: Sequence[StopRecord]
-) -> set[str]:
-    """The studies that lack no run which could change a verdict."""
-    ended = racejudge.ended_arms(stops)
+) -> dict[str, Study]:
+    """The studies that lack no run which could change a verdict, without the blocks that were not needed.
+
+    One that racing ended keeps its plan: its references are judged as the unfinished ones that they are.
+    """
+    ended, raced = racejudge.ended_arms(stops), {stop.study for stop in stops}
     return {
-        study.id for study in studies
+        study.id: study if study.id in raced else progress.trim(study, runs.get(study.id, []))
+        for study in studies
         if progress.is_settled(arena.track, study, runs.get(study.id, []), ended.get(study.id, ()))
     }  # fmt: skip
 
@@ -80,7 +89,7 @@ def _assess(
     ruling: Ruling | None,
     outlook: Outlook,
     stops: Sequence[StopRecord],
-    settled: Collection[str],
+    settled: Mapping[str, Study],
 ) -> Scored:
     if not attempt.accepted:
         return Scored(attempt, scoring.score_rejected(arena.track, attempt), None, (), ruling)
@@ -91,15 +100,9 @@ def _assess(
         if score.state == "pending" and (obstacle := outlook.obstacle(attempt.span)):
             score = scoring.score_unscorable(score, obstacle)
         return Scored(attempt, score, None, (), ruling)
-    raced = {stop.study for stop in stops}
-    # a study that racing ended keeps its plan: its references are judged as the unfinished ones that they are
-    trimmed = [
-        study if study.id in raced else progress.trim(study, runs.get(study.id, []))
-        for study in covering if study.id in settled
-    ]  # fmt: skip
-    counted = trimmed or covering[:1]
+    counted = [settled[study.id] for study in covering if study.id in settled] or covering[:1]
     study, pooled = plan.pool(counted, [runs.get(study.id, []) for study in counted], attempt.ast_digest)
-    words = [say_stopped(stops, one, attempt) for one in counted]
+    words = [say_stopped(stops, one, attempt) for one in counted] if stops else []
     score = scoring.score(
         arena.track, study, pooled, study.arms[-1].name, stale=stale, ruling=ruling,
         stopped=next(filter(None, words), ""),

@@ -53,7 +53,7 @@ def do_block(
         if not 0 <= block < study.blocks:
             raise UsageError(f"study {study.id} has no block {block}", f"it has {study.blocks}")
         ended = racejudge.ended_arms(arena.stops()).get(study.id, set())
-        if block not in plan.missing(study, arena.slots(study.id), ended):
+        if block not in plan.missing(study, arena.slots(study), ended):
             return True
         options = Options(
             sandbox=order.sandbox, race=order.race, rejects=order.rejects, scratch=Path(scratch)

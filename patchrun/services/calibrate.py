@@ -95,7 +95,7 @@ def measure(
 def unfinished(arena: Arena) -> list[Study]:
     """Calibration studies that were stopped."""
     begun = (study for study in arena.studies() if study.seed_source == "calibration")
-    return [study for study in begun if plan.missing(study, arena.slots(study.id))]
+    return [study for study in begun if plan.missing(study, arena.slots(study))]
 
 
 def outcomes(arena: Arena) -> list[Calibration]:
@@ -103,7 +103,7 @@ def outcomes(arena: Arena) -> list[Calibration]:
     runs = group_by_study(arena.runs())
     found = []
     for study in arena.studies():
-        if study.seed_source == "calibration" and not plan.missing(study, arena.slots(study.id)):
+        if study.seed_source == "calibration" and not plan.missing(study, arena.slots(study)):
             for arm in study.arms[2:]:
                 score = scoring.score(arena.track, study, runs[study.id], arm.name)
                 found.append(_outcome(arm, study, score))

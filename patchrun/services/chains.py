@@ -35,9 +35,10 @@ def find_spent(one: Scored, made: Iterable[Transcript]) -> Spent:
 
 def list_chain(arena: Arena, wanted: str) -> list[Scored]:
     """The links from the first to the submission ``wanted`` (a whole id), each with its score."""
-    by_id = {one.attempt.id: one for one in assess(arena)}
-    known = {name: one.attempt for name, one in by_id.items()}
-    return [by_id[link.id] for link in trace_chain(known[wanted], known)]
+    known = {attempt.id: attempt for attempt in arena.attempts()}
+    links = [link.id for link in trace_chain(known[wanted], known)]
+    by_id = {one.attempt.id: one for one in assess(arena, ids=links)}
+    return [by_id[name] for name in links]
 
 
 def frontier(

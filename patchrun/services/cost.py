@@ -65,7 +65,7 @@ def _estimate(arena: Arena, outlook: Outlook, span: Span, count: int) -> Cost:
 def estimate_study(arena: Arena, study: Study) -> Cost:
     """What the runs that a study still lacks would take."""
     track, span = arena.track, parse_span(study.record)
-    stored, ended = arena.slots(study.id), racejudge.ended_arms(arena.stops()).get(study.id, ())
+    stored, ended = arena.slots(study), racejudge.ended_arms(arena.stops()).get(study.id, ())
     lacking = [
         arm for block in range(study.blocks) for arm, slot in plan.slots(study, block, ended)
         if f"{arm.name}/{study.id}-{slot.name}" not in stored

@@ -25,6 +25,7 @@ from patchrun.services.readiness import build_for, find_gaps_here, list_gpus
 from patchrun.services.study import prepare_data
 
 OLDEST_GIT = (2, 36)
+MANY_LOOSE = 5000  # refs: see docs/scale.md
 FREE_BYTES = 2 * 1024**3
 LEFTOVER_SECONDS = 24 * 3600
 LOOKUP_SECONDS = 5.0
@@ -54,6 +55,7 @@ def examine(
         "git": _look_at_git, "torch": _look_at_torch, "cpus": _look_at_cpus, "ruff": _look_at_ruff,
         "sandbox": _look_at_sandbox, "data": lambda: _look_at_data(arena), "key": lambda: _look_at_key(arena),
         "disk": lambda: _look_at_disk(arena), "locks": lambda: _look_at_locks(arena, mend),
+        "packing": lambda: _look_at_packing(arena),
         "gpus": lambda: _look_at_gpus(arena), "signing": lambda: _look_at_signing(arena),
     }  # fmt: skip
     if arena.track.launch.kind == "torchrun":
@@ -149,6 +151,14 @@ def _look_at_locks(arena: Arena, mend: bool) -> Check:
     return Check(
         "locks", "note" if left else "ok", f"no stale lock, {len(left)} leftovers of dead runs", hint
     )
+
+
+def _look_at_packing(arena: Arena) -> Check:
+    """A ref that is a file of its own is read by opening it: many are slower than the same in one packed file."""
+    loose = sum(len(files) for _, _, files in os.walk(arena.repo.path / "refs"))
+    many = loose > MANY_LOOSE
+    return Check("packing", "note" if many else "ok", f"{loose:,} refs are files of their own",
+                 "patchrun gc packs them" if many else "")  # fmt: skip
 
 
 def _look_at_gpus(arena: Arena) -> Check:

@@ -158,7 +158,7 @@ def plan_round(arena: Arena, final: FinalRound, choice: Choice) -> Planned:
         raise UsageError(f"final round {final.id} was committed to under another track", "make a new one")
     _, key = find_secrets(arena, final.id)
     begun = studies_of(arena, final)
-    unfinished = [study for study in begun if plan.missing(study, arena.slots(study.id))]
+    unfinished = [study for study in begun if plan.missing(study, arena.slots(study))]
     chosen, left_out = choose(arena, choice)
     records: dict[str, dict[str, list[Attempt]]] = {}
     for attempt in chosen:
@@ -287,7 +287,7 @@ def reveal(arena: Arena, final: FinalRound, by: str) -> Reveal:
         raise UsageError(
             f"nothing was run under final round {final.id}", "`patchrun final run` runs the picks"
         )
-    if any(plan.missing(study, arena.slots(study.id)) for study in studies):
+    if any(plan.missing(study, arena.slots(study)) for study in studies):
         raise UsageError(f"runs of final round {final.id} are missing", "`patchrun final run` goes on")
     _, key = find_secrets(arena, final.id)
     tokens = heldout.load_tokens(final, key)

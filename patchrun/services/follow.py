@@ -46,7 +46,7 @@ class Follow:
 
     def __init__(self, queue: Queue, study: Study, watcher: Watcher) -> None:
         self.queue, self.study, self.watcher = queue, study, watcher
-        self.seen = queue.arena.slots(study.id)
+        self.seen = queue.arena.slots(study)
         self.told: dict[int, tuple[str, str, str]] = {}
         self.tries: Counter[int] = Counter()
         self.unstored: Counter[tuple[str, int]] = Counter()
@@ -83,7 +83,7 @@ class Follow:
 
     def _find_lacking(self, tasks: Mapping[int, Task]) -> list[int]:
         """``lacking_blocks``, which reads every run: worked out again only when a task or a run is another."""
-        state = (dict(tasks), self.queue.arena.slots(self.study.id))
+        state = (dict(tasks), self.queue.arena.slots(self.study))
         if state != self.state:
             self.state, self.lacking = state, lacking_blocks(self.queue.arena, self.study)
         return self.lacking
@@ -106,7 +106,7 @@ class Follow:
         return task.stand in RETRIED and self.tries[task.block] < self.queue.settings.retries
 
     def _tell_runs(self) -> None:
-        fresh = sorted(self.queue.arena.slots(self.study.id) - self.seen)
+        fresh = sorted(self.queue.arena.slots(self.study) - self.seen)
         self.seen.update(fresh)
         blobs = self.queue.arena.repo.read_many(f"{RUNS}{name}:run.json" for name in fresh)
         for name, data in zip(fresh, blobs, strict=True):
@@ -165,8 +165,7 @@ class Patience:
 
 def lacking_blocks(arena: Arena, study: Study) -> list[int]:
     """The blocks of a study that lack runs which could change a verdict."""
-    own = [run for run in arena.runs() if run.study == study.id]
     ended = racejudge.ended_arms(arena.stops()).get(study.id, set())
-    if progress.is_settled(arena.track, study, own, ended):
+    if progress.is_settled(arena.track, study, arena.runs_of([study]), ended):
         return []
-    return plan.missing(study, arena.slots(study.id), ended)
+    return plan.missing(study, arena.slots(study), ended)

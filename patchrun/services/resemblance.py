@@ -1,42 +1,77 @@
-"""How similar a submission is to the human patch of its record; computed once, cached where it may be deleted."""
+"""How similar submissions are to the human patches of their records; computed once, cached where it may be deleted."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-import msgspec
-
+from patchrun.adapters.gitrepo import Change
 from patchrun.adapters.store import Arena
+from patchrun.adapters.valueindex import ValueIndex
+from patchrun.core.chunks import batched
 from patchrun.core.results import Attempt
-from patchrun.core.similarity import WINDOW, Files, Similarity, compare
+from patchrun.core.similarity import WINDOW, Similarity, compare
+
+CHUNK = 100  # patches whose files are held at once
+
+
+@dataclass(frozen=True)
+class _Trees:
+    """What is compared: two trees that come from one."""
+
+    baseline: str
+    one: str
+    human: str
+
+    @property
+    def name(self) -> str:
+        return f"{WINDOW}-{self.baseline}-{self.one}-{self.human}"
 
 
 def compare_with_human(arena: Arena, attempt: Attempt) -> Similarity | None:
     """The similarity of an accepted attempt to the human patch; None where it is rejected or there is none."""
-    human = arena.human(attempt.span.last)
-    if not attempt.accepted or human is None:
-        return None
-    trees = (arena.repo.tree_of(attempt.baseline_commit), attempt.patched_tree, arena.repo.tree_of(human))
-    place = arena.folder / "similarity" / f"{WINDOW}-{trees[0]}-{trees[1]}-{trees[2]}.json"
-    try:
-        return msgspec.json.decode(place.read_bytes(), type=Similarity)
-    except (OSError, msgspec.MsgspecError):
-        pass
-    found = _compare_trees(arena, *trees)
-    place.parent.mkdir(exist_ok=True)
-    place.write_bytes(msgspec.json.encode(found))
+    return compare_all(arena, [attempt]).get(attempt.id)
+
+
+def compare_all(arena: Arena, attempts: Iterable[Attempt]) -> dict[str, Similarity]:
+    """Attempt -> similarity, of those that have one (see ``compare_with_human``), by a few git processes for all."""
+    pairs = ((one, arena.human(one.span.last)) for one in attempts if one.accepted)
+    humans = {one: human for one, human in pairs if human is not None}
+    commits = {*humans.values(), *(one.baseline_commit for one in humans)}
+    trees = arena.repo.trees_of(sorted(commits))
+    wanted = {
+        one.id: _Trees(trees[one.baseline_commit], one.patched_tree, trees[human])
+        for one, human in humans.items()
+    }
+    index = ValueIndex(arena.folder / "similarities.sqlite")
+    known = index.get(Similarity, {each.name for each in wanted.values()})
+    fresh = _compare(arena, {each for each in wanted.values() if each.name not in known})
+    if fresh:
+        index.put(Similarity, fresh)
+    found = {**known, **fresh}
+    return {name: found[each.name] for name, each in wanted.items()}
+
+
+def _compare(arena: Arena, wanted: Iterable[_Trees]) -> dict[str, Similarity]:
+    found: dict[str, Similarity] = {}
+    for chunk in batched(sorted(wanted, key=lambda each: each.name), CHUNK):
+        pairs = sorted({(each.baseline, tree) for each in chunk for tree in (each.one, each.human)})
+        changes = dict(zip(pairs, arena.repo.changes_of(pairs), strict=True))
+        sides = {each.name: _list_sides(each, changes) for each in chunk}
+        oids = sorted({oid for three in sides.values() for side in three for oid in side.values()})
+        blobs = dict(zip(oids, arena.repo.read_many(oids), strict=True))
+        for name, three in sides.items():
+            found[name] = compare(
+                *({path: blobs[oid] or b"" for path, oid in side.items()} for side in three)
+            )
     return found
 
 
-def _compare_trees(arena: Arena, baseline: str, one: str, other: str) -> Similarity:
-    repo = arena.repo
-    paths = {change.path for tree in (one, other) for change in repo.changes(baseline, tree)}
-    return compare(*(_read(arena, tree, paths) for tree in (baseline, one, other)))
-
-
-def _read(arena: Arena, tree: str, paths: Iterable[str]) -> Files:
-    """Path -> bytes of those of ``paths`` that a tree has."""
-    files = arena.repo.files(tree)
-    known = sorted(path for path in paths if path in files)
-    blobs = arena.repo.read_many(files[path].oid for path in known)
-    return {path: data or b"" for path, data in zip(known, blobs, strict=True)}
+def _list_sides(
+    trees: _Trees, changes: Mapping[tuple[str, str], Sequence[Change]]
+) -> tuple[dict[str, str], ...]:
+    """The files that either side changes, in the baseline, in the one and in the human's code: path -> blob id."""
+    one, human = (changes[trees.baseline, tree] for tree in (trees.one, trees.human))
+    before = {change.path: change.old_oid for change in (*one, *human)}
+    sides = (before, *(before | {change.path: change.new_oid for change in side} for side in (one, human)))
+    return tuple({path: oid for path, oid in side.items() if oid.strip("0")} for side in sides)

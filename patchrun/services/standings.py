@@ -21,7 +21,7 @@ from patchrun.core.versus import Versus, compare_agents
 from patchrun.core.winmatrix import WinMatrix, make_matrix
 from patchrun.services import tournament
 from patchrun.services.assessment import Measured, Scored
-from patchrun.services.resemblance import compare_with_human
+from patchrun.services.resemblance import compare_all
 
 
 def board(
@@ -99,20 +99,21 @@ def _flag(
     """With notes on what a reader should look at: patches like the human's without hints, records a model may know."""
     attempts = {one.attempt.id: one.attempt for one in everything}
     controls = {one.submission for one in made if one.kind == "human"}
+    cells = {
+        (row.agent, record): attempts[cell.id] for row in found.rows for record, cell in row.records.items()
+        if cell.verdict == "valid" and not attempts[cell.id].hint_tiers and cell.id not in controls
+    }  # fmt: skip
+    values = compare_all(arena, cells.values())
     similar: dict[str, dict[str, Similarity]] = {}
     notes = []
-    for row in found.rows:
-        for record, cell in row.records.items():
-            if cell.verdict != "valid" or attempts[cell.id].hint_tiers or cell.id in controls:
-                continue
-            if (value := compare_with_human(arena, attempts[cell.id])) is None:
-                continue
-            similar.setdefault(row.agent, {})[record] = value
+    for (agent, record), attempt in cells.items():
+        if value := values.get(attempt.id):
+            similar.setdefault(agent, {})[record] = value
             if value.high:
                 words = (
                     f"similarity {value.value:.2f} to the human patch without hints; a flag, not a verdict"
                 )
-                notes.append(f"{row.agent}, record {record}: {words}")
+                notes.append(f"{agent}, record {record}: {words}")
     notes += [
         f"{label}: its model's training data reach to {one.cutoff}, so it may know record {', '.join(one.may_know)}"
         for label, one in found.competitors.items() if one.may_know
@@ -187,10 +188,10 @@ def rank_lines(everything: Iterable[Scored], chosen: Iterable[Scored]) -> str:
 
 def status(arena: Arena, wanted: str | None = None) -> list[dict[str, Any]]:
     """One row an attempt: state, verdict, reason, and how many of its runs are done."""
-    return [_status_row(arena, one) for one in tournament.assess(arena) if wanted in (None, one.attempt.id)]
+    return [_status_row(one) for one in tournament.assess(arena, ids=None if wanted is None else [wanted])]
 
 
-def _status_row(arena: Arena, one: Scored) -> dict[str, Any]:
+def _status_row(one: Scored) -> dict[str, Any]:
     attempt, score = one.attempt, one.score
     planned = len(one.study.arms) * one.study.blocks if one.study else 0
     return {

@@ -164,7 +164,7 @@ def end_arms(arena: Arena, study: Study, options: Options, ended: Collection[str
 
 def judge_arms(arena: Arena, study: Study, ended: Collection[str] = ()) -> list[StopRecord]:
     """The submission arms of a study that its stored runs end, those in ``ended`` left out; nothing is stored."""
-    runs = [run for run in arena.runs() if run.study == study.id]
+    runs = arena.runs_of([study])
     names = [arm.name for arm in study.arms if arm.kind == "submission" and arm.name not in ended]
     found = []
     for name in names:
@@ -177,7 +177,7 @@ def judge_arms(arena: Arena, study: Study, ended: Collection[str] = ()) -> list[
 
 def judge_rejects(arena: Arena, study: Study, ended: Collection[str] = ()) -> list[StopRecord]:
     """The arms that successive rejects dismiss now among each agent's own; nothing is stored."""
-    runs = [run for run in arena.runs() if run.study == study.id]
+    runs = arena.runs_of([study])
     found, gone = [], set(ended)
     for group in find_groups(arena, study):
         while rejected := judge_group(arena.track, study, runs, group, gone):
@@ -241,7 +241,7 @@ class _Work:
         self.scored: dict[tuple[str, int], Run] = {}
 
     def run(self) -> None:
-        blocks = plan.missing(self.study, self.arena.slots(self.study.id), self.ended)
+        blocks = plan.missing(self.study, self.arena.slots(self.study), self.ended)
         with ThreadPoolExecutor(self.options.jobs) as pool:
             futures = [pool.submit(self._run_block, block) for block in blocks]
             try:
@@ -263,7 +263,7 @@ class _Work:
     def _run_block(self, block: int) -> None:
         cpu = self.cpus.get()
         try:
-            stored = self.arena.slots(self.study.id)
+            stored = self.arena.slots(self.study)
             for arm, slot in plan.slots(self.study, block, frozenset(self.ended)):
                 name = f"{arm.name}/{self.study.id}-{slot.name}"
                 if name not in stored and not self.stop() and self._is_wanted(arm):
@@ -291,9 +291,7 @@ class _Work:
         )
 
     def _own_runs(self) -> list[Run]:
-        return [run for run in self.arena.runs() if run.study == self.study.id] + [
-            run for run, _ in self.held
-        ]
+        return self.arena.runs_of([self.study]) + [run for run, _ in self.held]
 
     def _run_slot(self, arm: Arm, slot: Slot, cpu: int) -> None:
         with self.arena.scratch(self.options.scratch) as scratch:

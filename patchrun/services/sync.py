@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 
 from patchrun.adapters import durable
 from patchrun.adapters.durable import INCOMING
 from patchrun.adapters.gitrepo import UNSYNCED, RefExists
 from patchrun.adapters.store import ALSO, ATTEMPTS, MAIN, RESULTS, STUDIES, Arena, own_name
+from patchrun.core.chunks import batched
 from patchrun.core.errors import ArenaError
 from patchrun.services import verify
 
@@ -142,7 +142,7 @@ def _fetch(arena: Arena, remote: str, name: str) -> dict[str, str]:
 def _send(arena: Arena, remote: str, refs: Mapping[str, str]) -> set[str]:
     """Push refs, each only if it is absent there; those that were refused since others wrote meanwhile."""
     ordered = sorted(refs.items(), key=lambda pair: _arrival(pair[0]))
-    return {ref for batch in _batches(ordered) for ref in _push(arena, remote, dict(batch))}
+    return {ref for batch in batched(ordered, BATCH) for ref in _push(arena, remote, dict(batch))}
 
 
 def _arrival(ref: str) -> tuple[int, str, str]:
@@ -150,12 +150,6 @@ def _arrival(ref: str) -> tuple[int, str, str]:
     kind, _, name = ref.removeprefix(RESULTS).partition("/")
     rank = next((rank for rank, kinds in enumerate(BASES) if kind in kinds), len(BASES))
     return rank, name, kind
-
-
-def _batches(items: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]:
-    rest = iter(items)
-    while batch := list(islice(rest, BATCH)):
-        yield batch
 
 
 def _push(arena: Arena, remote: str, refs: Mapping[str, str]) -> set[str]:

@@ -55,15 +55,19 @@ def find_ground(arena: Arena, span: Span, agent: str | None = None, onto: str = 
     arena.ladder.get(span.last)
     if not onto:
         return Ground(span, arena.baseline(span.first))
-    everything = assess(arena)
-    name = _find_last_valid(everything, agent) if onto == "last" else arena.attempt(onto).id
-    base = next(one for one in everything if one.attempt.id == name)
+    if onto == "last":
+        base = _find_last_valid(arena, agent)
+    else:
+        [base] = assess(arena, ids=[arena.attempt(onto).id])
     chains.check_base(base.attempt, base.score, agent, arena.track.digest)
-    return Ground(chains.extend_span(span, base.attempt.span), arena.submission(name), base.attempt)
+    return Ground(
+        chains.extend_span(span, base.attempt.span), arena.submission(base.attempt.id), base.attempt
+    )
 
 
-def _find_last_valid(everything: Sequence[Scored], agent: str | None) -> str:
-    found = [one.attempt.id for one in everything if one.attempt.agent == agent and one.score.is_valid]
+def _find_last_valid(arena: Arena, agent: str | None) -> Scored:
+    own = [attempt.id for attempt in arena.attempts() if attempt.agent == agent]
+    found = [one for one in assess(arena, ids=own) if one.score.is_valid]
     if not found:
         raise UsageError(
             f"{agent or 'nobody in particular'} has no valid submission to build on", "name one by its id"
@@ -361,12 +365,12 @@ def stored_runs(arena: Arena, attempt: Attempt) -> list[Run]:
 
     Runs of its ablation are not among them.
     """
-    runs = group_by_study(arena.runs())
-    found: list[Run] = []
-    for study in arena.studies():
-        arm = plan.find_arm(study, attempt.record, attempt.ast_digest)
-        if arm and study.seed_source != "ablation":
-            found += [
-                run for run in runs.get(study.id, []) if run.kind != "submission" or run.arm == arm.name
-            ]
-    return found
+    arms = {
+        study: arm for study in arena.studies()
+        if study.seed_source != "ablation" and (arm := plan.find_arm(study, attempt.record, attempt.ast_digest))
+    }  # fmt: skip
+    runs = group_by_study(arena.runs_of(arms))
+    return [
+        run for study, arm in arms.items() for run in runs.get(study.id, [])
+        if run.kind != "submission" or run.arm == arm.name
+    ]  # fmt: skip

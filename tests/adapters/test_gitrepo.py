@@ -156,7 +156,7 @@ def test_one_of_many_writers_wins(repo: GitRepo, tree: str) -> None:
 
 
 def test_a_lock_that_stays_is_named(repo: GitRepo, tree: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("patchrun.adapters.gitrepo.LOCK_TRIES", 2)
+    monkeypatch.setattr("patchrun.adapters.gitrefs.LOCK_TRIES", 2)
     commit = repo.commit(tree, [], "c\n", PATCHRUN, WHEN)
     lock = repo.path / "refs" / "x" / "1.lock"
     lock.parent.mkdir(parents=True)
@@ -246,3 +246,31 @@ def test_the_repository_passes_fsck(repo: GitRepo, tree: str) -> None:
     repo.create_refs({"refs/x/1": repo.commit(tree, [], "c\n", PATCHRUN, WHEN)})
     done = process.run(["git", "-C", repo.path, "fsck", "--strict", "--full"], env=clean_environment())
     assert done.ok and not done.stdout
+
+
+def test_changes_of_many_pairs_are_those_of_each(repo: GitRepo) -> None:
+    one = repo.store_files({"a.py": b"1\n", "ä b.py": b"2\n", "dir/c.py": b"3\n"})
+    two = repo.store_files({"a.py": b"1\n", "ä b.py": b"4\n", "new\nline.py": b"5\n"}, executable=["a.py"])
+    none = repo.store_files({})
+    pairs = [(one, two), (two, two), (none, one), (one, none)]
+    assert repo.changes_of(pairs) == [repo.changes(*pair) for pair in pairs]
+    assert [len(found) for found in repo.changes_of(pairs)] == [4, 0, 3, 3] and repo.changes_of([]) == []
+
+
+def test_trees_of_many_commits(repo: GitRepo) -> None:
+    trees = [repo.store_files({"a": data}) for data in (b"1", b"2")]
+    commits = [repo.commit(tree, [], "w\n", PATCHRUN, WHEN) for tree in trees]
+    assert repo.trees_of(commits) == dict(zip(commits, trees, strict=True)) and repo.trees_of([]) == {}
+    with pytest.raises(ArenaError, match="has no 1111"):
+        repo.trees_of([commits[0], "1" * 40])
+
+
+def test_flat_and_deep_trees_are_gits(repo: GitRepo, tmp_path: Path) -> None:
+    flat = {"b": b"1", "a-b": b"", "a b\n": b"\xff\x00", "a": b"2"}
+    for files in (flat, flat | {"a.d/x": b"3"}):
+        tree = repo.store_files(files, executable=["b"])
+        assert {path: repo.read(entry.oid) for path, entry in repo.files(tree).items()} == files
+        assert [path for path, entry in repo.files(tree).items() if entry.mode == "100755"] == ["b"]
+        assert repo.rebuild_tree(tree) == tree
+    assert repo.git("fsck", "--strict", check=False).ok
+    assert repo.write_blobs([]) == [] and len(repo.write_blobs([b"x", b"y", b"x"])) == 3

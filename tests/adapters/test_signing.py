@@ -141,3 +141,23 @@ def test_commits_without_a_key_stay_what_they_were(plain: Arena) -> None:
     tree = plain.repo.store_files({"a": b"1"})
     made = [plain.repo.commit(tree, [], "words\n", PATCHRUN, WHEN) for _ in range(2)]
     assert made[0] == made[1] and b"gpgsig" not in plain.repo.read(made[0])
+
+
+def test_many_are_checked_on_every_cpu_with_the_same_answer(
+    signed: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = signed.repo.store_files({"a": b""})
+    unsigned = signed.repo.commit(tree, [], "w\n", PATCHRUN, "2026-01-01T00:00:00+00:00")
+    commits = [*signed.repo.refs(RUNS).values(), unsigned]
+    assert signed.signatures
+    signed.signatures.memory.unlink(missing_ok=True)
+    alone = signed.signatures.read(commits)
+    signed.signatures.memory.unlink()
+    started: list[tuple[str, ...]] = []
+    git = signed.repo.git
+    monkeypatch.setattr(
+        signed.repo, "git", lambda *words, **more: started.append(words) or git(*words, **more)
+    )
+    monkeypatch.setattr(signing, "FEW", 4)
+    monkeypatch.setattr(signing.os, "sched_getaffinity", lambda pid: {0, 1, 2})
+    assert signed.signatures.read(commits) == alone and len(alone) == 15 and len(started) == 3

@@ -82,7 +82,7 @@ def test_the_first_run_of_a_slot_wins_and_a_later_one_is_kept_aside(plain: Arena
     assert not plain.add_run(second, b"log two\n")
     assert plain.runs() == [first] and plain.extra_runs() == [second]
     assert plain.log(first) == b"log one\n"
-    assert plain.slots("s1") == {"b5/s1-b0p0s1"} and plain.slots("s") == set()
+    assert plain.slots(study("s1")) == {"b5/s1-b0p0s1"} and plain.slots(study("s")) == set()
 
 
 def test_one_of_many_writers_of_a_slot_wins(plain: Arena) -> None:

@@ -26,7 +26,9 @@ MACHINE = Machine(host="h", cpu="c", cores=2, torch="2", python="3", kernel="6",
 LOG = gzip.compress(b"step:10/100 train_loss:3.0 train_time:12ms\n" * 20, mtime=0)
 CURVE = tuple(CurvePoint(step, 3.0, 12.0, 0.1) for step in range(20))
 WHEN, STAMP = "2026-01-01T00:00:00+00:00", "1767225600 +0000"
-SHARING = 10  # submissions to one record that share a study: with 5 blocks, 60 runs
+SCRATCH = "refs/heads/scratch"
+Stored = tuple[str, bytes]  # a ref, and the end of the fast-import command that makes its commit
+SHARING, BLOCKS = 10, 5  # submissions to one record that share a study of 60 runs
 
 
 @dataclass(frozen=True)
@@ -70,14 +72,14 @@ def grow(arena: Arena, runs: int, first: int = 0) -> int:
     records = {number: _Record.read(arena, number) for number in (1, 2, 3)}
     key, made, studies = load_key(arena.identity), 0, 0
     while made < runs:
-        chunk: list[bytes] = []
+        chunk: list[Stored] = []
         while made < runs and len(chunk) < 10_000:
             number = 1 + (first + studies) % 3
             indices = range((first + studies) * SHARING, (first + studies + 1) * SHARING)
             handed = [_hand_in(arena.track, number, records[number], index) for index in indices]
             study = _plan(arena.track, key, number, records[number], [attempt for attempt, _ in handed])
             chunk += [command for _, commands in handed for command in commands]
-            chunk.append(_commit(STUDIES + study.id, {"study.json": results.encode(study)}))
+            chunk.append(commit(STUDIES + study.id, {"study.json": results.encode(study)}))
             own = [
                 made_up(study, arm, slot)
                 for block in range(study.blocks)
@@ -85,12 +87,28 @@ def grow(arena: Arena, runs: int, first: int = 0) -> int:
             ]
             chunk += [commands(run) for run in own]
             made, studies = made + len(own), studies + 1
-        arena.repo.git("fast-import", "--quiet", input=b"".join(chunk))
-        arena.repo.git("pack-refs", "--all")
+        store(arena, chunk)
     return studies
 
 
-def _hand_in(track: Track, number: int, record: _Record, index: int) -> tuple[Attempt, list[bytes]]:
+def store(arena: Arena, made: list[Stored]) -> None:
+    """Commits by one process, their refs packed at once: a file for each would take minutes."""
+    lines = (
+        f"reset {SCRATCH}\n\ncommit {SCRATCH}\nmark :{mark}\n".encode() + body
+        for mark, (_, body) in enumerate(made, 1)
+    )
+    with arena.scratch() as folder:
+        marks = folder / "marks"
+        end = f"reset {SCRATCH}\nfrom {'0' * 40}\n\n".encode()
+        arena.repo.git("fast-import", "--quiet", f"--export-marks={marks}", input=b"".join([*lines, end]))
+        commits = dict(line.split() for line in marks.read_text().splitlines())
+    refs = arena.repo.refs() | {ref: commits[f":{mark}"] for mark, (ref, _) in enumerate(made, 1)}
+    arena.repo.git("pack-refs", "--all")
+    packed = "".join(f"{commit} {ref}\n" for ref, commit in sorted(refs.items()))
+    (arena.repo.path / "packed-refs").write_text(f"# pack-refs with: peeled fully-peeled sorted \n{packed}")
+
+
+def _hand_in(track: Track, number: int, record: _Record, index: int) -> tuple[Attempt, list[Stored]]:
     """The ``index``-th submission, by one of 100 agents, with a number of steps of its own; commands that store it."""
     line = next(line for line in record.script.splitlines() if line.startswith(b"STEPS = "))
     text = record.script.replace(line, b"STEPS = %d" % (1000 + index))
@@ -105,8 +123,8 @@ def _hand_in(track: Track, number: int, record: _Record, index: int) -> tuple[At
     diff = "".join(difflib.unified_diff(*sides, "a/train_gpt.py", "b/train_gpt.py"))
     patch = f"diff --git a/train_gpt.py b/train_gpt.py\n{diff}".encode()
     return attempt, [
-        _commit(ATTEMPTS + attempt.id, {"attempt.json": results.encode(attempt), "patch.diff": patch}),
-        _commit(SUBMISSIONS + attempt.id, {"train_gpt.py": text}, attempt.baseline_commit),
+        commit(ATTEMPTS + attempt.id, {"attempt.json": results.encode(attempt), "patch.diff": patch}),
+        commit(SUBMISSIONS + attempt.id, {"train_gpt.py": text}, attempt.baseline_commit),
     ]
 
 
@@ -118,7 +136,7 @@ def _plan(track: Track, key: bytes, number: int, record: _Record, attempts: list
     )  # fmt: skip
     arms = (*record.arms, *submissions)
     name = plan.study_id(track.digest, str(number), arms, 0, "scoring")
-    seeds = plan.derive_seeds(key, name, track.rule.blocks)
+    seeds = plan.derive_seeds(key, name, BLOCKS)
     return Study(id=name, track=track.name, track_digest=track.digest, record=str(number), arms=arms, seeds=seeds,
                  created=WHEN)  # fmt: skip
 
@@ -134,20 +152,20 @@ def made_up(study: Study, arm: Arm, slot: Slot) -> Run:
     )  # fmt: skip
 
 
-def commands(run: Run) -> bytes:
-    """The fast-import command that stores a run."""
-    return _commit(RUNS + run_name(run), {"run.json": results.encode(run), "log.gz": LOG})
+def commands(run: Run) -> Stored:
+    """What stores a run."""
+    return commit(RUNS + run_name(run), {"run.json": results.encode(run), "log.gz": LOG})
 
 
-def _commit(ref: str, files: dict[str, bytes], parent: str = "") -> bytes:
-    """The fast-import command that makes ``ref`` a commit of ``files`` (over those of ``parent``)."""
-    head = f"commit {ref}\ncommitter {PATCHRUN.name} <{PATCHRUN.email}> {STAMP}\ndata 0\n"
+def commit(ref: str, files: dict[str, bytes], parent: str = "") -> Stored:
+    """What makes ``ref`` a commit of ``files`` (over those of ``parent``)."""
+    head = f"committer {PATCHRUN.name} <{PATCHRUN.email}> {STAMP}\ndata 0\n"
     origin = f"from {parent}\n" if parent else ""
     body = b"".join(
         b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(data), data)
         for name, data in files.items()
     )
-    return (head + origin).encode() + body + b"\n"
+    return ref, (head + origin).encode() + body + b"\n"
 
 
 def _object_id(kind: str, data: bytes) -> str:

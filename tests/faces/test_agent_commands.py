@@ -40,6 +40,7 @@ def diffs(tmp_path: Path) -> str:
 
 
 @needs_bwrap
+@pytest.mark.long
 def test_a_command_that_edits_a_learning_rate_is_measured_in_the_sandbox(
     tiny: Arena, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,7 @@ def test_nothing_to_plan(shell: Shell) -> None:
     assert shell.json("tournament")["studies"] == []
 
 
+@pytest.mark.long
 def test_a_race_and_a_tournament_for_real(tiny: Arena, tmp_path: Path, capsys) -> None:
     base = (TINY / "base" / "train_gpt.py").read_text().splitlines(keepends=True)
     line = base.index("def main():\n") + 1

@@ -37,7 +37,7 @@ class Runner:
 
     def __call__(self, study: Study) -> None:
         self.studies.append(study)
-        stored = self.arena.slots(study.id)
+        stored = self.arena.slots(study)
         for block in range(study.blocks):
             for arm, slot in plan.slots(study, block):
                 if f"{arm.name}/{study.id}-{slot.name}" in stored:

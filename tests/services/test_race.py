@@ -88,7 +88,7 @@ def test_a_study_whose_only_arm_is_stopped_is_over(plain: Arena) -> None:
 
 
 def run_study_must_do_nothing(arena: Arena, study: Study) -> None:
-    assert plan.missing(study, arena.slots(study.id), {study.arms[-1].name}) == []
+    assert plan.missing(study, arena.slots(study), {study.arms[-1].name}) == []
 
 
 def test_a_good_study_is_left_alone(plain: Arena) -> None:

@@ -41,15 +41,30 @@ def test_a_copy_without_hints_is_noted_and_nothing_else(copied: Arena) -> None:
     assert all(row.score == board.rows[0].score for row in board.rows), "a flag takes nothing off"
 
 
-def test_what_was_computed_once_is_read_and_may_be_deleted(copied: Arena) -> None:
+def test_what_was_computed_once_is_read_and_may_be_deleted(
+    copied: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
     attempt = next(one for one in copied.attempts() if one.agent == "copycat")
     first = resemblance.compare_with_human(copied, attempt)
-    [kept] = (copied.folder / "similarity").iterdir()
     assert first and first.value == 1 and first.high
-    kept.write_text("damaged")
+    (copied.folder / "similarities.sqlite").write_text("damaged")
     assert resemblance.compare_with_human(copied, attempt) == first
-    kept.write_bytes(kept.read_bytes().replace(b"1.0", b"0.5"))
-    assert resemblance.compare_with_human(copied, attempt).value == 0.5, "it is a cache"
+    monkeypatch.setattr(copied.repo, "changes_of", None)
+    assert resemblance.compare_with_human(copied, attempt) == first, "nothing was compared again"
+
+
+def test_many_are_compared_as_each_by_itself(tiny: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resemblance, "CHUNK", 2)
+    spans = [Span(number, number) for number in (1, 2, 3)]
+    diffs = [tiny.repo.diff(tiny.baseline(span.last), tiny.human(span.last) or "") for span in spans]
+    made = [
+        tournament.hand_in(tiny, diff, span, "copycat").attempt
+        for diff, span in zip(diffs, spans, strict=True)
+    ]
+    together = resemblance.compare_all(tiny, made)
+    (tiny.folder / "similarities.sqlite").unlink()
+    assert together == {one.id: resemblance.compare_with_human(tiny, one) for one in made}
+    assert {value.value for value in together.values()} == {1.0}
 
 
 def test_a_rejected_attempt_has_no_similarity(tiny: Arena) -> None:

@@ -103,6 +103,7 @@ def test_an_empty_arena_and_one_without_its_key(plain: Arena, home) -> None:
         make_schedule(plain)
 
 
+@pytest.mark.long
 def test_a_plan_is_run_for_real(tiny: Arena) -> None:
     patch = (TINY / "patches" / "0001-Raise-the-learning-rate.patch").read_bytes()
     tournament.hand_in(tiny, patch, ONE, "ada")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from patchrun.adapters.store import Arena
 from patchrun.core.selection import Span
 from patchrun.services import chains, importer, tournament, verify
@@ -23,6 +25,7 @@ def test_a_span_of_pocket_is_from_its_first_baseline_to_its_last_human_code(tmp_
     assert script == arena.repo.read(f"{arena.baseline(6)}:train_gpt.py") and b"STEPS = 237" in script
 
 
+@pytest.mark.long
 def test_a_chain_is_trained_over_its_span(tiny: Arena) -> None:
     """The agent's patches are the ladder's own: the second on the first, one and the same study for both ends."""
     first = tournament.hand_in(tiny, PATCHES[0].read_bytes(), Span(1, 1), "ada")

@@ -58,6 +58,7 @@ def test_a_study_is_run_stopped_resumed_and_scored(tiny: Arena) -> None:
     assert b"step:" in tiny.log(runs[0])
 
 
+@pytest.mark.long
 def test_calibration_copies_are_measured_and_tallied(tiny: Arena) -> None:
     study = calibrate.plan_calibration(tiny, 2, 1)
     run_study(tiny, study, Options(jobs=JOBS))

@@ -161,3 +161,15 @@ def test_a_study_whose_seeds_somebody_chose(whole: Arena) -> None:
     chosen = msgspec.structs.replace(study, id="a" * 20, seeds=(1, 2, 3, 4, 5))
     forge(whole, STUDIES + chosen.id, "study.json", results.encode(chosen))
     assert "its seeds are not those that the owner's key gives" in one_problem(whole)
+
+
+def test_many_loose_refs_are_a_note_that_gc_ends(plain: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look() -> doctor.Check:
+        return next(check for check in doctor.examine(plain) if check.name == "packing")
+
+    assert look().state == "ok"
+    monkeypatch.setattr(doctor, "MANY_LOOSE", 3)
+    hand_in(plain)
+    assert look().state == "note" and look().hint == "patchrun gc packs them"
+    doctor.pack(plain)
+    assert look().state == "ok" and look().seen.startswith("0 ")

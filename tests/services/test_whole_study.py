@@ -179,7 +179,7 @@ def test_a_study_is_trained_and_stops_at_its_first_look(whole: Arena) -> None:
     assert compiled == sorted({arm.tree for arm in study.arms}), "compile caches by code"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_few_steps_give_step_times_and_never_a_score(whole: Arena) -> None:
     name = hand_in(whole)
     [study] = tournament.plan_steps(whole, [name], 20)

@@ -199,7 +199,7 @@ class _Attempt:
         self.arena, self.order, self.span = arena, order, span
         self.number = made[-1].number + 1 if made else 1
         counted = [one for one in made if one.counts]
-        scores = {one.attempt.id: one for one in tournament.assess(arena)}
+        scores = _score(arena, made)
         self.step = choose_next(order.scaffold, [_make_node(arena, one, scores) for one in counted])
         known = counted if order.scaffold == "tree" else []
         earlier = tuple(_look_back(arena, one, scores) for one in known)
@@ -299,9 +299,14 @@ def _look_back(arena: Arena, one: Transcript, scores: Mapping[str, Scored]) -> E
     )  # fmt: skip
 
 
+def _score(arena: Arena, made: Iterable[Transcript]) -> dict[str, Scored]:
+    """Submission -> what was measured, of those that attempts led to."""
+    return {one.attempt.id: one for one in tournament.assess(arena, ids={each.submission for each in made})}
+
+
 def find_best_attempt(arena: Arena, order: Order, span: Span) -> Transcript | None:
     """The attempt of a search with the best measured result; of a search without runs, the last accepted one."""
     made = [one for one in read_search(arena, order, span) if one.submission]
-    scores = {one.attempt.id: one for one in tournament.assess(arena)}
+    scores = _score(arena, made)
     best = find_best([_make_node(arena, one, scores) for one in made])
     return next((one for one in made if best and one.number == best.number), None)

@@ -110,6 +110,7 @@ def test_only_live_pages_ask_for_news(plain: Arena) -> None:
     assert "live.js" in live and "connect-src &#39;self&#39;" in live
 
 
+@pytest.mark.long
 def test_pages_of_what_strangers_write_stay_below_the_limit(
     plain: Arena, monkeypatch: pytest.MonkeyPatch
 ) -> None:
