@@ -117,3 +117,55 @@ def test_without_the_policy_results_are_lost(root: Path, tmp_path: Path, scene: 
         except Exception:  # noqa: BLE001 - whatever the damage leads to
             damaged += 1
     assert damaged > 0
+
+
+WRITES = """
+import os, sys
+root = sys.argv[1]
+handle = os.open(root + "/file", os.O_WRONLY | os.O_CREAT)
+os.write(handle, b"content")
+if "data" in sys.argv:
+    os.fsync(handle)
+if "name" in sys.argv:
+    os.fsync(os.open(root, os.O_RDONLY))
+if "moved" in sys.argv:
+    os.rename(root + "/file", root + "/moved")
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        ((), {None, b"", b"content", b"short", b"zeros"}),
+        (("data",), {None, b"content"}),
+        (("name",), {b"", b"content", b"short", b"zeros"}),
+        (("data", "name"), {b"content"}),
+        (("data", "name", "moved"), {b"content"}),
+    ],
+)
+def test_what_a_disk_keeps(tmp_path: Path, words: tuple[str, ...], left: set[bytes | None]) -> None:
+    """A file lasts when its data and its name were synced; otherwise everything that may happen does happen."""
+    folder = tmp_path / "root"
+    folder.mkdir()
+    disk = Disk(folder)
+    calls = powercut.record(
+        (sys.executable, "-c", WRITES, str(folder), *words), tmp_path / "trace", {**os.environ}
+    )
+    for call in calls:
+        disk.do(call)
+    draw, seen, names = random.Random(0), set(), set()
+    for number in range(200):
+        place = tmp_path / str(number)
+        disk.cut(draw, place)
+        found = list(place.iterdir())
+        names |= {path.name for path in found}
+        assert len(found) <= 1
+        seen.add(_describe(found[0].read_bytes()) if found else None)
+    assert seen == left
+    assert names == ({"file", "moved"} if "moved" in words else {"file"})
+
+
+def _describe(data: bytes) -> bytes:
+    if data in (b"", b"content"):
+        return data
+    return b"short" if b"content".startswith(data) else b"zeros"
