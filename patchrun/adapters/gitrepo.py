@@ -32,6 +32,7 @@ OFFSET = re.compile(r"Hunk #\d+ succeeded at .*")
 MEMORY = Path("/dev/shm")  # what lives for milliseconds no disk need see
 DAMAGED = "the arena is damaged: `patchrun verify` lists what"
 SYNCED = "[core]\n\tfsync = objects,derived-metadata,reference\n\tfsyncMethod = fsync\n"
+SYNCED += "[receive]\n\tunpackLimit = 20\n"  # objects: more of them stay a pack, which is synced as one
 PINNED = (
     "-c", "core.hooksPath=/dev/null", "-c", "core.attributesFile=/dev/null", "-c", "core.autocrlf=false",
     "-c", "core.quotePath=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
