@@ -13,6 +13,8 @@ from patchrun.core.results import Arm, Attempt, Machine, Run, Study
 from patchrun.core.scoring import Score
 from patchrun.core.stats import Interval
 from patchrun.core.track import Track
+from patchrun.core.transcripts import Transcript
+from patchrun.core.usage import Usage
 
 SUBMISSION = "5ub0" * 5
 
@@ -119,3 +121,13 @@ def make_plain(speedup: float, ci: Interval = (1.0, 2.0)) -> Score:
 def make_entry(agent: str, record: str, fsr: float | None = None, sequence: int = 1, **changes: Any) -> Entry:
     """An attempt with its score."""
     return make_attempt(agent, record, sequence), make_score(fsr, **changes)
+
+
+def make_transcript(**changes: Any) -> Transcript:
+    """A proposal that ended well."""
+    values = {
+        "id": "t1", "search": "s1", "number": 1, "track": "tiny", "track_digest": "d", "record": "2", "agent": "ada",
+        "kind": "claude", "model": "m", "scaffold": "flat", "outcome": "proposed", "usage": Usage(90, 10),
+        "usd": 0.25, "wall_seconds": 3.0, "created": "2026-01-01T00:00:00+00:00",
+    }  # fmt: skip
+    return Transcript(**(values | changes))

@@ -12,6 +12,7 @@ from patchrun.adapters.gitrepo import GitRepo
 from patchrun.adapters.store import Arena
 from patchrun.services import importer
 from tests.messages_api import STUB_KEY, MessagesApi, serve
+from tests.upstream_fixture import Upstream, make_upstream
 
 TINY = Path(__file__).parent / "tracks" / "tiny"
 
@@ -195,3 +196,9 @@ def tiny(
     """An arena of the tiny track, whose runs take about a second."""
     monkeypatch.setenv("PATCHRUN_CACHE", str(corpora))
     return copy_arena(models["tiny"], tmp_path / "tiny-arena", home)
+
+
+@pytest.fixture(scope="session")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
+    """A small upstream repository of our own; whoever changes it takes a copy."""
+    return make_upstream(tmp_path_factory.mktemp("upstream") / "bare.git")

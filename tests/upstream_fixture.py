@@ -46,6 +46,7 @@ for step in range({steps} + 1):
 
 
 KERNELS = "def double(x):\n    return 2 * x\n"
+MODULES = {"triton_kernels.py": KERNELS}
 
 
 def step_lines(
@@ -108,6 +109,16 @@ def plain_log(
     return (code + extra + "\n" + "\n".join(tail) + "\n").encode()
 
 
+def own_log(number: int = 7, loss: float = 3.27, ms: int = 4000) -> bytes:
+    """A log of a user's own: four steps of script ``number`` with the second module."""
+    return plain_log(script(number), step_lines(4, loss, ms), modules=MODULES)
+
+
+def write_log(path: Path, number: int = 7, loss: float = 3.27, ms: int = 4000) -> Path:
+    path.write_bytes(own_log(number, loss, ms))
+    return path
+
+
 def framed_log(code: str, run: Sequence[str], *, machine: Sequence[str] | None = None) -> bytes:
     """The earlier form: the source between two rules, no newline added."""
     tail = [RULE, *(environment(torch="2.4.1+cu121") if machine is None else machine), RULE, *run]
@@ -131,7 +142,6 @@ RUN_SH = "torchrun --standalone --nproc_per_node=8 {script}{arguments}\n"
 
 def log_files() -> dict[str, bytes]:
     """Every log of the last commit, by path below ``LOGS``."""
-    module = {"triton_kernels.py": KERNELS}
     files = {
         "01_llmc/main.log": llmc_log([11.0, 4.0, 3.27]),
         "04_Framed/a.txt": framed_log(
@@ -148,19 +158,19 @@ def log_files() -> dict[str, bytes]:
         "91_Retimed/r.txt": plain_log(script(5), step_lines(3, 3.28, 5500)),
     }
     for index, (loss, ms) in enumerate([(3.2770, 4000), (3.2778, 4010), (3.2786, 3990), (3.2774, 4020)]):
-        files[f"07_Kernels/this/{index}.txt"] = plain_log(script(7), step_lines(4, loss, ms), modules=module)
+        files[f"07_Kernels/this/{index}.txt"] = plain_log(script(7), step_lines(4, loss, ms), modules=MODULES)
     for index, (loss, ms) in enumerate([(3.2771, 4900), (3.2779, 4910), (3.2781, 4890)]):
         files[f"07_Kernels/baseline/{index}.txt"] = plain_log(script(5), step_lines(3, loss, ms))
     files["07_Kernels/this/one_gpu.txt"] = plain_log(
-        script(7), step_lines(4, 3.2776, 30000), modules=module, machine=environment(gpus=1)
+        script(7), step_lines(4, 3.2776, 30000), modules=MODULES, machine=environment(gpus=1)
     )
     files["07_Kernels/this/h200.txt"] = plain_log(
-        script(7), step_lines(4, 3.2776, 3500), modules=module, machine=environment(model="NVIDIA H200")
+        script(7), step_lines(4, 3.2776, 3500), modules=MODULES, machine=environment(model="NVIDIA H200")
     )
     files["07_Kernels/this/cut.txt"] = plain_log(
-        script(7), step_lines(4, 3.2776, 4000, last=False), modules=module
+        script(7), step_lines(4, 3.2776, 4000, last=False), modules=MODULES
     )
-    files["07_Kernels/this/other.txt"] = plain_log(script(77), step_lines(4, 3.2776, 100), modules=module)
+    files["07_Kernels/this/other.txt"] = plain_log(script(77), step_lines(4, 3.2776, 100), modules=MODULES)
     files["07_Kernels/this/copy.txt"] = files["07_Kernels/this/0.txt"]
     return {f"{LOGS}/{name}": data for name, data in files.items()}
 

@@ -35,13 +35,7 @@ SHELL = (
     f'[ ! -s "$0/mounts" ] || mount --all --fstab "$0/mounts" || exit 1; exec {SECCOMP_FD}<"$0/filter" || exit 1; '
     'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit 1; shift; done; shift; exec "$@"'
 )
-STAGES = (
-    "/mnt",
-    "/media",
-    "/srv",
-    "/opt",
-    "/run",
-)  # one of these, empty in that namespace, holds what is bound
+STAGES = ("/mnt", "/media", "/srv", "/opt", "/run")  # one, empty in that namespace, holds what is bound
 NAMESPACES = (
     "--unshare-user", "--disable-userns", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts",
     "--unshare-cgroup-try", "--uid", INSIDE, "--gid", INSIDE, "--hostname", HOST, "--die-with-parent", "--as-pid-1",

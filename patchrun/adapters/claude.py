@@ -152,9 +152,8 @@ class Client:
 
         left = deadline - time.monotonic()
         with self._connect().messages.stream(**request, timeout=left) as stream:
-            guard = Timer(
-                left, stream.close
-            )  # a server that only pings keeps the socket's own timeout from coming
+            # a server that only pings keeps the socket's own timeout from coming
+            guard = Timer(left, stream.close)
             guard.daemon = True
             guard.start()
             try:

@@ -25,8 +25,8 @@ def cpu_seconds(pid: int) -> float:
 def tree(pid: int) -> Iterator[int]:
     """``pid`` and its living descendants."""
     yield pid
-    with suppress(OSError):
-        for thread in Path(f"/proc/{pid}/task").iterdir():
+    for thread in _threads(pid):
+        with suppress(OSError):  # it ended since it was listed
             for child in (thread / "children").read_text().split():
                 yield from tree(int(child))
 
@@ -40,9 +40,15 @@ def pin(pid: int, cpu: int) -> None:
     if cpu not in os.sched_getaffinity(0):
         raise SetupError(f"no CPU {cpu} to run on", f"choose from {sorted(os.sched_getaffinity(0))}")
     for each in tree(pid):
-        with suppress(OSError):
-            for thread in Path(f"/proc/{each}/task").iterdir():
+        for thread in _threads(each):
+            with suppress(OSError):  # it ended since it was listed
                 os.sched_setaffinity(int(thread.name), {cpu})
+
+
+def _threads(pid: int) -> list[Path]:
+    with suppress(OSError):
+        return list(Path(f"/proc/{pid}/task").iterdir())
+    return []
 
 
 def _own_seconds(pid: int) -> float:

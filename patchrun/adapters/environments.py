@@ -41,6 +41,9 @@ def build_environment(packages: Sequence[str], cache: Path, python: str = PYTHON
         _run([uv, "pip", "install", "--quiet", "--python", target, *packages])
         (building / "env" / "packages.txt").write_text("\n".join(packages) + "\n")
         (building / "env").rename(home)
+    except OSError:
+        if not (home / "packages.txt").is_file():  # else another process has finished it first
+            raise
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return home / "bin" / "python"

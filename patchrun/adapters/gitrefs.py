@@ -10,6 +10,7 @@ from patchrun.adapters import durable
 from patchrun.adapters.process import Completed
 from patchrun.core.errors import ArenaError
 
+ARGUMENTS = 1000  # names on one command line, which holds two million bytes
 LOCK_TRIES = 40
 LOCK_WAIT_SECONDS = 0.05
 UNSYNCED = ("-c", "core.fsync=-loose-object,-reference,pack,pack-metadata")  # `announce` syncs around them
@@ -27,10 +28,14 @@ class Refs:
     git: Callable[..., Completed]
 
     def refs(self, *prefixes: str) -> dict[str, str]:
-        """Ref name -> object id below the prefixes (all refs without one)."""
-        listing = self.git("for-each-ref", "--format=%(objectname) %(refname)", *prefixes).stdout.decode()
-        pairs = (line.split(" ", 1) for line in listing.splitlines())
-        return {name: oid for oid, name in pairs}
+        """Ref name -> object id below the prefixes, or that globs match (all refs where nothing is named)."""
+        found: dict[str, str] = {}
+        for at in range(0, len(prefixes) or 1, ARGUMENTS):
+            some = prefixes[at : at + ARGUMENTS]
+            listing = self.git("for-each-ref", "--format=%(objectname) %(refname)", *some).stdout.decode()
+            pairs = (line.split(" ", 1) for line in listing.splitlines())
+            found |= {name: oid for oid, name in pairs}
+        return found
 
     def create_refs(self, refs: Mapping[str, str]) -> None:
         """Create all refs in one transaction, or none; what they name is on disk before, they when this returns.

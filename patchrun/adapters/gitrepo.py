@@ -107,10 +107,16 @@ class GitRepo(Refs):
         weakref.finalize(self, self.watch.end)
 
     @classmethod
-    def init(cls, path: Path) -> GitRepo:
+    def init(cls, path: Path, object_format: str = "sha1") -> GitRepo:
         """Make a bare repository at ``path``; ArenaError in git's words when it cannot be made."""
-        argv = ["git", "init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(path)]
-        done = process.run(argv, env=clean_environment())
+        words = (
+            "--quiet",
+            "--bare",
+            "--template=",
+            "--initial-branch=main",
+            f"--object-format={object_format}",
+        )
+        done = process.run(("git", "init", *words, path), env=clean_environment())
         if not done.ok:
             raise ArenaError(f"cannot make a repository at {path}: {done.errors}")
         repo = cls(path)
@@ -137,11 +143,18 @@ class GitRepo(Refs):
         pass_fds: Sequence[int] = (),
     ) -> process.Completed:
         """Run one git command here; ArenaError in git's words when it fails and ``check``."""
-        argv = ["git", *PINNED, f"--git-dir={self.path}", *words]
-        done = process.run(argv, input=input, env=clean_environment(env), pass_fds=pass_fds)
+        done = process.run(self._argv(words), input=input, env=clean_environment(env), pass_fds=pass_fds)
         if check and not done.ok:
             raise ArenaError(f"git {words[0]} failed in {self.path}: {done.errors}")
         return done
+
+    def start(self, *words: str) -> process.Child:
+        """Start a git command that answers while it runs; what it says on standard error is dropped."""
+        pipe, nowhere = process.PIPE, process.DEVNULL
+        return process.spawn(self._argv(words), env=clean_environment(), stdin=pipe, stderr=nowhere)
+
+    def _argv(self, words: Sequence[str]) -> list[str]:
+        return ["git", *PINNED, f"--git-dir={self.path}", *words]
 
     def _text(self, *words: str, input: bytes | None = None, env: Mapping[str, str] | None = None) -> str:
         return self.git(*words, input=input, env=env).stdout.decode().strip()

@@ -142,7 +142,10 @@ def load_tokens(final: FinalRound, key: bytes) -> bytes:
             "copy them there from the machine where the round was committed to",
         ) from None
     if not hmac.compare_digest(digest_tokens(key, data), final.tokens_digest):
-        raise SetupError(f"{path}: not the tokens that final round {final.id} committed to")
+        raise SetupError(
+            f"{path}: not the tokens that final round {final.id} committed to",
+            "copy them again from the machine where the round was committed to",
+        )
     return data
 
 

@@ -14,10 +14,10 @@ SETTINGS = {
     "receive.maxInputSize": str(1 << 30),
     "core.logAllRefUpdates": "false",
 }
-PRE_RECEIVE = """\
-#!/bin/sh
+PRE_RECEIVE = r"""#!/bin/sh
 # A shared arena takes new results and nothing else: no ref is changed, moved or deleted by a push.
 refused=0
+pushed=$(cat)
 while read -r old new ref; do
     case "$old" in
     *[!0]*) echo "patchrun: $ref exists already; results are never overwritten or deleted" >&2; refused=1 ;;
@@ -31,12 +31,20 @@ while read -r old new ref; do
     refs/patchrun/*) ;;
     *) echo "patchrun: $ref: only results (refs/patchrun/...) are taken" >&2; refused=1 ;;
     esac
-    kind=$(git cat-file -t "$new" 2>/dev/null)
-    if [ "$kind" != commit ]; then
-        echo "patchrun: $ref is no result: a ${kind:-missing object}" >&2
-        refused=1
-    fi
-done
+done <<END
+$pushed
+END
+# One git looks at all of them; one each says what is wrong, where not all are commits.
+commits=$(printf '%s\n' "$pushed" | cut -d ' ' -f 2 | git cat-file --batch-check='%(objecttype)' | grep -c '^commit$')
+if [ "$commits" != "$(printf '%s\n' "$pushed" | grep -c '')" ]; then
+    refused=1
+    while read -r old new ref; do
+        kind=$(git cat-file -t "$new" 2>/dev/null)
+        [ "$kind" = commit ] || echo "patchrun: $ref is no result: a ${kind:-missing object}" >&2
+    done <<END
+$pushed
+END
+fi
 exit $refused
 """
 

@@ -33,7 +33,7 @@ def add_job(arena: Arena, job: Job) -> None:
     tree = arena.repo.store_files({"job.json": results.encode(job)})
     words = f"job {job.job} of {job.executor}: study {job.study}\n"
     commit = arena.repo.commit(tree, [], words, PATCHRUN, job.created)
-    with suppress(RefExists):
+    with suppress(RefExists):  # its name is its content: it was stored before
         arena.repo.create_refs({JOBS + job_ref(job): commit})
 
 

@@ -11,6 +11,8 @@ from patchrun.adapters.durable import sync_disk
 from patchrun.adapters.homes import data_home
 from patchrun.core.errors import SetupError
 
+COPY_AGAIN = "copy it again from the machine where the arena was made"
+
 
 def commitment(key: bytes) -> str:
     """What the arena holds of a key: its SHA-256."""
@@ -55,7 +57,7 @@ def load_key(identity: str) -> bytes:
             "copy it there from the machine where the arena was made, or try with `--seeds public`",
         ) from None
     except (OSError, ValueError) as error:
-        raise SetupError(f"{path}: not a key: {error}") from None
+        raise SetupError(f"{path}: not a key: {error}", COPY_AGAIN) from None
     if commitment(key) != identity:
-        raise SetupError(f"{path}: not the key that the arena committed to")
+        raise SetupError(f"{path}: not the key that the arena committed to", COPY_AGAIN)
     return key

@@ -38,7 +38,7 @@ class LabelFiles:
         tree = self.repo.store_files({"label.json": data})
         words = f"label {label.subject}: {label.depth}, {label.provenance} by {label.by}\n"
         commit = self.repo.commit(tree, [], words, PATCHRUN, label.created, key or self.signing_key)
-        with suppress(RefExists):
+        with suppress(RefExists):  # its name is its content: it was stored before
             self.repo.create_refs({LABELS + label_name(label): commit})
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from patchrun.core.errors import SetupError
 
 Argv = Sequence[str | os.PathLike[str]]
+Child = subprocess.Popen[bytes]
+PIPE, DEVNULL = subprocess.PIPE, subprocess.DEVNULL
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,10 @@ def run(
         stdout, stderr = child.communicate(input, timeout=timeout)
     except subprocess.TimeoutExpired:
         end_group(child)
-        raise SetupError(f"{words[0]} did not finish in {timeout:g} s") from None
+        raise SetupError(
+            f"{words[0]} did not finish in {timeout:g} s",
+            "a busy machine or disk may be the reason: try again",
+        ) from None
     except BaseException:
         end_group(child)
         raise
@@ -71,11 +76,11 @@ def spawn(
     stdout: int = subprocess.PIPE,
     stderr: int = subprocess.PIPE,
     pass_fds: Sequence[int] = (),
-) -> subprocess.Popen[bytes]:
+) -> Child:
     """Start ``argv`` in a process group of its own, so that ``end_group`` reaches its children.
 
     Raises:
-        SetupError: the program is not installed.
+        SetupError: the program is not installed, or must not be run.
     """
     words = tuple(os.fspath(word) for word in argv)
     try:
@@ -83,11 +88,13 @@ def spawn(
             words, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr,
             pass_fds=tuple(pass_fds), start_new_session=True,
         )  # fmt: skip
-    except FileNotFoundError as error:
-        raise SetupError(f"cannot start {words[0]}: {error.strerror} ({error.filename})") from None
+    except (FileNotFoundError, PermissionError) as error:
+        raise SetupError(
+            f"cannot start {words[0]}: {error.strerror} ({error.filename})", "install it, or put it on PATH"
+        ) from None
 
 
-def end_group(child: subprocess.Popen[bytes]) -> None:
+def end_group(child: Child) -> None:
     """Kill ``child`` and its process group, and reap it."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)

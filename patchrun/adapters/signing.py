@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from patchrun.adapters import process
@@ -42,11 +43,16 @@ def make_key(path: Path, name: str) -> str:
     """Make an ed25519 key pair at ``path``; the public key's line. SetupError in ssh-keygen's words."""
     if path.exists():
         raise UsageError(f"{path} exists", "name a new file")
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make {path}: {error.strerror}", "name a file in a folder of yours"
+        ) from None
     words = ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path))
     done = process.run(words, timeout=60)
     if not done.ok:
-        raise SetupError(f"ssh-keygen cannot make a key: {done.errors}")
+        raise SetupError(f"ssh-keygen cannot make a key: {done.errors}", "name a file in a folder of yours")
     sync_disk(path)
     return path.with_name(path.name + ".pub").read_text().strip()
 
@@ -96,10 +102,14 @@ class Signatures:
         known = self._recall()
         if fresh := wanted - set(known):
             known |= dict.fromkeys(fresh, "") | self._check(fresh)
-            beside = self.memory.with_name(f"{self.memory.name}.{os.getpid()}")
+            self._keep(known)
+        return {commit: known[commit] for commit in wanted if known[commit]}
+
+    def _keep(self, known: Mapping[str, str]) -> None:
+        beside = self.memory.with_name(f"{self.memory.name}.{os.getpid()}")
+        with suppress(OSError):  # an arena that can only be read is checked anew each time
             beside.write_text(json.dumps(known))
             beside.rename(self.memory)
-        return {commit: known[commit] for commit in wanted if known[commit]}
 
     def _recall(self) -> dict[str, str]:
         """What was found before; nothing when the file is absent or damaged."""
@@ -118,22 +128,23 @@ class Signatures:
             return {commit: name for found in told for commit, name in found.items()}
 
     def _ask_git(self, commits: Sequence[str]) -> dict[str, str]:
-        words = ("-c", f"gpg.ssh.allowedSignersFile={self.signers}", "log", "--no-walk=unsorted", "--stdin")
-        asked = "\n".join(commits).encode()
-        done = self.repo.git(*words, "--format=%H%x09%G?%x09%GS", input=asked)
-        rows = (line.split("\t") for line in done.stdout.decode("utf-8", "replace").splitlines())
-        return {row[0]: row[2] for row in rows if len(row) == 3 and row[1] == GOOD}
+        told = _tell_signatures(self.repo, self.signers, commits)
+        return {commit: name for commit, letter, name in told if letter == GOOD}
+
+
+def _tell_signatures(repo: GitRepo, signers: Path | str, commits: Sequence[str]) -> list[tuple[str, ...]]:
+    """What git says of each commit by the list ``signers``: the commit, its letter for the signature, the signer."""
+    words = ("-c", f"gpg.ssh.allowedSignersFile={signers}", "log", "--no-walk=unsorted", "--stdin")
+    done = repo.git(*words, "--format=%H%x09%G?%x09%GS", input="\n".join(commits).encode())
+    rows = (tuple(line.split("\t")) for line in done.stdout.decode("utf-8", "replace").splitlines())
+    return [row for row in rows if len(row) == 3]
 
 
 def read_signers(repo: GitRepo, identity: str, commits: Iterable[str]) -> dict[str, str]:
     """Commit -> who signed it: the name of a key on the owner's list, or a sign of ``core.changelabel``."""
-    asked = "\n".join(sorted(set(commits))).encode()
+    asked = sorted(set(commits))
     if not asked:
         return {}
     listing = signers_file(identity)
-    words = ("-c", f"gpg.ssh.allowedSignersFile={listing if listing.is_file() else os.devnull}")
-    done = repo.git(*words, "log", "--no-walk=unsorted", "--stdin", "--format=%H%x09%G?%x09%GS", input=asked)
-    rows = (line.split("\t") for line in done.stdout.decode("utf-8", "replace").splitlines())
-    return {
-        row[0]: row[2] if row[1] == GOOD else SIGNS.get(row[1], UNLISTED) for row in rows if len(row) == 3
-    }
+    told = _tell_signatures(repo, listing if listing.is_file() else os.devnull, asked)
+    return {commit: name if letter == GOOD else SIGNS.get(letter, UNLISTED) for commit, letter, name in told}

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from patchrun.core.usage import PriceTable, affordable_output
 
 LONGEST_REPLY = 32_000
-SHORTEST_REPLY = (
-    500  # fewer tokens than this are not worth a request: nothing could be said and done with them
-)
+SHORTEST_REPLY = 500  # tokens; with fewer nothing could be said and done, so they are not worth a request
 CHARACTERS_PER_TOKEN = 2  # code has three and more: a prompt is rather taken for too long
 
 

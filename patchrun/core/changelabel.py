@@ -13,14 +13,11 @@ import msgspec
 
 from patchrun.core.judging import Exhibit, Quote, find_quote
 from patchrun.core.labels import DEPTHS, PROVENANCES, Depth, Provenance
+from patchrun.core.oneline import shorten
 from patchrun.core.usage import Usage
 
 VERSION = 1
-UNSIGNED, UNLISTED, BROKEN = (
-    "",
-    "?",
-    "!",
-)  # nobody; a key that is not on the list; a signature of something else
+UNSIGNED, UNLISTED, BROKEN = "", "?", "!"  # nobody; a key not on the list; a signature of something else
 MOST_QUOTES = 5
 LONGEST_REASON = 400
 LONGEST_QUOTE = 200
@@ -125,8 +122,8 @@ def read_sample(answer: Answer, diff: str) -> Sample | str:
     if not found:
         count = len(answer.quotes)
         return f"none of its {count} quotes is in the diff" if count else "it quotes nothing"
-    kept = tuple(_shorten(quote, LONGEST_QUOTE) for quote in found[:MOST_QUOTES])
-    reason = _shorten(answer.reason, LONGEST_REASON) or "no reason given"
+    kept = tuple(shorten(quote, LONGEST_QUOTE) for quote in found[:MOST_QUOTES])
+    reason = shorten(answer.reason, LONGEST_REASON) or "no reason given"
     dropped = len(answer.quotes) - len(found)
     return Sample(answer.depth, answer.provenance, answer.confidence, reason, kept, dropped)
 
@@ -163,8 +160,3 @@ def decide(labels: Iterable[Signed]) -> Signed | None:
 def _weigh(one: Signed) -> tuple[bool, bool, str]:
     listed = one.signer not in (UNSIGNED, UNLISTED)
     return one.label.source == "human", listed, one.label.created
-
-
-def _shorten(text: str, most: int) -> str:
-    words = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
-    return words if len(words) <= most else words[: most - 3] + "..."

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from patchrun.core.results import Arm, Run, Study, VerdictName
+from patchrun.core.stats import HUGE, TINY
 from patchrun.core.track import Track
 
 
@@ -52,7 +52,7 @@ def collect(track: Track, study: Study, runs: Iterable[Run], arm: str) -> Eviden
     if not any(a.name == arm for a in wanted):
         raise ValueError(f"study {study.id} has no arm {arm}")
     fresh = [r for r in runs if r.track_digest == study.track_digest and r.exit != "interrupted"]
-    own = [r for r in fresh if r.study == study.id]
+    own = [r for r in fresh if r.study == study.id and r.block < study.blocks]
     counted = own if track.clock.paired else own + _reused(fresh, study, own)
     by_arm: dict[str, list[Run]] = {"baseline": [], "human": [], "submission": []}
     first_of_slot = {(r.study, r.arm, r.block): r for r in reversed(counted)}
@@ -96,10 +96,10 @@ def keep_blocks(evidence: Evidence, blocks: Iterable[int]) -> Evidence:
 
 
 def is_usable(run: Run) -> bool:
-    """The run ended well, with positive seconds and a finite loss."""
+    """The run ended well, with positive seconds and a finite loss, neither beyond what statistics can square."""
     if run.exit != "ok" or run.seconds is None or run.loss is None:
         return False
-    return math.isfinite(run.seconds) and run.seconds > 0 and math.isfinite(run.loss)
+    return TINY < run.seconds < HUGE and abs(run.loss) < HUGE
 
 
 def seconds_of(runs: Iterable[Run]) -> list[float]:

@@ -32,11 +32,11 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
 
     def admits(self, attempt: Attempt, runs: Sequence[Run]) -> bool:
         """The attempt counts; ``runs`` are those that its score rests on."""
-        day = date.fromisoformat(attempt.created[:10])
+        day = attempt.created[:10]  # as text: what another arena wrote there need not be a day
         return (
             self.tiers in (None, attempt.hint_tiers)
-            and (self.since is None or day >= self.since)
-            and (self.until is None or day <= self.until)
+            and (self.since is None or day >= self.since.isoformat())
+            and (self.until is None or day <= self.until.isoformat())
             and (self.cutoff is None or attempt.span.first > self.cutoff)
             and all(self.hardware in (None, run.machine.hardware_class) for run in runs)
             and all(self.sandbox in (None, run.sandbox) for run in runs)

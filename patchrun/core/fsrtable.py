@@ -225,15 +225,3 @@ def _average(
         agent=agent, mean=float(scores.mean()), ci=interval, iqm=float(interquartile_mean(scores)),
         records=len(records), tried=sum(record in own for record in records),
     )  # fmt: skip
-
-
-def compare_rules(
-    times: Mapping[int, Gap], runs: Sequence[OutsideRun], rules: Mapping[str, Rule]
-) -> dict[str, dict[str, float]]:
-    """agent -> rule's name -> mean FSR: how much the rule alone changes."""
-    tables = {name: make_table(times, runs, rule, replicates=1) for name, rule in rules.items()}
-    agents = sorted({run.agent for run in runs})
-    return {
-        a: {name: mean.mean for name, table in tables.items() for mean in table.agents if mean.agent == a}
-        for a in agents
-    }

@@ -23,12 +23,10 @@ from patchrun.core.racing import (
     Points,
     assume_loss_spread,
     assume_time_spread,
-    chance_below,
     make_outlook,
     most_to_lose,
 )
 from patchrun.core.results import Halt, Run, Study
-from patchrun.core.stats import summarize
 from patchrun.core.track import Track
 
 MARKS = (0.25, 0.5, 0.75)
@@ -165,20 +163,10 @@ def limit_seconds(
 
 def _solve(outlook: Outlook, grid: Sequence[float] | np.ndarray, confidence: float) -> float | None:
     """The least of the rising ``grid`` from which on one more value leaves no hope; None where there is always some."""
-    hopeless = [_chance(outlook, float(value)) < 1 - confidence for value in grid]
+    hopeless = [outlook.chance(float(value)) < 1 - confidence for value in grid]
     if not hopeless[-1]:
         return None
     return float(grid[max((k + 1 for k, lost in enumerate(hopeless) if not lost), default=0)])
-
-
-def _chance(outlook: Outlook, value: float) -> float:
-    """``Outlook.chance`` with the spread of what is known before: a run far off is no excuse for itself."""
-    values = (*outlook.values, value)
-    coming = [look for look in outlook.looks if look > len(values)]
-    if not coming:
-        return 1.0
-    sd = max(outlook.sd, (summarize(outlook.values).sd or 0.0) if outlook.values else 0.0)
-    return max(chance_below(values, outlook.bound, look, sd, outlook.df) for look in coming)
 
 
 def _curves(evidence: Evidence) -> list[Points]:

@@ -15,6 +15,7 @@ import msgspec
 
 from patchrun.core.codes import make_finding
 from patchrun.core.findings import Finding
+from patchrun.core.oneline import shorten
 from patchrun.core.rubric import Rule
 
 DIFF = "the diff"
@@ -103,8 +104,8 @@ def read_opinions(
 def _make_finding(opinion: Opinion, exhibit: Exhibit) -> Finding:
     places = [find_quote(quote, exhibit) for quote in opinion.quotes]
     found = [(quote, place) for quote, place in zip(opinion.quotes, places, strict=True) if place]
-    words = [f"{opinion.rule}: {_shorten(opinion.reason, LONGEST_REASON) or 'no reason given'}"]
-    words += [f"quoted: {_shorten(quote.lines, LONGEST_QUOTE)}" for quote, _ in found[:SHOWN_QUOTES]]
+    words = [f"{opinion.rule}: {shorten(opinion.reason, LONGEST_REASON) or 'no reason given'}"]
+    words += [f"quoted: {shorten(quote.lines, LONGEST_QUOTE)}" for quote, _ in found[:SHOWN_QUOTES]]
     if dropped := len(places) - len(found):
         words.append(f"{dropped} of {len(places)} quotes dropped: not in the code")
     elif not places:
@@ -135,10 +136,5 @@ def _flatten(text: str) -> str:
     return "\n".join(lines).rstrip("\n")
 
 
-def _shorten(text: str, most: int) -> str:
-    words = " ".join(text.split())
-    return words if len(words) <= most else words[: most - 3] + "..."
-
-
 def _list(names: Iterable[str]) -> str:
-    return ", ".join(_shorten(name, 40) for name in names)
+    return ", ".join(shorten(name, 40) for name in names)

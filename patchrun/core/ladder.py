@@ -99,9 +99,7 @@ class Record(Strict, frozen=True, kw_only=True):
     baseline: Place | None = None
     solution: Place | None = None
     published_seconds: float | None = None
-    baseline_seconds: float | None = (
-        None  # published time of the code before, where it is not the last record's
-    )
+    baseline_seconds: float | None = None  # published, of the code before, where not the last record's
     environment_only: bool = False
     pull_request: int | None = None
     torch: str = ""  # of the record's own log

@@ -49,12 +49,6 @@ def read_launch(text: str) -> Launch:
 HINT = "write: torchrun --standalone --nproc_per_node=8 SCRIPT [ARGUMENTS]"
 
 
-def torchrun_words(launch: Launch, processes: int) -> list[str]:
-    """The words after the interpreter that start ``launch`` on ``processes`` GPUs."""
-    module = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return [*module, launch.script, *launch.arguments]
-
-
 def choose_processes(present: int, allowed: Sequence[int]) -> int | None:
     """The largest allowed process count that ``present`` GPUs carry; None when they are too few."""
     return max((count for count in allowed if count <= present), default=None)

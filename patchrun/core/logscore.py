@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from patchrun.core.ladder import Record
-from patchrun.core.ladderstats import sample_of
+from patchrun.core.ladderstats import Sample, sample_of
 from patchrun.core.logfacts import LogFact, counted
 from patchrun.core.results import VerdictName
 from patchrun.core.stats import Interval, check_mean_at_most, unpaired_fsr, unpaired_interval
@@ -50,10 +50,14 @@ def score_logs(facts: Sequence[LogFact], record: Record, submission: str, track:
         seen = ", ".join(sorted({fact.hardware_class for fact in arms[submission]}))
         return LogScore("unscorable", f"baseline and human have no logs on the submission's hardware: {seen}")
     own = {name: sample_of(fact for fact in arms[name] if fact.hardware_class == chosen) for name in names}
-    runs = tuple((name, len(own[name].seconds)) for name in names)
+    return _score_samples(own, submission, chosen, track)
+
+
+def _score_samples(own: Mapping[str, Sample], submission: str, hardware_class: str, track: Track) -> LogScore:
+    """The score from samples of baseline, human and submission, in this order, of one hardware class."""
     test = check_mean_at_most(own[submission].losses, track.target.loss)
     verdict, reason = _judge(track, test.mean, test.p_value, test.reason)
-    baseline, human, mine = (own[name].seconds for name in names)
+    baseline, human, mine = (sample.seconds for sample in own.values())
     gap = unpaired_interval(baseline, human)
     if verdict == "valid" and (gap is None or gap[0] <= 0):
         verdict, reason = (
@@ -64,8 +68,8 @@ def score_logs(facts: Sequence[LogFact], record: Record, submission: str, track:
     return LogScore(
         verdict=verdict,
         reason=reason or (ratio.reason if ratio else ""),
-        hardware_class=chosen,
-        runs=runs,
+        hardware_class=hardware_class,
+        runs=tuple((name, len(sample.seconds)) for name, sample in own.items()),
         fsr=ratio.value if ratio else None,
         fsr_ci=ratio.interval if ratio else None,
         loss_mean=test.mean,

@@ -138,9 +138,10 @@ def _paired(scores: Sequence[Score]) -> tuple[NDArray[np.float64], ...]:
 def win_matrix(picks: Sequence[Picked | None]) -> NDArray[np.float64]:
     """Wins of row over column on one record, [m, m]: 1, 0, or 0.5 each for a tie; 0 both ways where unknown."""
     wins = np.zeros((len(picks), len(picks)))
-    known = [i for i, pick in enumerate(picks) if pick is not None and pick.decided]
-    if len(known) > 1:
-        _, low, high = difference_matrices([picks[i].score for i in known])  # type: ignore[union-attr]
+    scores = {i: pick.score for i, pick in enumerate(picks) if pick is not None and pick.decided}
+    if len(scores) > 1:
+        known = list(scores)
+        _, low, high = difference_matrices(list(scores.values()))
         outcome = np.where(low > 0, 1.0, np.where((low <= 0) & (high >= 0), 0.5, 0.0))
         np.fill_diagonal(outcome, 0.0)
         wins[np.ix_(known, known)] = outcome

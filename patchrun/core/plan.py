@@ -82,7 +82,7 @@ def pool(studies: Sequence[Study], runs: Sequence[Sequence[Run]], ast_digest: st
     for study, own in zip(studies, runs, strict=True):
         arm = find_arm(study, first.record, ast_digest)
         for run in own:
-            if run.kind != "submission" or (arm and run.arm == arm.name):
+            if run.block < study.blocks and (run.kind != "submission" or (arm and run.arm == arm.name)):
                 pooled.append(_move(run, first.id, run.block + len(seeds), name))
         seeds += study.seeds
     return msgspec.structs.replace(first, arms=arms, seeds=seeds), pooled
@@ -90,6 +90,6 @@ def pool(studies: Sequence[Study], runs: Sequence[Sequence[Run]], ast_digest: st
 
 def _move(run: Run, study: str, block: int, submission: str) -> Run:
     arm = submission if run.kind == "submission" else run.arm
-    if (run.study, run.block, run.arm) == (study, block, arm):
+    if (run.study, run.block, run.arm) == (study, block, arm):  # mostly: one study, and no copy of its runs
         return run
     return msgspec.structs.replace(run, study=study, block=block, arm=arm)

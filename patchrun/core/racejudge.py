@@ -41,7 +41,7 @@ def judge_arm(
     whole = _count_whole(evidence)
     evidence = keep_blocks(evidence, range(whole))
     if broken := broken_run(evidence.submission):
-        return Stop("exit", False, broken[1], 1.0), whole
+        return Stop("exit", broken[1], 1.0), whole
     references = (*evidence.baseline, *evidence.human)
     if not whole or not all(is_usable(run) for run in references):
         return None
@@ -71,7 +71,7 @@ def _judge_proof(evidence: Evidence) -> Stop | None:
         return None
     test = looks[-1].test
     return Stop(
-        "proof", False, f"proven after {test.n} runs: mean loss {test.mean:.4f}, p = {test.p_value:.2g}",
+        "proof", f"proven after {test.n} runs: mean loss {test.mean:.4f}, p = {test.p_value:.2g}",
         1 - looks[-1].alpha,
     )  # fmt: skip
 

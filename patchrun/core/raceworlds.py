@@ -140,10 +140,8 @@ def _human(random: Generator) -> float:
     return float(random.normal(1.0, 0.1))
 
 
-MIXED, GOOD = (
-    "mixed",
-    "all good",
-)  # a third broken, a third FSR 0 to 1, a third near the human code; all near it
+# a third broken, a third FSR 0 to 1, a third near the human code; all near it
+MIXED, GOOD = "mixed", "all good"
 POPULATIONS: dict[str, Sequence[Draw]] = {
     MIXED: (draw_broken, draw_honest(_uniform), draw_honest(_human)),
     GOOD: (draw_honest(_human),),

@@ -1,10 +1,8 @@
 """Racing: stop rules for runs and studies that cannot matter any more. The stop is a verdict with its evidence.
 
 What matters is a mean over blocks: of the loss, against the target; of the time, against the baseline's. An ``Outlook``
-says how likely the mean still comes out right. Between runs it rests on the runs that ended; inside a run, on the least
-that this run can still end at, by its clock or by its loss curve. ``confidence`` is that of one look: who looks k
-times errs at most k (1 - confidence). Printed losses and arrival times are no evidence for a claim, but whoever prints
-them wrong stops only themselves.
+says how likely the mean still comes out right: between runs from the runs that ended; for a run that goes on, from what
+it would end at (``halting``). ``confidence`` is that of one look: who looks k times errs at most k (1 - confidence).
 """
 
 from __future__ import annotations
@@ -16,7 +14,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from patchrun.core.stats import Interval, as_values, summarize, t_quantile
+from patchrun.core.stats import as_values, summarize, t_quantile
 from patchrun.core.track import Rule
 
 CONFIDENCE = 0.999
@@ -35,7 +33,6 @@ class Stop(msgspec.Struct, frozen=True):
     """Why a study was ended: by which quantity, what was seen, and the confidence of the look."""
 
     quantity: Quantity
-    inside_run: bool
     reason: str
     confidence: float
 
@@ -53,20 +50,17 @@ class Outlook(msgspec.Struct, frozen=True, kw_only=True):
     df: float
 
     def chance(self, extra: float | None = None) -> float:
-        """The best chance at any look to come, ``extra`` taken as one more value; 1 when no look is to come."""
+        """The best chance at any look to come; 1 when no look is to come.
+
+        ``extra``, what a run that goes on would end at, counts for the mean and not for the spread: a run far off is no
+        excuse for itself.
+        """
         values = self.values if extra is None else (*self.values, extra)
         coming = [look for look in self.looks if look > len(values)]
         if not values or not coming:
             return 1.0
-        sd = max(self.sd, summarize(values).sd or 0.0)
+        sd = max(self.sd, (summarize(self.values).sd or 0.0) if self.values else 0.0)
         return max(chance_below(values, self.bound, look, sd, self.df) for look in coming)
-
-
-class Projection(msgspec.Struct, frozen=True):
-    """The seconds at the last step: a point and the interval that holds it with the stated confidence."""
-
-    seconds: float
-    interval: Interval
 
 
 def make_outlook(
@@ -129,76 +123,7 @@ def stop_between_runs(outlook: Outlook, quantity: Quantity, confidence: float = 
         else f"{mean:.3g} s slower than the baseline"
     )
     said = f"{seen}, after {len(outlook.values)} of {outlook.looks[-1]} blocks: the chance to mend it is {chance:.1g}"
-    return Stop(quantity, False, said, confidence)
-
-
-def stop_for_time(
-    points: Points,
-    steps: int,
-    baseline: float,
-    outlook: Outlook,
-    *,
-    confidence: float = CONFIDENCE,
-    ease: float = 0.8,
-) -> Stop | None:
-    """Stop inside a run by its clock: ``points`` are (step, elapsed seconds), ``baseline`` the block's seconds.
-
-    The least that the run can take is what it took already, or the low end of its projection.
-    """
-    if not points:
-        return None
-    projection = project_time(points, steps, confidence, ease)
-    least = max(points[-1][1], projection.interval[0] if projection else 0.0)
-    chance = outlook.chance(least - baseline)
-    if chance >= 1 - confidence:
-        return None
-    step, elapsed = points[-1]
-    said = (
-        f"step {step:g} of {steps} after {elapsed:.4g} s: at least {least:.4g} s, baseline {baseline:.4g} s"
-    )
-    return Stop("time", True, said, confidence)
-
-
-def project_time(
-    points: Points, steps: int, confidence: float = CONFIDENCE, ease: float = 1.0
-) -> Projection | None:
-    """When the run will end, from ``points`` (step, elapsed seconds); None with fewer than three intervals.
-
-    Seconds per step are taken as independent draws: with rate r over N seen steps, variance v of one step, and R steps
-    left, the end is t + R r +- t(m - 1) sqrt(v R (1 + R / N)), the interval of a new observation. ``ease`` times r
-    is what the remaining steps may cost at the low end, for schedules whose later steps are cheaper.
-    """
-    table = np.asarray(points, dtype=float)
-    if len(table) < 4 or not np.isfinite(table).all() or (np.diff(table[:, 0]) <= 0).any():
-        return None
-    step, seconds = np.diff(table[:, 0]), np.diff(table[:, 1])
-    seen, left = float(step.sum()), max(0.0, steps - float(table[-1, 0]))
-    rate = float(seconds.sum()) / seen
-    variance = float((step * (seconds / step - rate) ** 2).sum() / (len(step) - 1))
-    half = t_quantile(confidence, len(step) - 1) * math.sqrt(variance * left * (1 + left / seen))
-    now = float(table[-1, 1])
-    return Projection(now + rate * left, (now + ease * rate * left - half, now + rate * left + half))
-
-
-def stop_for_loss(
-    points: Points,
-    steps: int,
-    references: Sequence[Points],
-    outlook: Outlook,
-    *,
-    confidence: float = CONFIDENCE,
-    ease: float = 1.25,
-) -> Stop | None:
-    """Stop inside a run by its loss curve, (step, loss); each reference is a whole curve."""
-    most = most_to_lose(points, steps, references, confidence)
-    if most is None:
-        return None
-    step, loss = points[-1]
-    least = loss - ease * most
-    if outlook.chance(least) >= 1 - confidence:
-        return None
-    said = f"loss {loss:.4g} at step {step:g} of {steps}, {ease * most:.3g} at most to lose, target {outlook.bound:g}"
-    return Stop("loss", True, said, confidence)
+    return Stop(quantity, said, confidence)
 
 
 def most_to_lose(

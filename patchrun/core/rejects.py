@@ -86,7 +86,7 @@ def _reject(
         f"successive rejects: the last of {len(left)} after {blocks} of {study.blocks} blocks, mean "
         f"{means[worst][1]:.4g} s, the first {means[best][1]:.4g} s{said_more}"
     )
-    return Rejected(worst, Stop("rank", False, said, CONFIDENCE), blocks, tuple(sorted(left)))
+    return Rejected(worst, Stop("rank", said, CONFIDENCE), blocks, tuple(sorted(left)))
 
 
 def judge_reject(track: Track, study: Study, runs: Sequence[Run], stop: StopRecord) -> bool:

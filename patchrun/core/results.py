@@ -93,9 +93,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
     seed_source: Literal["scoring", "public", "calibration", "steps", "final", "ablation"] = "scoring"
-    steps: int | None = (
-        None  # runs are stopped after this step: their step times are compared, they never count
-    )
+    steps: int | None = None  # runs are stopped after this step: step times are compared, they never count
     final: str = ""
     picks: tuple[str, ...] = ()
     created: str

@@ -16,10 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Interval = tuple[float, float]
 LEVEL = 0.95
-TINY, HUGE = (
-    1e-70,
-    1e70,
-)  # squares of squares of what lies between are floats; no unit of time or loss goes beyond
+TINY, HUGE = 1e-70, 1e70  # squares of squares of what lies between are floats; no time or loss goes beyond
 
 
 @dataclass(frozen=True)
@@ -60,17 +57,6 @@ class Difference:
     difference: float
     ci: Interval | None
     p_value: float | None
-
-
-@dataclass(frozen=True)
-class SpeedComparison:
-    """Two arms timed in the same blocks: ``difference`` = mean(second - first), ``ratio`` = second / first."""
-
-    n: int
-    difference: float
-    difference_ci: Interval | None
-    ratio: float | None
-    ratio_ci: Interval | None
 
 
 def as_values(values: ArrayLike) -> NDArray[np.float64]:
@@ -220,17 +206,6 @@ def satterthwaite(variances: Sequence[float], sizes: Sequence[int]) -> float:
     """Degrees of freedom of a sum of independent variance estimates (Satterthwaite 1946)."""
     below = sum(variance**2 / (size - 1) for variance, size in zip(variances, sizes, strict=True))
     return sum(variances) ** 2 / below if below > 0 else float(min(sizes) - 1)
-
-
-def compare_arms(first: ArrayLike, second: ArrayLike, level: float = LEVEL) -> SpeedComparison:
-    """Two arms over the same blocks: paired t interval of the difference, Fieller's of the ratio."""
-    one, two = as_values(first), as_values(second)
-    if one.size != two.size:
-        raise ValueError(f"blocks differ in number: {one.size}, {two.size}")
-    ratio = paired_ratio(two, one, level)
-    return SpeedComparison(
-        one.size, float((two - one).mean()), t_interval(two - one, level), ratio.value, ratio.interval
-    )
 
 
 def check_mean_at_most(values: ArrayLike, bound: float) -> MeanTest:

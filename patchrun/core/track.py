@@ -52,12 +52,12 @@ class Clock(Strict):
 
     ``cpu``: CPU seconds of the run's process, read by the parent. ``arrival``: wall seconds between output
     lines, stamped on arrival. ``repeats``: each slot is trained this often with one seed and the minimum
-    counts (only where runs are deterministic). ``warmup_runs``: discarded runs per arm before block 0.
+    counts (only where runs are deterministic). ``warmup_runs``: no runs are made to be discarded, so it can only be 0.
     """
 
     source: Literal["cpu", "arrival"]
     repeats: Count = 1
-    warmup_runs: Natural = 0
+    warmup_runs: Literal[0] = 0
     paired: bool = True
 
 

@@ -109,14 +109,6 @@ def add_up(transcripts: Iterable[Transcript]) -> Spent:
     )
 
 
-def spent_by_agent(transcripts: Iterable[Transcript]) -> dict[str, Spent]:
-    """Agent -> what its proposals took, those that came to nothing included."""
-    grouped: dict[str, list[Transcript]] = {}
-    for one in transcripts:
-        grouped.setdefault(one.agent, []).append(one)
-    return {agent: add_up(own) for agent, own in grouped.items()}
-
-
 def usd_per_percent(usd: float | None, fractions: Iterable[float]) -> float | None:
     """USD for each percent of a record's human speedup that was recovered: ``usd / (100 * sum(fractions))``.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from patchrun.core.ablation import KEPT, MEANINGS, Ablation, Effect, Outcome, Worth
-from patchrun.faces.tables import NOTHING
+from patchrun.faces import cells
+from patchrun.faces.cells import NOTHING
 
 if TYPE_CHECKING:
     from patchrun.core.pieces import Hunk, Piece
@@ -59,7 +60,7 @@ def hunk_document(hunk: Hunk) -> dict[str, Any]:
 def _effect_document(effect: Effect) -> dict[str, Any]:
     return {
         "difference": effect.difference,
-        "ci": list(effect.ci) if effect.ci else None,
+        "ci": cells.pair(effect.ci),
         "p": effect.p,
         "p_holm": effect.p_holm,
     }
@@ -76,7 +77,7 @@ def _outcome_document(one: Outcome, fsr: float | None) -> dict[str, Any]:
         "reaches_target": one.reaches,
         "broken": one.broken or None,
         "share": one.share,
-        "share_ci": list(one.share_ci) if one.share_ci else None,
+        "share_ci": cells.pair(one.share_ci),
         "fsr": None if fsr is None or one.share is None else fsr * one.share,
         "keeps": one.keeps,
     }
@@ -84,13 +85,8 @@ def _outcome_document(one: Outcome, fsr: float | None) -> dict[str, Any]:
 
 def ablation_text(found: Ablation, fsr: float | None = None) -> str:
     """The whole in a sentence or two, a row a piece, the fewest pieces, and what the words mean."""
-    from tabulate import tabulate
-
     rows = [_row(found.pieces[one.piece], one) for one in found.worths]
-    table = tabulate(
-        rows, HEADERS, disable_numparse=True, colalign=("right", *["left"] * 5), maxcolwidths=list(WIDTHS),
-        maxheadercolwidths=list(WIDTHS),
-    )  # fmt: skip
+    table = cells.table(rows, HEADERS, "simple", "rlllll", WIDTHS)
     used = [label for label in MEANINGS if any(one.label == label for one in found.worths)]
     legend = "\n".join(f"{label}: {MEANINGS[label]}." for label in used)
     return "\n\n".join(part for part in (_headline(found), table, _say_fewest(found, fsr), legend) if part)
@@ -125,14 +121,14 @@ def _say_effect(effect: Effect, form: str) -> str:
         return "0, the same in each block"
     said = format(effect.difference, form)
     if effect.ci:
-        said += f" ({effect.ci[0]:{form}} to {effect.ci[1]:{form}})"
+        said += f" ({cells.interval(effect.ci, form)})"
     return said if effect.p_holm is None else f"{said} p {effect.p_holm:.2g}"
 
 
 def _say_share(one: Outcome | None) -> str:
     if one is None or one.share is None:
         return NOTHING if one is None or not one.broken else "breaks"
-    interval = f" ({one.share_ci[0]:.0%} to {one.share_ci[1]:.0%})" if one.share_ci else ""
+    interval = f" ({cells.interval(one.share_ci, '.0%')})" if one.share_ci else ""
     return f"{one.share:.0%}{interval}" + ("" if one.reaches else ", misses the target")
 
 

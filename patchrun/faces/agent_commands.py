@@ -11,7 +11,16 @@ import click
 
 from patchrun.core.errors import UsageError
 from patchrun.core.selection import Span
-from patchrun.faces.options import SetType, SpanType, TiersType, echo_json, format_option, open_arena
+from patchrun.faces.options import (
+    SetType,
+    SpanType,
+    TiersType,
+    about_one,
+    echo_json,
+    format_option,
+    open_arena,
+)
+from patchrun.faces.plain_text import echo_plain
 
 if TYPE_CHECKING:
     from patchrun.adapters.corpus import Corpus
@@ -84,7 +93,7 @@ def run_command(named: str | None, form: str, dry_run: bool, **chosen: Any) -> i
     order = make_order(arena, **chosen)
     check_order(arena, order)
     plan = plan_order(arena, order)
-    click.echo(agent_view.plan_text(order, plan), err=form == "json")
+    echo_plain(agent_view.plan_text(order, plan), err=form == "json")
     if dry_run:
         if form == "json":
             echo_json(plan.to_json())
@@ -94,7 +103,7 @@ def run_command(named: str | None, form: str, dry_run: bool, **chosen: Any) -> i
     if form == "json":
         echo_json(agent_view.order_document(arena, order, plan, results, notes))
     else:
-        click.echo(agent_view.order_text(arena, order, results, notes))
+        echo_plain(agent_view.order_text(arena, order, results, notes))
     return 0 if all(any(row.passes for row in rows) for rows in results.values()) else 1
 
 
@@ -163,7 +172,9 @@ def make_agent(
     given |= {"--replay": source} if kind != "replay" else {}
     given |= {"--prices": prices, "--model": model and kind != "command"} if kind != "claude" else {}
     if wrong := [name for name, value in given.items() if value]:
-        raise UsageError(f"{', '.join(wrong)}: not for --agent {kind}")
+        raise UsageError(
+            f"{', '.join(wrong)}: not for --agent {kind}", "leave it out, or choose another kind of agent"
+        )
     if kind == "command":
         name = f"command {line.split()[0]}" if line.split() else "command"
         return command.make_command_agent(
@@ -199,10 +210,8 @@ def hidden_folders() -> tuple[Path, ...]:
 
 
 @agent_command.command("show")
-@click.argument("name", metavar="ID")
 @click.option("--full", is_flag=True, help="Every turn in full.")
-@format_option("text", "json")
-@click.pass_obj
+@about_one("text", "json")
 def show_command(named: str | None, name: str, full: bool, form: str) -> int:
     """A transcript by its id, or by that of its submission: what was said and done, what it cost, how it ended."""
     from patchrun.faces import agent_view
@@ -213,7 +222,7 @@ def show_command(named: str | None, name: str, full: bool, form: str) -> int:
         documents = [agent_view.transcript_document(arena, one, turns=True) for one in found]
         echo_json(documents[0] if len(documents) == 1 else documents)
     else:
-        click.echo("\n\n".join(agent_view.transcript_text(arena, one, full) for one in found))
+        echo_plain("\n\n".join(agent_view.transcript_text(arena, one, full) for one in found))
     return 0
 
 
@@ -228,5 +237,5 @@ def list_command(named: str | None, form: str) -> int:
     if form == "json":
         echo_json([agent_view.transcript_document(arena, one) for one in arena.transcripts()])
     else:
-        click.echo(agent_view.list_text(arena.transcripts()))
+        echo_plain(agent_view.list_text(arena.transcripts()))
     return 0

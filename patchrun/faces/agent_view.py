@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from patchrun.core.runlog import printable
 from patchrun.core.usage import say_cost
+from patchrun.faces import cells
+from patchrun.faces.plain_text import echo_plain
 
 if TYPE_CHECKING:
     from patchrun.adapters.store import Arena
@@ -47,16 +47,17 @@ class Result:
 
 def plan_text(order: Order, plan: OrderPlan) -> str:
     """What will be done, what it may cost, and what of that is not known before."""
-    from tabulate import tabulate
-
     tiers = ", ".join(map(str, order.tiers)) or "none"
     lines = [
         f"{order.name}: {order.kind}{f' {order.agent.model}' if order.agent.model else ''}, hints {tiers}, "
         f"{order.attempts} attempt{'s' if order.attempts != 1 else ''} a record, scaffold {order.scaffold}.",
-        tabulate(
-            [(s.record, s.done, s.todo, s.studies, s.runs, s.wall_seconds, s.gpu_hours) for s in plan.searches],
-            ("record", "made", "to make", "studies", "runs", "measuring, wall s", "GPU-hours"),
-            floatfmt=".4g", missingval="unknown",
+        cells.table(
+            [
+                (s.record, s.done, s.todo, s.studies, s.runs, cells.number(s.wall_seconds, ".0f", "unknown"),
+                 cells.number(s.gpu_hours, ".2f", "unknown"))
+                for s in plan.searches
+            ],
+            ("record", "made", "to make", "studies", "runs", "measuring, wall s", "GPU-hours"), align="rrrrrrr",
         ),
     ]  # fmt: skip
     lines += [f"record {s.record} cannot be scored here: {s.obstacle}" for s in plan.searches if s.obstacle]
@@ -104,7 +105,7 @@ def watcher() -> Watcher:
     """A line for each attempt on standard error; on a terminal also what the agent does at the moment."""
     from patchrun.services.agents.search import Watcher
 
-    return Watcher(_watch_attempt, lambda one: click.echo(attempt_line(one), err=True))
+    return Watcher(_watch_attempt, lambda one: echo_plain(attempt_line(one), err=True))
 
 
 @contextmanager
@@ -112,7 +113,7 @@ def _watch_attempt(span: Span, number: int, step: Step) -> Iterator[Callable[[st
     start = "" if step.base is None else f" from attempt {step.base}"
     title = f"record {span} attempt {number}: {step.task}{start}"
     if not sys.stderr.isatty():
-        click.echo(title, err=True)
+        echo_plain(title, err=True)
         yield lambda line: None
         return
     from rich.console import Console
@@ -177,15 +178,11 @@ def order_text(
 
 
 def _result_table(rows: Sequence[Result]) -> str:
-    from tabulate import tabulate
-
     table = [
         (
             row.transcript.record, f"{row.transcript.number}{'*' if row.best else ''}", _task(row.transcript),
             row.transcript.outcome, row.transcript.submission[:12] or "-", row.verdict,
-            None if row.scored is None else row.scored.score.fsr,
-            None if row.transcript.usage is None else row.transcript.usage.total, row.transcript.usd,
-            round(row.transcript.wall_seconds, 1),
+            cells.number(row.scored.score.fsr if row.scored else None), *_cost_cells(row.transcript),
         )
         for row in rows
     ]  # fmt: skip
@@ -201,8 +198,13 @@ def _result_table(rows: Sequence[Result]) -> str:
         "USD",
         "agent s",
     )
-    return tabulate(table, headers, floatfmt=("", "", "", "", "", "", ".3f", "", ".4f", ".1f"), missingval="-",
-                    disable_numparse=[0, 1, 4])  # fmt: skip
+    return cells.table(table, headers, align="rrllllrrrr")
+
+
+def _cost_cells(one: Transcript) -> tuple[str, str, str]:
+    """Tokens, USD and seconds of the agent."""
+    tokens = str(one.usage.total) if one.usage else cells.NOTHING
+    return tokens, cells.number(one.usd, ".4f"), f"{one.wall_seconds:.1f}"
 
 
 def _task(one: Transcript) -> str:
@@ -257,28 +259,22 @@ def transcript_document(arena: Arena, one: Transcript, turns: bool = False) -> d
 
 def list_text(transcripts: Sequence[Transcript]) -> str:
     """One line a proposal."""
-    from tabulate import tabulate
-
     if not transcripts:
         return "no proposals yet"
     table = [
         (
             one.id[:12], one.agent, one.record, one.number, ",".join(map(str, one.hint_tiers)) or "0",
-            one.scaffold, _task(one), one.outcome, one.submission[:12] or "-",
-            None if one.usage is None else one.usage.total, one.usd, one.wall_seconds,
+            one.scaffold, _task(one), one.outcome, one.submission[:12] or "-", *_cost_cells(one),
         )
         for one in transcripts
     ]  # fmt: skip
     headers = ("id", "agent", "record", "attempt", "hints", "scaffold", "task", "outcome", "submission", "tokens",
                "USD", "agent s")  # fmt: skip
-    forms = ("",) * 9 + ("", ".4f", ".1f")
-    return tabulate(table, headers, floatfmt=forms, missingval="-", disable_numparse=[0, 2, 4, 8])
+    return cells.table(table, headers, align="llrrlllllrrr")
 
 
 def transcript_text(arena: Arena, one: Transcript, full: bool) -> str:
     """A transcript for people: the facts, then each turn under its role, long ones cut unless ``full``."""
-    from tabulate import tabulate
-
     known = None if one.usage is None else one.usage
     tokens = f"{known.total} tokens (input {known.input}, cached {known.cache_read}, to cache {known.cache_write}, " \
              f"output {known.output})" if known else "tokens unknown"  # fmt: skip
@@ -290,7 +286,7 @@ def transcript_text(arena: Arena, one: Transcript, full: bool) -> str:
         ("cost", f"{tokens}, {say_cost(one.usd)}, {one.wall_seconds:.1f} s, {one.tries_seconds:.1f} s of it tries"),
         ("model cutoff", str(one.cutoff or "unknown")), ("made", one.created),
     ]  # fmt: skip
-    parts = [tabulate(facts, tablefmt="plain", disable_numparse=True)]
+    parts = [cells.table(facts, style="plain")]
     parts += [_turn_text(turn, full) for turn in arena.turns(one.id)]
     return "\n\n".join(parts)
 

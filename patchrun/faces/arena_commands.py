@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from patchrun.core.selection import Span
+from patchrun.faces import cells
 from patchrun.faces.options import (
     SpanType,
     TiersType,
@@ -47,7 +48,7 @@ def init_command(
         f"arena {made.path}: track {made.track}, {made.baselines} baselines, {made.humans} human patches"
     )
     for number, reason in made.absent.items():
-        click.echo(f"  record {number} has no baseline: {reason}")
+        echo_plain(f"  record {number} has no baseline: {reason}")
     return 0
 
 
@@ -73,7 +74,7 @@ def checkout_command(
         echo_json({"record": span.to_json(), "path": str(target), "hint_tiers": list(tiers), "onto": base})
     else:
         what = f"submission {ground.onto.id}" if ground and ground.onto else f"baseline {span.first}"
-        click.echo(f"{what} of track {arena.track.name} is in {target}; read {target / 'TASK.md'}")
+        echo_plain(f"{what} of track {arena.track.name} is in {target}; read {target / 'TASK.md'}")
     return 0
 
 
@@ -92,7 +93,7 @@ def hint_command(named: str | None, span: Span, tiers: tuple[int, ...], form: st
     if form == "json":
         echo_json({"record": span.to_json(), "hints": texts})
     else:
-        click.echo("\n".join(texts.values()))
+        echo_plain("\n".join(texts.values()))
     return 0
 
 
@@ -154,20 +155,18 @@ def verify_command(named: str | None, upstream: str | None, form: str) -> int:
 @click.pass_obj
 def doctor_command(named: str | None, span: Span | None, mend: bool, build: bool, form: str) -> int:
     """Is this machine fit: git, torch, clock, sandbox, data, disk, locks."""
-    from tabulate import tabulate
-
     from patchrun.services import doctor
 
     checks = doctor.examine(open_arena(named), span, mend=mend, build=build)
     if form == "json":
         echo_json({"checks": [check.to_json() for check in checks]})
     else:
-        click.echo(
-            tabulate([(check.name, check.state, check.seen) for check in checks], ("what", "", "seen"))
+        echo_plain(
+            cells.table([(check.name, check.state, check.seen) for check in checks], ("what", "", "seen"))
         )
         for check in checks:
             if check.hint:
-                click.echo(f"{check.name}: {check.hint}")
+                echo_plain(f"{check.name}: {check.hint}")
     return 2 if any(check.state == "bad" for check in checks) else 0
 
 

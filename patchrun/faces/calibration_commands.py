@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from patchrun.faces import cells
 from patchrun.faces.how import with_run_options
 from patchrun.faces.options import SetType, echo_json, format_option, open_arena
+from patchrun.faces.plain_text import echo_plain
 
 if TYPE_CHECKING:
     from patchrun.services.calibrate import Tally
@@ -52,23 +54,22 @@ def calibrate_command(
     if form == "json":
         echo_json({"track": arena.track.name, "copies": [one.to_json() for one in found]})
     else:
-        click.echo(tally_text(calibrate.tally(found), "github" if form == "markdown" else "simple"))
+        echo_plain(tally_text(calibrate.tally(found), "github" if form == "markdown" else "simple"))
     return 0
 
 
 def tally_text(rows: list[Tally], style: str) -> str:
     """The tallies as a table."""
-    from tabulate import tabulate
-
     headers = ("record", "copies of", "studies", "copies", "scored", "interval holds the truth", "share", "mean FSR",
                "median half-width", "not scored")  # fmt: skip
     table = [
         (
             row.record or "all", ("baseline (0)", "human (1)")[row.truth], row.studies, row.copies,
             row.scored, row.holds,
-            row.holds / row.scored if row.scored else None, row.mean, row.width,
+            cells.number(row.holds / row.scored if row.scored else None), cells.number(row.mean),
+            cells.number(row.width),
             ", ".join(f"{count} {name}" for name, count in sorted(row.others.items())),
         )
         for row in rows
     ]  # fmt: skip
-    return tabulate(table, headers, tablefmt=style, floatfmt=".3f", missingval="-")
+    return cells.table(table, headers, style, "rlrrrrrrrl")

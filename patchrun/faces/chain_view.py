@@ -9,6 +9,8 @@ from datetime import datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from patchrun.faces import cells
+
 if TYPE_CHECKING:
     from patchrun.core.frontier import Point
     from patchrun.services.assessment import Scored
@@ -32,18 +34,16 @@ def chain_document(chain: Sequence[Scored]) -> list[dict[str, Any]]:
 
 def chain_text(chain: Sequence[Scored]) -> str:
     """The links, a line each, each scored from the chain's own baseline."""
-    from tabulate import tabulate
-
     rows = [
         (
             number, one.attempt.id[:12], one.attempt.record, one.score.verdict or one.score.state,
-            _number(one.score.fsr), _number(one.score.speedup),
+            cells.number(one.score.fsr), cells.number(one.score.speedup),
         )
         for number, one in enumerate(chain, 1)
     ]  # fmt: skip
     headers = ("link", "id", "record", "verdict", "FSR", "speedup")
     said = f"Chain of {len(chain)} links from baseline {chain[0].attempt.span.first}, all scored from it:"
-    return said + "\n\n" + tabulate(rows, headers, disable_numparse=True)
+    return said + "\n\n" + cells.table(rows, headers)
 
 
 def frontier_document(points: Sequence[Point], track: str) -> dict[str, Any]:
@@ -68,14 +68,12 @@ def _row(point: Point) -> tuple[Any, ...]:
 
 def frontier_text(points: Sequence[Point], over: str, machine: str, style: str = "simple") -> str:
     """A table and a staircase for each series, ``over`` time, cost (machine seconds) or usd."""
-    from tabulate import tabulate
-
     if not points:
         return "no valid submission yet"
     rows = [_text_row(point, over) for point in points if point.improved]
     head = {"time": "at (UTC)", "cost": f"{machine} s", "usd": "USD"}[over]
     headers = ("agent", "from", head, "attempts", "speedup", "95% interval", "FSR", "record", "id")
-    table = tabulate(rows, headers, tablefmt=style, disable_numparse=True)
+    table = cells.table(rows, headers, style)
     lines = [_line(list(own), over) for _, own in groupby(points, lambda point: (point.agent, point.first))]
     return "\n".join([table, "", *lines])
 
@@ -84,12 +82,11 @@ def _text_row(point: Point, over: str) -> tuple[str, ...]:
     places = {
         "time": point.at[:19].replace("T", " "),
         "cost": f"{point.seconds:.4g}",
-        "usd": _number(point.usd),
+        "usd": cells.number(point.usd),
     }
-    interval = f"{point.ci[0]:.3f} to {point.ci[1]:.3f}" if point.ci else "-"
     return (
-        point.agent, str(point.first), places[over], str(point.attempts), f"{point.speedup:.3f}", interval,
-        _number(point.fsr), point.record, point.id[:12],
+        point.agent, str(point.first), places[over], str(point.attempts), f"{point.speedup:.3f}",
+        cells.interval(point.ci), cells.number(point.fsr), point.record, point.id[:12],
     )  # fmt: skip
 
 
@@ -109,7 +106,3 @@ def _place(point: Point, over: str) -> float | None:
     if over == "time":
         return datetime.fromisoformat(point.at).timestamp()
     return point.seconds if over == "cost" else point.usd
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

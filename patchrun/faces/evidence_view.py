@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from patchrun.core.evidence import seconds_of
 from patchrun.core.stats import summarize, t_interval, unpaired_interval
+from patchrun.faces import cells
 
 if TYPE_CHECKING:
     from patchrun.core.curves import Curve
@@ -27,8 +28,7 @@ def evidence_text(track: Track, score: Score, runs: Sequence[Run]) -> str:
             if score.paired
             else "Fieller's interval, Satterthwaite's degrees"
         )
-        low, high = score.fsr_ci
-        lines.append(f"  FSR      saved / gap = {score.fsr:.3f}, 95% {low:.3f} to {high:.3f} ({kind})")
+        lines.append(f"  FSR      saved / gap = {score.fsr:.3f}, 95% {cells.interval(score.fsr_ci)} ({kind})")
     found = [line for line in lines if line]
     return "\n".join(["Evidence", *found]) if found else ""
 
@@ -79,7 +79,7 @@ def _say_difference(
     if interval is None:
         return f"  {name:8} {what} = {mean:.3f} s (no interval: n = {len(first)})"
     sign = "" if interval[0] > 0 or interval[1] < 0 else ", not beyond noise"
-    return f"  {name:8} {what} = {mean:.3f} s, 95% {interval[0]:.3f} to {interval[1]:.3f} ({test}{sign})"
+    return f"  {name:8} {what} = {mean:.3f} s, 95% {cells.interval(interval)} ({test}{sign})"
 
 
 def curves_text(runs: Sequence[Run], width: int = 100, plain: bool = False) -> str:

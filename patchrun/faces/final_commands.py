@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from patchrun.core.errors import UsageError
+from patchrun.faces import cells
 from patchrun.faces.how import with_run_options
 from patchrun.faces.options import SetType, echo_json, format_option, open_arena
+from patchrun.faces.plain_text import echo_plain
 
 if TYPE_CHECKING:
     from patchrun.services.finals import Planned
@@ -55,7 +57,7 @@ def commit_command(named: str | None, tokens: Path | None, by: str, form: str) -
     if form == "json":
         echo_json(final_tables.final_document(final, None) | {"files": places})
     else:
-        click.echo(final_tables.final_text(final, None))
+        echo_plain(final_tables.final_text(final, None))
         click.echo("Keep these two files, and show them to nobody before the round is over:")
         click.echo("".join(f"  {place}\n" for place in places), nl=False)
     return 0
@@ -98,7 +100,7 @@ def run_command(
     names = tuple(dict.fromkeys(name.strip() for name in agents.split(","))) if agents else ()
     planned = finals.plan_round(arena, finals.find(arena, short), finals.Choice(pick, names, records, ids))
     for line in planned.left_out:
-        click.echo(f"not in the round: {line}", err=True)
+        echo_plain(f"not in the round: {line}", err=True)
     if dry_run:
         return _show_plan(planned, form)
     if not planned.studies:
@@ -108,8 +110,6 @@ def run_command(
 
 
 def _show_plan(planned: Planned, form: str) -> int:
-    from tabulate import tabulate
-
     rows = []
     for study in planned.studies:
         submissions = sum(arm.kind == "submission" for arm in study.arms)
@@ -119,7 +119,7 @@ def _show_plan(planned: Planned, form: str) -> int:
         studies = [dict(zip(names, row, strict=True)) for row in rows]
         echo_json({"studies": studies, "left_out": list(planned.left_out)})
     else:
-        click.echo(tabulate(rows, ("record", "submissions", "blocks", "runs")))
+        click.echo(cells.table(rows, ("record", "submissions", "blocks", "runs"), align="rrrr"))
         click.echo("Nothing was stored or run.")
     return 0
 
@@ -149,7 +149,7 @@ def reveal_command(named: str | None, short: str | None, by: str, form: str) -> 
     if form == "json":
         echo_json(final_tables.final_document(final, reveal))
     else:
-        click.echo(final_tables.final_text(final, reveal))
+        echo_plain(final_tables.final_text(final, reveal))
         click.echo(f"Its key is {reveal.key}; `patchrun verify` checks key, tokens and seeds.")
     return 0
 
@@ -186,5 +186,5 @@ def _show(named: str | None, short: str | None, form: str) -> int:
     if form == "json":
         echo_json(final_tables.standing_document(found))
     else:
-        click.echo(final_tables.standing_text(found))
+        echo_plain(final_tables.standing_text(found))
     return 0

@@ -5,14 +5,14 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from patchrun.faces.tables import NOTHING
+from patchrun.faces import cells
+from patchrun.faces.cells import NOTHING
 
 if TYPE_CHECKING:
     from patchrun.core.finalscore import Excess
     from patchrun.core.leaderboard import Row
     from patchrun.core.results import FinalRound, Reveal
     from patchrun.core.scoring import Score
-    from patchrun.core.stats import Interval
     from patchrun.services.finals import Entry, Standing
 
 SHOWN_ID = 8
@@ -59,7 +59,7 @@ def standing_document(found: Standing) -> dict[str, Any]:
         "sandboxes": list(found.sandboxes),
         "rows": [
             {
-                "rank": row.rank, "agent": row.agent, "score": row.score, "ci": _pair(row.ci),
+                "rank": row.rank, "agent": row.agent, "score": row.score, "ci": cells.pair(row.ci),
                 "ordinary_score": ordinary.score if ordinary else None, "valid": row.valid, "entered": row.attempted,
             }
             for row, ordinary in _rows(found)
@@ -81,10 +81,10 @@ def _entry_document(entry: Entry) -> dict[str, Any]:
         "verdict": final.score.verdict,
         "reason": final.score.reason,
         "fsr": final.score.fsr,
-        "fsr_ci": _pair(final.score.fsr_ci),
+        "fsr_ci": cells.pair(final.score.fsr_ci),
         "n_blocks": final.score.n_blocks,
         "ordinary": {
-            "verdict": final.ordinary.verdict, "fsr": final.ordinary.fsr, "fsr_ci": _pair(final.ordinary.fsr_ci),
+            "verdict": final.ordinary.verdict, "fsr": final.ordinary.fsr, "fsr_ci": cells.pair(final.ordinary.fsr_ci),
         },
         "loss": {
             "validation": change.validation if change else None, "held_out": change.held_out if change else None,
@@ -97,11 +97,7 @@ def _entry_document(entry: Entry) -> dict[str, Any]:
 
 
 def _excess_document(excess: Excess | None) -> dict[str, Any] | None:
-    return None if excess is None else {"value": excess.value, "ci": _pair(excess.ci)}
-
-
-def _pair(interval: Interval | None) -> list[float] | None:
-    return None if interval is None else list(interval)
+    return None if excess is None else {"value": excess.value, "ci": cells.pair(excess.ci)}
 
 
 def _rows(found: Standing) -> list[tuple[Row, Row | None]]:
@@ -126,12 +122,12 @@ def standing_text(found: Standing) -> str:
 def _rank_table(found: Standing) -> str:
     count = len(found.board.records)
     rows = [
-        (row.rank, row.agent, f"{row.score:.3f}", _interval(row.ci, ".3f"),
+        (row.rank, row.agent, f"{row.score:.3f}", cells.interval(row.ci, ".3f"),
          f"{ordinary.score:.3f}" if ordinary else NOTHING, f"{row.valid}/{count}", f"{row.attempted}/{count}")
         for row, ordinary in _rows(found)
     ]  # fmt: skip
     headers = ("rank", "agent", "final score", "interval", "ordinary score", "valid", "entered")
-    return _table(rows, headers, "rlrlrrr", (4, 24, 6, 16, 8, 5, 7))
+    return cells.table(rows, headers, "simple", "rlrlrrr", (4, 24, 6, 16, 8, 5, 7))
 
 
 def _fsr_table(found: Standing) -> str:
@@ -141,7 +137,7 @@ def _fsr_table(found: Standing) -> str:
         for e in found.entries
     ]  # fmt: skip
     headers = ("record", "agent", "id", "ordinary FSR", "final FSR", "blocks")
-    return _table(rows, headers, "rlllll", (8, 20, SHOWN_ID, 22, 22, 6))
+    return cells.table(rows, headers, "simple", "rlllll", (8, 20, SHOWN_ID, 22, 22, 6))
 
 
 def _fsr(score: Score) -> str:
@@ -150,7 +146,9 @@ def _fsr(score: Score) -> str:
         return score.verdict or score.state
     value, ends = (score.fsr, score.fsr_ci) if score.fsr is not None else (score.speedup, score.speedup_ci)
     return (
-        NOTHING if value is None else f"{value:.2f}" + (f" [{_interval(ends, '.2f', ', ')}]" if ends else "")
+        NOTHING
+        if value is None
+        else f"{value:.2f}" + (f" [{cells.interval(ends, '.2f', ', ')}]" if ends else "")
     )
 
 
@@ -162,19 +160,19 @@ def _loss_table(found: Standing) -> str:
         losses = (f"{change.validation:.4f}", f"{change.held_out:.4f}") if change else (NOTHING, NOTHING)
         overfit = {True: "yes", False: "no", None: NOTHING}[final.overfit]
         over_human = f"{final.excess_over_human.value:+.3f}" if final.excess_over_human else NOTHING
-        cells = (_excess(final.excess), over_human, overfit)
-        rows.append((e.attempt.record, e.attempt.agent, *losses, target, *cells))
+        last = (_excess(final.excess), over_human, overfit)
+        rows.append((e.attempt.record, e.attempt.agent, *losses, target, *last))
     headers = (
         "record", "agent", "loss", "held-out loss", "target there", "rises more than baseline's", "than human's",
         "overfit",
     )  # fmt: skip
-    return _table(rows, headers, "rlrrrlrl", (6, 16, 6, 8, 6, 23, 7, 7))
+    return cells.table(rows, headers, "simple", "rlrrrlrl", (6, 16, 6, 8, 6, 23, 7, 7))
 
 
 def _excess(excess: Excess | None) -> str:
     if excess is None:
         return NOTHING
-    return f"{excess.value:+.3f}" + (f" [{_interval(excess.ci, '+.3f', ', ')}]" if excess.ci else "")
+    return f"{excess.value:+.3f}" + (f" [{cells.interval(excess.ci, '+.3f', ', ')}]" if excess.ci else "")
 
 
 def _flag_lines(found: Standing) -> list[str]:
@@ -183,17 +181,3 @@ def _flag_lines(found: Standing) -> list[str]:
               "had seen. It seems to be fitted to the validation tokens; look at its diff.")
         for e in found.entries if e.found.overfit
     ]  # fmt: skip
-
-
-def _interval(interval: Interval | None, form: str, between: str = " to ") -> str:
-    return NOTHING if interval is None else f"{interval[0]:{form}}{between}{interval[1]:{form}}"
-
-
-def _table(rows: list[tuple[Any, ...]], headers: tuple[str, ...], align: str, widths: tuple[int, ...]) -> str:
-    from tabulate import tabulate
-
-    sides = [{"l": "left", "r": "right"}[letter] for letter in align]
-    return tabulate(
-        rows, headers, disable_numparse=True, colalign=sides, maxcolwidths=list(widths),
-        maxheadercolwidths=list(widths),
-    )  # fmt: skip

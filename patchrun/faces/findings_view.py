@@ -13,6 +13,7 @@ from patchrun import __version__
 from patchrun.core.codes import CODES
 from patchrun.core.errors import UsageError
 from patchrun.core.findings import Finding
+from patchrun.faces.plain_text import spell
 
 if TYPE_CHECKING:
     from patchrun.services.validator import Validation
@@ -115,10 +116,7 @@ def _excerpt(text: str, line: int | None) -> list[str]:
 
 def _printable(line: str) -> str:
     """A line that cannot steer a terminal: what is not printable is spelled, and what is too long is cut."""
-    spelled = "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode("ascii")
-        for char in line[: WIDEST + 1].expandtabs(4)
-    )
+    spelled = spell(line[: WIDEST + 1].expandtabs(4))
     return spelled if len(spelled) <= WIDEST else spelled[: WIDEST - 3] + "..."
 
 

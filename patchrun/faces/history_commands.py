@@ -11,6 +11,7 @@ import click
 
 from patchrun.core.errors import UsageError
 from patchrun.faces.options import SetType, day_type, echo_json, format_option, open_arena
+from patchrun.faces.plain_text import echo_plain
 
 if TYPE_CHECKING:
     from patchrun.adapters.store import Arena
@@ -55,14 +56,14 @@ def history_command(
     if form == "json":
         echo_json(history_view.history_document(story, source.book, groupings, beside))
     elif form == "csv":
-        click.echo(history_view.history_csv(story), nl=False)
+        echo_plain(history_view.history_csv(story), end="")
     elif form == "markdown" and not by and not compare:
         from patchrun.faces.history_page import render_page
 
-        click.echo(render_page(story, source.book, labelbook.read_rubric(), groupings, beside))
+        echo_plain(render_page(story, source.book, labelbook.read_rubric(), groupings, beside))
     else:
         shape = {"markdown": form == "markdown", "records": listed}
-        click.echo(history_view.history_text(story, source.book, groupings, beside, **shape))
+        echo_plain(history_view.history_text(story, source.book, groupings, beside, **shape))
     return 0
 
 
@@ -131,7 +132,7 @@ def _say(arena: Arena, subjects: list[Subject], said: dict[str, str], key: Path 
     if form == "json":
         echo_json({"subject": label.subject, "labels": documents})
     else:
-        click.echo(
+        echo_plain(
             f"{label.subject}: {labels_view.labels_line(arena, label.subject).removeprefix('label: ')}"
         )
     return 0
@@ -155,7 +156,7 @@ def _ask(
 
     client = Client(model or classify.DEFAULT_MODEL)
     click.echo(f"changes: {len(subjects)}, samples of each: {samples}, model: {client.model}", err=True)
-    tell = (lambda one: click.echo(labels_view.outcome_text(one))) if form == "text" else lambda one: None
+    tell = (lambda one: echo_plain(labels_view.outcome_text(one))) if form == "text" else lambda one: None
     outcomes = classify.classify(
         arena, subjects, client, read_prices(prices), samples, again=again, key=key, tell=tell
     )

@@ -161,7 +161,7 @@ def _gather_rest(groups: Sequence[Group]) -> list[Group]:
 
 def _group_table(history: History, by: By, groups: Sequence[Group], style: str) -> str:
     rows = [_group_row(group, history) for group in groups]
-    rows.append(("together", str(len(history.steps)), f"{history.speedup or 1:.4g}x", "100%"))
+    rows.append(("together", str(len(history.steps)), f"{history.speedup or 1:.3f}x", "100%"))
     headers = ({"ai": "made by"}.get(by, by), "records", "factor", "share of log speedup")
     return tabulate(rows, headers, style, disable_numparse=True, colalign=("left", *["right"] * 3))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from patchrun.core.errors import UsageError
-from patchrun.faces.options import echo_json, format_option, open_arena
+from patchrun.faces.options import about_one, echo_json, open_arena
 from patchrun.faces.plain_text import decode_spelled, echo_plain
 
 if TYPE_CHECKING:
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command("show")
-@click.argument("name", metavar="ID")
-@format_option("text", "json")
-@click.pass_obj
+@about_one("text", "json")
 def show_command(named: str | None, name: str, form: str) -> int:
     """One submission: its verdict and what that rests on, runs, loss curves, chain, labels, cost, ablation."""
     from patchrun.core.picks import count_attempts
@@ -103,11 +101,9 @@ def _describe(arena: Arena, one: Scored, tried: int) -> list[str]:
 
 
 @click.command("diff")
-@click.argument("name", metavar="ID")
 @click.option("--raw", is_flag=True, help="As handed in, byte for byte, whatever is in it.")
 @click.option("--against", metavar="human|ID", help="Compare with another patch to the same baseline.")
-@format_option("text", "json")
-@click.pass_obj
+@about_one("text", "json")
 def diff_command(named: str | None, name: str, raw: bool, against: str | None, form: str) -> int:
     """A submission's diff; on a terminal in colour, with findings and ablation beside the lines.
 
@@ -170,12 +166,10 @@ def _show_against(arena: Arena, attempt: Attempt, other: str, form: str) -> int:
 
 
 @click.command("log")
-@click.argument("name", metavar="ID")
 @click.option("--arm", help="baseline, human or submission (default: all).")
 @click.option("--block", type=click.IntRange(min=1), help="One block, counted from 1.")
 @click.option("--slot", help="One slot by its name, as the headings show it: b0p2s1337.")
-@format_option("text", "json")
-@click.pass_obj
+@about_one("text", "json")
 def log_command(
     named: str | None, name: str, arm: str | None, block: int | None, slot: str | None, form: str
 ) -> int:

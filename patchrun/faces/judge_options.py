@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from patchrun.core.errors import UsageError
+from patchrun.faces.plain_text import echo_plain
 
 if TYPE_CHECKING:
     from patchrun.adapters.store import Arena
@@ -57,6 +58,7 @@ def make_review(
     def review(validation: Validation, span: Span) -> Validation:
         if not validation.accepted:
             click.echo("judge: not asked, the patch is rejected without it", err=True)
+            return validation
         track = arena.track.at_record(span.first)
         return judge.make_reviewer(arena.repo, track, client, table, _tell)(validation)
 
@@ -64,4 +66,4 @@ def make_review(
 
 
 def _tell(judgement: Judgement) -> None:
-    click.echo(f"judge: {judgement.findings[-1].message}", err=True)
+    echo_plain(f"judge: {judgement.findings[-1].message}", err=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from patchrun.faces.options import echo_json, format_option, open_arena
+from patchrun.faces.plain_text import echo_plain
 
 
 @click.group("keys")
@@ -41,7 +42,7 @@ def allow_command(named: str | None, name: str, public_key: click.utils.LazyFile
 
     arena = open_arena(named)
     signing.allow(arena.identity, name, public_key.read())
-    click.echo(f"{name} counts; {_say_left_out(open_arena(named).left_out())}")
+    echo_plain(f"{name} counts; {_say_left_out(open_arena(named).left_out())}")
 
 
 @keys_command.command("list")
@@ -57,7 +58,7 @@ def list_command(named: str | None, form: str) -> None:
         file = str(signing.signers_file(arena.identity))
         echo_json({"names": names, "file": file, "left_out": arena.left_out()})
     elif names:
-        click.echo("\n".join(names) + f"\n{_say_left_out(arena.left_out())}")
+        echo_plain("\n".join(names) + f"\n{_say_left_out(arena.left_out())}")
     else:
         click.echo("no list: every result counts, signed or not")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from patchrun.core.changelabel import BROKEN, UNLISTED, ChangeLabel, Signed, agree, agree_over, decide
 from patchrun.core.labels import DEPTHS, PROVENANCES
+from patchrun.core.oneline import shorten
 from patchrun.core.usage import say_cost
 
 if TYPE_CHECKING:
@@ -51,13 +52,13 @@ def labels_line(arena: Arena, subject: str) -> str:
     if chosen is None:
         return f"label: none counts, {len(said)} with a broken signature" if said else ""
     others = f"; {len(said) - 1} more" if len(said) > 1 else ""
-    return f"label: {say_label(chosen)}: {_plain(chosen.label.reason, LONGEST)}{others}"
+    return f"label: {say_label(chosen)}: {shorten(chosen.label.reason, LONGEST)}{others}"
 
 
 def say_label(one: Signed) -> str:
     """Depth and provenance, who says so, how sure."""
     label = one.label
-    who = _plain(label.by, 40)
+    who = shorten(label.by, 40)
     if label.source == "human":
         return f"{label.depth}, {label.provenance} (by {who}, {say_signature(one.signer)})"
     return (
@@ -68,7 +69,7 @@ def say_label(one: Signed) -> str:
 def say_signature(signer: str) -> str:
     """Who signed, for people."""
     known = {"": "unsigned", UNLISTED: "signed by a key that is not on the list", BROKEN: "signature broken"}
-    return known.get(signer) or f"signed by {_plain(signer, 40)}"
+    return known.get(signer) or f"signed by {shorten(signer, 40)}"
 
 
 def say_agreement(label: ChangeLabel) -> str:
@@ -83,18 +84,18 @@ def say_agreement(label: ChangeLabel) -> str:
 def outcome_text(outcome: Outcome) -> str:
     """What came of asking about one change: its label, the reason, a quote, what it cost, what failed."""
     label = outcome.label
-    failed = [f"  no answer: {_plain(why, 200)}" for why in outcome.failures]
+    failed = [f"  no answer: {shorten(why, 200)}" for why in outcome.failures]
     if label is None:
         return "\n".join([f"{outcome.subject.name}: no label", *failed])
     lines = [
         f"{outcome.subject.name}: {label.depth}, {label.provenance}" + (" (known)" if outcome.known else ""),
         f"  {say_agreement(label)}",
-        f"  {_plain(label.reason, 400)}",
+        f"  {shorten(label.reason, 400)}",
     ]
     fitting = [one for one in label.samples if (one.depth, one.provenance) == (label.depth, label.provenance)]
-    lines += [f"  > {_plain(quote, 110)}" for quote in (fitting or label.samples)[0].quotes[:2]]
+    lines += [f"  > {shorten(quote, 110)}" for quote in (fitting or label.samples)[0].quotes[:2]]
     tokens = f"{label.usage.total:,} tokens, " if label.usage else ""
-    return "\n".join([*lines, f"  {tokens}{say_cost(label.usd)} ({_plain(label.by, 40)})", *failed])
+    return "\n".join([*lines, f"  {tokens}{say_cost(label.usd)} ({shorten(label.by, 40)})", *failed])
 
 
 def outcomes_text(outcomes: Sequence[Outcome]) -> str:
@@ -130,9 +131,3 @@ def outcomes_document(outcomes: Sequence[Outcome]) -> dict[str, Any]:
             "provenance": agree_over(_by_change(labels, "provenance"), len(PROVENANCES)),
         },
     }
-
-
-def _plain(text: str, most: int) -> str:
-    """One line without control characters: names and reasons come from strangers."""
-    words = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
-    return words if len(words) <= most else words[: most - 3] + "..."

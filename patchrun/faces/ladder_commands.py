@@ -9,6 +9,7 @@ import click
 from patchrun.core.errors import UsageError
 from patchrun.core.selection import Span
 from patchrun.faces.options import SpanType, echo_json, format_option, open_arena
+from patchrun.faces.plain_text import echo_plain
 
 
 @click.command("records")
@@ -24,7 +25,7 @@ def records_command(named: str | None, form: str) -> int:
     if form == "json":
         echo_json(ladder_view.records_document(book))
     else:
-        click.echo(ladder_view.records_text(book))
+        echo_plain(ladder_view.records_text(book))
     return 0
 
 
@@ -68,7 +69,7 @@ def ingest_command(
         f"{len(found.logs)} logs, {counted} count; {len(found.unread)} not read, {len(found.absent)} absent"
     )
     for entry in found.unread:
-        click.echo(f"  {entry.reason}")
+        echo_plain(f"  {entry.reason}")
     return 0
 
 
@@ -85,5 +86,5 @@ def control_command(named: str | None, form: str) -> int:
         echo_json([{"record": row.record, "files": row.files, "added": row.added, "removed": row.removed,
                     "exact": row.exact, "accepted": row.accepted, "findings": row.codes} for row in rows])  # fmt: skip
         return 0
-    click.echo(control_view.control_text(rows, form))
+    echo_plain(control_view.control_text(rows, form))
     return 0

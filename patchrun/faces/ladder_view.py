@@ -49,7 +49,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     code = {(True, True): "both", (True, False): "baseline", (False, True): "human", (False, False): "none"}
     return (
         str(row["record"]), row["date"], _number(seconds["published"]), _number(seconds["measured"]),
-        _number(seconds["sd"]), str(seconds["n"] or ""), seconds["source"] if seconds["n"] else "",
+        _number(seconds["sd"], ".3f"), str(seconds["n"] or ""), seconds["source"] if seconds["n"] else "",
         _number(gain["seconds"] if gain["seconds"] is not None else row["gain_seconds"]),
         " to ".join(_number(end) for end in gain["ci"]) if gain["ci"] else "",
         _number(row["loss"]["mean"], ".4f"), _number(row["p_value"], ".2g"),
@@ -61,7 +61,7 @@ def _who(row: dict[str, Any]) -> str:
     return f"{row['by']} (AI: {row['ai_system']})" if row["ai_system"] else row["by"]
 
 
-def _number(value: float | None, form: str = ".4g") -> str:
+def _number(value: float | None, form: str = ".2f") -> str:
     return "" if value is None else format(value, form)
 
 

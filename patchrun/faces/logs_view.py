@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from patchrun.faces import cells
+
 if TYPE_CHECKING:
     from patchrun.core.logscore import LogScore
 
@@ -17,7 +19,7 @@ def logs_document(score: LogScore) -> dict[str, Any]:
         "hardware_class": score.hardware_class or None,
         "runs": dict(score.runs),
         "fsr": score.fsr,
-        "fsr_ci": list(score.fsr_ci) if score.fsr_ci else None,
+        "fsr_ci": cells.pair(score.fsr_ci),
         "loss_mean": score.loss_mean,
         "p_value": score.p_value,
     }
@@ -34,6 +36,6 @@ def logs_text(score: LogScore) -> str:
         p_value = "" if score.p_value is None else f", p = {score.p_value:.2g}"
         lines.append(f"  mean loss {score.loss_mean:.4f}{p_value}")
     if score.fsr is not None:
-        interval = f", 95% interval {score.fsr_ci[0]:.3f} to {score.fsr_ci[1]:.3f}" if score.fsr_ci else ""
+        interval = f", 95% interval {cells.interval(score.fsr_ci)}" if score.fsr_ci else ""
         lines.append(f"  FSR {score.fsr:.3f}{interval} (unpaired)")
     return "\n".join(lines)

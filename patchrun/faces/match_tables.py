@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from patchrun.faces.plain_text import markdown_cell
-from patchrun.faces.tables import NOTHING
+from patchrun.faces import cells
+from patchrun.faces.cells import NOTHING
 
 if TYPE_CHECKING:
     from patchrun.core.winmatrix import Standing, WinMatrix
@@ -39,34 +39,25 @@ def _row_document(row: Standing, names: list[str]) -> dict[str, Any]:
 
 def matrix_text(matrix: WinMatrix, style: str = "simple") -> str:
     """Wins of row over column of the matches played, with ratings; then which agents never met."""
-    from tabulate import tabulate
-
     if not matrix.rows:
         return "no attempts yet"
     shown = matrix.rows[:SHOWN_OPPONENTS]
     table = [
         (
-            row.agent, NOTHING if row.rating is None else f"{row.rating:.0f}",
-            NOTHING if row.ci is None else f"{row.ci[0]:.0f} to {row.ci[1]:.0f}",
+            row.agent, cells.number(row.rating, ".0f"), cells.interval(row.ci, ".0f"),
             *(_cell(row, k) for k in range(len(shown))),
         )
         for row in matrix.rows
     ]  # fmt: skip
-    headers: Sequence[str] = ("agent", "rating", "interval", *(row.agent for row in shown))
-    widths = [14, 6, 12, *[7] * len(shown)] if style != "github" else None
-    if style == "github":
-        headers = [markdown_cell(head) for head in headers]
-        table = [tuple(markdown_cell(cell) for cell in row) for row in table]
+    headers = ("agent", "rating", "interval", *(row.agent for row in shown))
+    widths = (14, 6, 12, *[7] * len(shown))
     count = len(matrix.records)
     parts = [
         f"Wins of row over column / matches, ties as half, over {count} record{'s' if count != 1 else ''}; "
         f"pick: {matrix.pick}.\n"
         "Ratings with 95% intervals over records.",
-        tabulate(
-            table, headers, tablefmt=style, disable_numparse=True, maxcolwidths=widths, maxheadercolwidths=widths,
-            colalign=["left", "right", "left", *["right"] * len(shown)],
-        ),
-    ]  # fmt: skip
+        cells.table(table, headers, style, "lrl" + "r" * len(shown), widths),
+    ]
     if len(matrix.rows) > SHOWN_OPPONENTS:
         parts.append(f"The first {SHOWN_OPPONENTS} of {len(matrix.rows)} agents have a column; json has all.")
     if len(matrix.groups) > 1:
@@ -110,18 +101,13 @@ def schedule_text(schedule: Schedule) -> str:
 
 
 def _schedule_table(items: Iterable[Item]) -> str:
-    from tabulate import tabulate
-
     rows = [
         (
             item.study.record, ", ".join(item.agents), REASONS[item.why], item.cost.runs,
             "unknown" if item.cost.wall_seconds is None else f"{item.cost.wall_seconds:.0f}",
-            NOTHING if item.worth is None else f"{item.worth:.3f}",
+            cells.number(item.worth),
         )
         for item in items
     ]  # fmt: skip
     headers = ("record", "agents", "because", "runs", "about, wall s", "worth")
-    return tabulate(
-        rows, headers, disable_numparse=True, colalign=("right", "left", "left", "right", "right", "right"),
-        maxcolwidths=[8, 32, 20, 6, 10, 6],
-    )  # fmt: skip
+    return cells.table(rows, headers, "simple", "rllrrr", (8, 32, 20, 6, 13, 6))

@@ -108,6 +108,15 @@ def format_option(*names: str) -> Any:
     return click.option("--format", "form", type=click.Choice(names), default=names[0], show_default=True)
 
 
+def about_one(*forms: str) -> Any:
+    """What a command about one submission takes: ID as ``name``, ``--format``, the arena as ``named``."""
+
+    def add(command: Any) -> Any:
+        return click.argument("name", metavar="ID")(format_option(*forms)(click.pass_obj(command)))
+
+    return add
+
+
 def echo_json(document: Any) -> None:
     """One JSON document on standard output; NaN cannot occur."""
     click.echo(json.dumps(document, indent=1, allow_nan=False))

@@ -11,7 +11,7 @@ import click
 
 from patchrun.core.errors import UsageError
 from patchrun.faces.how import How
-from patchrun.faces.options import echo_json, format_option, open_arena
+from patchrun.faces.options import about_one, echo_json, format_option, open_arena
 from patchrun.faces.plain_text import echo_plain
 
 if TYPE_CHECKING:
@@ -53,9 +53,7 @@ def status_command(named: str | None, name: str | None, form: str) -> int:
 
 
 @click.command("cancel")
-@click.argument("name", metavar="ID")
-@format_option("text", "json")
-@click.pass_obj
+@about_one("text", "json")
 def cancel_command(named: str | None, name: str, form: str) -> int:
     """End what waits or runs for a submission, in the queue or in another terminal; finished runs stay."""
     from patchrun.services import executors
@@ -82,9 +80,7 @@ def cancel_command(named: str | None, name: str, form: str) -> int:
 
 
 @click.command("tasks")
-@click.argument("name", metavar="ID")
-@format_option("text", "json")
-@click.pass_obj
+@about_one("text", "json")
 def tasks_command(named: str | None, name: str, form: str) -> int:
     """What the queue's tasks for a submission printed (`patchrun log` has the logs of runs)."""
     from patchrun.services import executors
@@ -98,7 +94,7 @@ def tasks_command(named: str | None, name: str, form: str) -> int:
     if not texts:
         raise UsageError(f"no task for {name} has printed anything here", "`patchrun status` says what waits")
     for task, text in texts.items():
-        click.echo(f"==> study {task}\n{text}")
+        echo_plain(f"==> study {task}\n{text}")
     return 0
 
 
@@ -117,7 +113,7 @@ def block_command(order: click.utils.LazyFile, block: int | None) -> int:
 
     def tell(progress: Progress) -> None:
         if progress.run:
-            click.echo(describe(progress.run, progress.slot.position + 1, len(progress.study.arms)))
+            echo_plain(describe(progress.run, progress.slot.position + 1, len(progress.study.arms)))
             sys.stdout.flush()
 
     if blocktask.do_block(blocktask.read_order(order.read()), int(given), tell):

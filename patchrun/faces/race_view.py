@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from patchrun.faces import cells
 
 if TYPE_CHECKING:
     from patchrun.core.racesim import RaceResult, RejectResult
@@ -84,19 +86,22 @@ def race_text(rows: Iterable[RaceResult], style: str = "simple") -> str:
     table = [
         (
             r.world, r.population, r.submissions,
-            *map(_percent, (r.saved_by_looks, r.saved, r.bound, r.saved_shared, r.saved_alone, r.wrong)),
+            *map(cells.percent, (r.saved_by_looks, r.saved, r.bound, r.saved_shared, r.saved_alone, r.wrong)),
         )
         for r in rows
     ]  # fmt: skip
-    return _table(table, headers, style, "llrrrrrrr")
+    return cells.table(table, headers, style, "llrrrrrrr")
 
 
 def rejects_text(rows: Iterable[RejectResult], style: str = "simple") -> str:
     """What successive rejects save, and how often they leave another than the full study's best."""
     table = [
-        (r.world, r.arms, r.studies, _percent(r.saved), _percent(r.same), f"{r.given_up:.3f}") for r in rows
+        (r.world, r.arms, r.studies, cells.percent(r.saved), cells.percent(r.same), f"{r.given_up:.3f}")
+        for r in rows
     ]
-    return _table(table, ("world", "submissions", "studies", "saved", "same", "FSR lost"), style, "lrrrrr")
+    return cells.table(
+        table, ("world", "submissions", "studies", "saved", "same", "FSR lost"), style, "lrrrrr"
+    )
 
 
 def race_page(
@@ -106,17 +111,6 @@ def race_page(
     stops = [(row.world, row.population, what, count) for row in races for what, count in row.stopped.items()]
     return PAGE.format(
         races=race_text(races, "github"), between=race_text(between, "github"),
-        stops=_table(stops, ("world", "population", "stopped by", "submissions"), "github", "lllr"),
+        stops=cells.table(stops, ("world", "population", "stopped by", "submissions"), "github", "lllr"),
         rejects=rejects_text(rejects, "github"),
     ).rstrip("\n")  # fmt: skip
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}%"
-
-
-def _table(rows: Sequence[Sequence[Any]], headers: Sequence[str], style: str, align: str) -> str:
-    from tabulate import tabulate
-
-    sides = [{"l": "left", "r": "right"}[letter] for letter in align]
-    return tabulate(rows, headers, tablefmt=style, disable_numparse=True, colalign=sides if rows else None)

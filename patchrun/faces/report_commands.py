@@ -27,7 +27,7 @@ def report_command(named: str | None, folder: Path | None, serve: bool, port: in
     if folder is None:
         from patchrun.faces.report.serve import serve as serve_site
 
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt):  # Ctrl-C is how serving ends, so it is no failure
             serve_site(arena, port, click.echo)
         return 0
     from patchrun.faces.report.gather import gather

@@ -8,6 +8,7 @@ import click
 
 from patchrun.core.errors import UsageError
 from patchrun.faces.options import echo_json, format_option, open_arena
+from patchrun.faces.plain_text import echo_plain
 
 
 def _read_text(path: Path) -> str:
@@ -61,7 +62,7 @@ def fsr_command(
     if form == "json":
         echo_json(study_tables.fsr_table_document(found))
     else:
-        click.echo(study_tables.fsr_table_text(found, "github" if form == "markdown" else "simple"))
+        echo_plain(study_tables.fsr_table_text(found, "github" if form == "markdown" else "simple"))
     return 0
 
 
@@ -76,7 +77,7 @@ def _show_gaps(times: Path, tries: int, top: int, form: str) -> int:
         means = {"positive": mean_luck(rows, False), "scorable": mean_luck(rows, True)}
         echo_json({"rows": msgspec.to_builtins(rows), "mean_luck": means})
     else:
-        click.echo(study_tables.gaps_text(rows, "github" if form == "markdown" else "simple"))
+        echo_plain(study_tables.gaps_text(rows, "github" if form == "markdown" else "simple"))
     return 0
 
 
@@ -121,7 +122,7 @@ def simulate_command(named: str | None, what: str, tracks: tuple[str, ...], stud
     if form == "json":
         echo_json({"rows": msgspec.json.decode(msgspec.json.encode(rows))})
     else:
-        click.echo(study_tables.coverage_text(rows, "github" if form == "markdown" else "simple"))
+        echo_plain(study_tables.coverage_text(rows, "github" if form == "markdown" else "simple"))
     return 0
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from patchrun.faces.tables import NOTHING
+from patchrun.faces import cells
 
 if TYPE_CHECKING:
     from patchrun.core.coverage import Coverage
@@ -27,12 +27,12 @@ def coverage_text(rows: Iterable[Coverage], style: str = "simple") -> str:
     )
     table = [
         (
-            row.n_blocks, f"{row.noise:g}", row.shape, f"{row.fsr:g}", _percent(row.covered), _percent(row.bootstrap),
-            _percent(row.unbounded), f"{row.half_width:.3f}",
+            row.n_blocks, f"{row.noise:g}", row.shape, f"{row.fsr:g}", cells.percent(row.covered),
+            cells.percent(row.bootstrap), cells.percent(row.unbounded), f"{row.half_width:.3f}",
         )
         for row in rows
     ]  # fmt: skip
-    return _table(table, headers, style, "rrlrrrrr")
+    return cells.table(table, headers, style, "rrlrrrrr")
 
 
 def gaps_text(rows: Sequence[GapRow], style: str = "simple") -> str:
@@ -42,9 +42,9 @@ def gaps_text(rows: Sequence[GapRow], style: str = "simple") -> str:
     names = list(rows[0].luck) if rows else []
     lines = [
         (
-            row.record, f"{row.gap:.2f}", f"{row.ci[0]:.2f} to {row.ci[1]:.2f}", "yes" if row.scorable else "no",
-            NOTHING if row.noise is None else f"{row.noise:.3f}",
-            *(NOTHING if value is None else f"{value:.3f}" for value in row.luck.values()),
+            row.record, f"{row.gap:.2f}", cells.interval(row.ci, ".2f"), "yes" if row.scorable else "no",
+            cells.number(row.noise),
+            *map(cells.number, row.luck.values()),
         )
         for row in rows
     ]  # fmt: skip
@@ -52,24 +52,24 @@ def gaps_text(rows: Sequence[GapRow], style: str = "simple") -> str:
         means = mean_luck(rows, only)
         lines.append((said, "", "", "", "", *(f"{means[name]:.3f}" for name in names if name in means)))
     headers = ("record", "gap s", "95% interval", "scorable", "noise / gap", *names)
-    return _table(lines, headers, style, "rrlr" + "r" * (1 + len(names)))
+    return cells.table(lines, headers, style, "rrlr" + "r" * (1 + len(names)))
 
 
 def fsr_table_text(found: FsrTable, style: str = "simple") -> str:
     """Each agent's mean FSR under the rule, then each record, then what was left out and why."""
     agents = [
-        (a.agent, f"{a.mean:.3f}", NOTHING if a.ci is None else f"{a.ci[0]:.3f} to {a.ci[1]:.3f}", f"{a.iqm:.3f}",
+        (a.agent, f"{a.mean:.3f}", cells.interval(a.ci), f"{a.iqm:.3f}",
          f"{a.tried}/{a.records}")
         for a in found.agents
     ]  # fmt: skip
-    cells = [
-        (c.record, c.agent, c.runs, c.failed, c.used, NOTHING if c.fsr is None else f"{c.fsr:.3f}")
+    records = [
+        (c.record, c.agent, c.runs, c.failed, c.used, cells.number(c.fsr))
         for c in sorted(found.cells, key=lambda cell: (cell.record, cell.agent))
     ]
     parts = [
         f"Rule: {describe_rule(found.rule)}.",
-        _table(agents, ("agent", "mean FSR", "95% interval", "middle half", "tried"), style, "lrlrr"),
-        _table(cells, ("record", "agent", "runs", "failed", "used", "FSR"), style, "rlrrrr"),
+        cells.table(agents, ("agent", "mean FSR", "95% interval", "middle half", "tried"), style, "lrlrr"),
+        cells.table(records, ("record", "agent", "runs", "failed", "used", "FSR"), style, "rlrrrr"),
     ]
     left_out = [f"record {record}: {reason}" for record, reason in found.excluded.items()]
     return "\n\n".join(parts + ([f"Left out: {'; '.join(left_out)}."] if left_out else []))
@@ -93,20 +93,3 @@ def fsr_table_document(found: FsrTable) -> dict[str, Any]:
     import msgspec
 
     return msgspec.json.decode(msgspec.json.encode(found))
-
-
-def rules_text(found: Mapping[str, Mapping[str, float]], rules: Sequence[str], style: str = "simple") -> str:
-    """Agents by rule: how much the rule alone changes."""
-    table = [(agent, *(f"{means[rule]:.3f}" for rule in rules)) for agent, means in found.items()]
-    return _table(table, ("agent", *rules), style, "l" + "r" * len(rules))
-
-
-def _percent(share: float | None) -> str:
-    return NOTHING if share is None else f"{100 * share:.1f}%"
-
-
-def _table(rows: Sequence[Sequence[Any]], headers: Sequence[str], style: str, align: str) -> str:
-    from tabulate import tabulate
-
-    sides = [{"l": "left", "r": "right"}[letter] for letter in align]
-    return tabulate(rows, headers, tablefmt=style, disable_numparse=True, colalign=sides if rows else None)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from patchrun.faces import cost_view, csv_view
-from patchrun.faces.plain_text import markdown_cell
+from patchrun.faces import cells, cost_view, csv_view
+from patchrun.faces.cells import NOTHING
 
 if TYPE_CHECKING:
     from patchrun.core.leaderboard import Cell, Leaderboard, Row
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from patchrun.core.versus import Versus
 
 SHOWN_AGENTS = 4  # as many columns of cells as fit in 100 characters
-NOTHING = "-"
 
 
 def leaderboard_document(board: Leaderboard, track: str) -> dict[str, Any]:
@@ -39,7 +38,7 @@ def _row_document(board: Leaderboard, row: Row) -> dict[str, Any]:
         "rank": row.rank,
         "agent": known.pop("agent"),
         "score": row.score,
-        "ci": _pair(row.ci),
+        "ci": cells.pair(row.ci),
         "log_speedup_fraction": row.log_speedup_fraction,
         "rating": row.rating,
         "valid": row.valid,
@@ -59,7 +58,7 @@ def _cell_document(cell: Cell, similarity: Similarity | None) -> dict[str, Any]:
         "state": cell.state,
         "verdict": cell.verdict,
         "fsr": cell.fsr,
-        "ci": _pair(cell.ci),
+        "ci": cells.pair(cell.ci),
         "speedup": cell.speedup,
         "similarity": similarity.value if similarity else None,
         "tried": cell.tried,
@@ -76,7 +75,7 @@ def versus_document(versus: Versus) -> dict[str, Any]:
                 "a_fsr": match.a_fsr,
                 "b_fsr": match.b_fsr,
                 "difference": match.difference,
-                "ci": _pair(match.ci),
+                "ci": cells.pair(match.ci),
                 "winner": match.winner,
                 "method": match.method,
             }
@@ -106,9 +105,9 @@ def show_document(
         "verdict": score.verdict,
         "reason": score.reason,
         "fsr": score.fsr,
-        "fsr_ci": _pair(score.fsr_ci),
+        "fsr_ci": cells.pair(score.fsr_ci),
         "speedup": score.speedup,
-        "speedup_ci": _pair(score.speedup_ci),
+        "speedup_ci": cells.pair(score.speedup_ci),
         "n_blocks": score.n_blocks,
         "clock": score.clock,
         "time_source": "local" if runs else None,
@@ -146,10 +145,6 @@ def _plain(value: Any) -> Any:
     return msgspec.json.decode(msgspec.json.encode(value))
 
 
-def _pair(interval: tuple[float, float] | None) -> list[float] | None:
-    return None if interval is None else list(interval)
-
-
 def render_leaderboard(board: Leaderboard, form: str = "text") -> str:
     """The leaderboard as ``text``, ``markdown`` or ``csv``."""
     if form == "csv":
@@ -170,7 +165,9 @@ def leaderboard_text(board: Leaderboard, style: str = "simple") -> str:
         _cell_table(board, style),
     ]
     if costs := cost_view.cost_rows(board):
-        parts.append(_table(costs, cost_view.HEAD, style, "llrrrrrl", widths=(24, 6, 9, 10, 10, 10, 8, 10)))
+        parts.append(
+            cells.table(costs, cost_view.HEAD, style, "llrrrrrl", widths=(24, 6, 9, 10, 10, 10, 8, 10))
+        )
     if len(board.rows) > SHOWN_AGENTS:
         parts.append(
             f"The first {SHOWN_AGENTS} of {len(board.rows)} agents by record; json and csv have all."
@@ -182,20 +179,21 @@ def _rank_table(board: Leaderboard, style: str) -> str:
     total = len(board.records)
     rows = [
         (
-            row.rank, row.agent, _number(row.score), _interval(row.ci), _number(row.log_speedup_fraction),
-            _number(row.rating, ".0f"), f"{row.valid}/{total}", _tried(row, board.records),
+            row.rank, row.agent, cells.number(row.score), cells.interval(row.ci),
+            cells.number(row.log_speedup_fraction), cells.number(row.rating, ".0f"),
+            f"{row.valid}/{total}", _tried(row, board.records),
         )
         for row in board.rows
     ]  # fmt: skip
     headers = ("rank", "agent", "score", "interval", "log speedup", "rating", "valid", "tried")
     if not board.spent:
-        return _table(rows, headers, style, "rlrlrrrr", widths=(4, 24, 6, 16, 11, 6, 5, 9))
+        return cells.table(rows, headers, style, "rlrlrrrr", widths=(4, 24, 6, 16, 11, 6, 5, 9))
     rows = [
-        (*line, _number(board.spent.get(row.agent), ".0f"))
+        (*line, cells.number(board.spent.get(row.agent), ".0f"))
         for line, row in zip(rows, board.rows, strict=True)
     ]
     headers += (f"{board.machine} s",)
-    return _table(rows, headers, style, "rlrlrrrrr", widths=(4, 20, 6, 16, 7, 6, 5, 9, 7))
+    return cells.table(rows, headers, style, "rlrlrrrrr", widths=(4, 20, 6, 16, 7, 6, 5, 9, 7))
 
 
 def _tried(row: Row, records: Sequence[str]) -> str:
@@ -210,7 +208,7 @@ def _cell_table(board: Leaderboard, style: str) -> str:
     names = [*board.records, *board.unscorable]
     rows = [(name, *(_cell(row.records.get(name), board.metric) for row in shown)) for name in names]
     headers = ("record", *(row.agent for row in shown))
-    return _table(rows, headers, style, "r" + "l" * len(shown), widths=(8, *[20] * len(shown)))
+    return cells.table(rows, headers, style, "r" + "l" * len(shown), widths=(8, *[20] * len(shown)))
 
 
 def _cell(cell: Cell | None, metric: str) -> str:
@@ -231,7 +229,7 @@ def versus_text(versus: Versus, style: str = "simple") -> str:
     rows = [
         (
             name, _side(match.a_fsr, match.a_verdict), _side(match.b_fsr, match.b_verdict),
-            _number(match.difference, "+.3f"), _interval(match.ci, "+.3f"), names[match.winner], match.method,
+            cells.number(match.difference, "+.3f"), cells.interval(match.ci, "+.3f"), names[match.winner], match.method,
         )
         for name, match in versus.records.items()
     ]  # fmt: skip
@@ -242,13 +240,13 @@ def versus_text(versus: Versus, style: str = "simple") -> str:
         + _say_probability(versus)
     )
     title = f"{versus.a} against {versus.b}: difference of FSR ({versus.a} less {versus.b}), 95% intervals."
-    table = _table(rows, headers, style, "rrrrlll", widths=(8, 13, 13, 10, 16, 12, 17))
+    table = cells.table(rows, headers, style, "rrrrlll", widths=(8, 13, 13, 10, 16, 12, 17))
     return "\n\n".join([title, table, sums, *(f"Note: {note}." for note in versus.notes)])
 
 
 def _side(fsr: float | None, verdict: str | None) -> str:
     """An agent's FSR, else the name of what it has instead."""
-    return (verdict or NOTHING) if fsr is None else _number(fsr)
+    return (verdict or NOTHING) if fsr is None else cells.number(fsr)
 
 
 def _say_probability(versus: Versus) -> str:
@@ -276,7 +274,7 @@ def show_text(
     facts = [("submission", attempt.id), ("of", said), ("verdict", score.verdict or score.state)]
     facts += [("built on", attempt.onto)] if attempt.onto else []
     facts += [("because", score.reason)] if score.reason else []
-    parts = [_table([*facts, *_score_facts(score), *more], (), "plain", "ll")]
+    parts = [cells.table([*facts, *_score_facts(score), *more], (), "plain", "ll")]
     runs = list(runs)
     if runs:
         parts.append(runs_text(runs))
@@ -285,7 +283,9 @@ def show_text(
             (f.code, f.severity, f"{f.path or 'diff'}:{f.line or ''}", f.message) for f in attempt.findings
         ]
         parts.append(
-            _table(found, ("code", "severity", "where", "message"), "simple", "llll", widths=(8, 8, 24, 52))
+            cells.table(
+                found, ("code", "severity", "where", "message"), "simple", "llll", widths=(8, 8, 24, 52)
+            )
         )
     return "\n\n".join(parts)
 
@@ -295,9 +295,9 @@ def _score_facts(score: Score) -> list[tuple[str, str]]:
     paired = "paired" if score.paired else "unpaired"
     facts = []
     if score.fsr is not None:
-        facts.append(("FSR", f"{score.fsr:.3f}, 95% interval {_interval(score.fsr_ci)} ({paired})"))
+        facts.append(("FSR", f"{score.fsr:.3f}, 95% interval {cells.interval(score.fsr_ci)} ({paired})"))
     if score.speedup is not None:
-        facts.append(("speedup", f"{score.speedup:.3f}x, 95% interval {_interval(score.speedup_ci)}"))
+        facts.append(("speedup", f"{score.speedup:.3f}x, 95% interval {cells.interval(score.speedup_ci)}"))
     if score.loss.mean is not None:
         p_value = "" if score.loss.p_value is None else f", p = {score.loss.p_value:.2g}"
         facts.append(("loss", f"mean {score.loss.mean:.4f}, target {score.loss.target:g}{p_value}"))
@@ -333,14 +333,14 @@ def runs_text(runs: Iterable[Run]) -> str:
     left_out |= set() if any(row[8] for row in rows) else {8}
     shown = [k for k in range(len(RUN_COLUMNS)) if k not in left_out]
     headers, sides, widths = zip(*(RUN_COLUMNS[k] for k in shown), strict=True)
-    table = _table([[row[k] for k in shown] for row in rows], headers, "simple", "".join(sides), widths)
+    table = cells.table([[row[k] for k in shown] for row in rows], headers, "simple", "".join(sides), widths)
     return table + (f"\n\nAll on {places.pop()}." if len(places) == 1 else "")
 
 
 def _run_row(run: Run) -> tuple[Any, ...]:
     return (
-        run.kind, run.block + 1, run.seed, _number(run.seconds), _number(run.wall_seconds), _number(run.loss, ".4f"),
-        run.exit, f"{run.machine.hardware_class}, sandbox {run.sandbox}", run.reason,
+        run.kind, run.block + 1, run.seed, cells.number(run.seconds), cells.number(run.wall_seconds),
+        cells.number(run.loss, ".4f"), run.exit, f"{run.machine.hardware_class}, sandbox {run.sandbox}", run.reason,
     )  # fmt: skip
 
 
@@ -356,40 +356,4 @@ def status_text(rows: Sequence[Mapping[str, Any]]) -> str:
         for row in rows
     ]  # fmt: skip
     headers = ("id", "record", "agent", "attempt", "verdict", "runs", "because")
-    return _table(table, headers, "simple", "lrlrlrl", widths=(12, 8, 16, 7, 13, 7, 30))
-
-
-def _table(
-    rows: Sequence[Sequence[Any]],
-    headers: Sequence[str],
-    style: str,
-    align: str,
-    widths: Sequence[int] | None = None,
-) -> str:
-    """Tabulated with each column aligned left or right, numbers as they were formatted."""
-    from tabulate import tabulate
-
-    if not rows:
-        return "  ".join(headers)
-    sides = [{"l": "left", "r": "right"}[letter] for letter in align]
-    limits = list(widths) if widths and style != "github" else None  # a row of Markdown is one line
-    if style == "github":
-        headers = [markdown_cell(head) for head in headers]
-        rows = [[markdown_cell(cell) for cell in row] for row in rows]
-    return tabulate(
-        rows,
-        headers,
-        tablefmt=style,
-        disable_numparse=True,
-        colalign=sides,
-        maxcolwidths=limits,
-        maxheadercolwidths=limits,
-    )
-
-
-def _number(value: float | None, form: str = ".3f") -> str:
-    return NOTHING if value is None else format(value, form)
-
-
-def _interval(interval: tuple[float, float] | None, form: str = ".3f") -> str:
-    return NOTHING if interval is None else f"{interval[0]:{form}} to {interval[1]:{form}}"
+    return cells.table(table, headers, "simple", "lrlrlrl", widths=(12, 8, 16, 7, 13, 7, 30))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from patchrun.faces import cells
 from patchrun.faces.how import How, measure
 from patchrun.faces.options import echo_json
 from patchrun.faces.plain_text import echo_plain
@@ -46,7 +47,7 @@ def try_steps(arena: Arena, ids: Sequence[str], steps: int, how: How, form: str)
     else:
         click.echo(f"Stopped after {steps} steps: step times only, for trying; these never count.")
         for record, rows in found.items():
-            click.echo(steps_text(record, rows))
+            echo_plain(steps_text(record, rows))
     return 1 if any(row.trouble for rows in found.values() for row in rows) else 0
 
 
@@ -60,15 +61,14 @@ def steps_document(row: StepTimes) -> dict[str, Any]:
 
 def steps_text(record: str, rows: Sequence[StepTimes]) -> str:
     """A line an arm: milliseconds a step, and their ratio to the baseline's."""
-    from tabulate import tabulate
-
     headers = (f"record {record}", "runs", "steps timed", "median ms", "mean ms", "sd", "of baseline", "")
     table = [
-        (f"{row.kind} {row.arm[:12]}", row.runs, row.steps, _ms(row.median), _ms(row.mean), _ms(row.sd),
-         None if row.ratio is None else f"{100 * row.ratio:.1f}%", row.trouble)
+        (f"{row.kind} {row.arm[:12]}", row.runs, row.steps,
+         *(cells.number(_ms(seconds), ".2f") for seconds in (row.median, row.mean, row.sd)),
+         cells.percent(row.ratio), row.trouble)
         for row in rows
     ]  # fmt: skip
-    return tabulate(table, headers, floatfmt=".2f", missingval="-")
+    return cells.table(table, headers, align="lrrrrrrl")
 
 
 def _ms(seconds: float | None) -> float | None:

@@ -111,9 +111,9 @@ def frontier_command(
     if form == "json":
         echo_json(chain_view.frontier_document(points, arena.track.name))
     elif form == "csv":
-        click.echo(chain_view.frontier_csv(points))
+        echo_plain(chain_view.frontier_csv(points))
     else:
         machine = "GPU" if arena.track.hardware.device == "cuda" else "CPU"
         style = "github" if form == "markdown" else "simple"
-        click.echo(chain_view.frontier_text(points, over, machine, style))
+        echo_plain(chain_view.frontier_text(points, over, machine, style))
     return 0

@@ -22,9 +22,7 @@ from patchrun.core.stages import Stage, VariantArm
 from patchrun.services import cost, tournament
 from patchrun.services.pieces import Patchwork
 
-LEAST_BLOCKS = (
-    4  # with fewer, Holm's correction over three pieces asks for effects of ten standard deviations
-)
+LEAST_BLOCKS = 4  # with fewer, Holm's correction over three pieces asks for effects of ten sd
 BUDGET = 200
 
 

@@ -17,13 +17,14 @@ Measured = Literal["all", "first", "again"]
 
 @dataclass(frozen=True)
 class Scored:
-    """An attempt with its score, the study that it rests on (all generations pooled) and its runs."""
+    """An attempt with its score, the study that it rests on (all ``generations`` pooled) and its runs."""
 
     attempt: Attempt
     score: Score
     study: Study | None
     runs: tuple[Run, ...]
     ruling: Ruling | None
+    generations: tuple[Study, ...] = ()
 
 
 class Covering:
@@ -107,7 +108,18 @@ def _assess(
         arena.track, study, pooled, study.arms[-1].name, stale=stale, ruling=ruling,
         stopped=next(filter(None, words), ""),
     )  # fmt: skip
-    return Scored(attempt, score, study, tuple(pooled), ruling)
+    return Scored(attempt, score, study, tuple(pooled), ruling, tuple(counted))
+
+
+def read_runs(arena: Arena, scored: Sequence[Scored]) -> list[list[Run]]:
+    """The runs of some attempts with their curves, read anew: of all attempts' they would be too much at once."""
+    studies = {study.id: study for one in scored for study in one.generations}
+    runs = group_by_study(arena.runs_of(studies.values()))
+    return [
+        plan.pool(one.generations, [runs.get(study.id, []) for study in one.generations], one.attempt.ast_digest)[1]
+        if one.generations else []
+        for one in scored
+    ]  # fmt: skip
 
 
 def find_rulings(arena: Arena, attempts: Sequence[Attempt]) -> dict[str, Ruling]:

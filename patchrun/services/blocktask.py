@@ -93,14 +93,21 @@ def _open_arena(order: Order) -> Iterator[Arena]:
         arena = Arena(repo)
         arms = _read_study(arena, order.study).arms
         own = [f"{SUBMISSIONS}{arm.name}" for arm in arms if arm.kind == "submission"]
-        runs = [f"{RUNS}{arm.name}/{order.study}-*" for arm in arms]
-        _fetch(repo, order.remote, ["refs/patchrun/human/*", *own, *runs, f"{STOPS}{order.study}/*"])
+        _fetch(repo, order.remote, ["refs/patchrun/human/*", *own])
+        _fetch_results(arena, order.remote, _read_study(arena, order.study))
         yield arena
 
 
+def _fetch_results(arena: Arena, remote: str, study: Study) -> None:
+    """What the study's other tasks have stored so far comes to this node's copy."""
+    runs = [f"{RUNS}{arm.name}/{study.id}-*" for arm in study.arms]
+    _fetch(arena.repo, remote, [*runs, f"{STOPS}{study.id}/*"])
+
+
 def _fetch(repo: GitRepo, remote: str, refs: Sequence[str]) -> None:
+    """Into this node's copy, which ends with the task: what counts is what the remote has."""
     words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--refmap=", remote)
-    repo.git(*words, *(f"{ref}:{ref}" for ref in refs), env=CHECKED)
+    repo.git(*words, *(f"+{ref}:{ref}" for ref in refs), env=CHECKED)
 
 
 def _keep(
@@ -112,6 +119,8 @@ def _keep(
         if order.remote and not push(arena, order.remote, [RUNS + run_name(run) for run, _ in made]):
             push(arena, order.remote, list(arena.add_extra_runs(made)))
     if options.race or options.rejects:
+        if order.remote:
+            _fetch_results(arena, order.remote, study)
         stops = end_arms(arena, study, options, racejudge.ended_arms(arena.stops()).get(study.id, ()))
         for stop in stops if order.remote else ():
             push(arena, order.remote, [STOPS + stop_name(stop)])
@@ -133,4 +142,7 @@ def push(arena: Arena, remote: str, refs: Sequence[str]) -> bool:
         if arena.repo.git("ls-remote", remote, *refs, check=False).stdout.strip():
             return False
         time.sleep(PUSH_WAIT_SECONDS * (1 + attempt))
-    raise ArenaError(f"{remote} does not take results: {done.errors}")
+    raise ArenaError(
+        f"{remote} does not take results: {done.errors}",
+        "the block is trained again when it is handed in again",
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from patchrun.adapters.claude import Client, Failure, known_secrets, make_schema, read_answer
 from patchrun.adapters.store import Arena
-from patchrun.core.changelabel import Answer, ChangeLabel, Sample, Signed, choose, read_sample
+from patchrun.core.changelabel import Answer, ChangeLabel, Sample, choose, read_sample
 from patchrun.core.errors import SetupError, UsageError
 from patchrun.core.labelprompt import write_question, write_system
 from patchrun.core.labels import LabelRubric
@@ -161,7 +161,10 @@ def _ask(
     for _ in range(samples):
         found, used = _ask_once(client, write_system(rubric), question, diff)
         usages += used
-        (kept if isinstance(found, Sample) else failures).append(found)  # type: ignore[arg-type]
+        if isinstance(found, Sample):
+            kept.append(found)
+        else:
+            failures.append(found)
     if not kept:
         return Outcome(subject, None, tuple(failures))
     voice = choose(kept)
@@ -202,8 +205,3 @@ def _write_question(rubric: LabelRubric, title: str, record: str, diff: str) -> 
         question = write_question(rubric, title, record, diff, secrets.token_hex(16))
         if question is not None:
             return question
-
-
-def labels_of(arena: Arena, subject: str) -> list[Signed]:
-    """Everything said of one change, oldest first."""
-    return [one for one in arena.labels() if one.label.subject == subject]

@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -199,8 +200,10 @@ def _look_at_record(arena: Arena, span: Span, build: bool) -> Check:
 def leftovers(arena: Arena) -> Iterator[Path]:
     """Scratch folders that dead runs left more than a day ago."""
     limit = time.time() - LEFTOVER_SECONDS
-    scratch = arena.folder / "scratch"
-    return (path for path in scratch.glob("*") if path.stat().st_mtime < limit)
+    for path in (arena.folder / "scratch").glob("*"):
+        with suppress(FileNotFoundError):  # its run ended since it was listed
+            if path.stat().st_mtime < limit:
+                yield path
 
 
 def pack(arena: Arena) -> tuple[int, int]:
@@ -217,4 +220,8 @@ def pack(arena: Arena) -> tuple[int, int]:
 
 
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # what others do meanwhile comes and goes
+            total += path.lstat().st_size if path.is_file() else 0
+    return total

@@ -293,7 +293,9 @@ def reveal(arena: Arena, final: FinalRound, by: str) -> Reveal:
     tokens = heldout.load_tokens(final, key)
     value = Reveal(final=final.id, key=key.hex(), by=by, created=tournament.now())
     if not arena.add_reveal(value, tokens if len(tokens) <= REVEALED_BYTES else None):
-        raise UsageError(f"the secrets of final round {final.id} are known already")
+        raise UsageError(
+            f"the secrets of final round {final.id} are known already", "`patchrun final show` has the round"
+        )
     return value
 
 
@@ -308,7 +310,10 @@ def check_drawn(arena: Arena, final: FinalRound) -> bool | None:
     if revealed is None:
         raise UsageError(f"final round {final.id} is not revealed yet", "`patchrun final reveal` ends it")
     if final.track_digest != arena.track.digest:
-        raise UsageError(f"final round {final.id} was committed to under another track")
+        raise UsageError(
+            f"final round {final.id} was committed to under another track",
+            "check it in an arena of that track",
+        )
     if final.source == "given":
         return None
     key = bytes.fromhex(revealed.key)

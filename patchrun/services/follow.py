@@ -10,7 +10,7 @@ from typing import Protocol
 from patchrun.adapters.slurm import Refused
 from patchrun.adapters.store import RUNS, Arena
 from patchrun.core import plan, progress, racejudge, results
-from patchrun.core.results import Run, Study
+from patchrun.core.results import Run, Slot, Study
 from patchrun.core.slurmconfig import Settings
 from patchrun.core.tasks import RETRIED, Task, newest, without_runs
 from patchrun.services.executor import Watcher
@@ -47,6 +47,7 @@ class Follow:
     def __init__(self, queue: Queue, study: Study, watcher: Watcher) -> None:
         self.queue, self.study, self.watcher = queue, study, watcher
         self.seen = queue.arena.slots(study)
+        self.ended = racejudge.ended_arms(queue.arena.stops()).get(study.id, set())
         self.told: dict[int, tuple[str, str, str]] = {}
         self.tries: Counter[int] = Counter()
         self.unstored: Counter[tuple[str, int]] = Counter()
@@ -68,8 +69,9 @@ class Follow:
             self.queue.bring()
             lacking = self._find_lacking(tasks)
         self._tell_runs()
+        self._tell_stops()
         if not lacking:
-            self.queue.drop([task for task in tasks.values() if task.stand in ("waiting", "held")])
+            self._drop_needless(tasks)
             return True
         active &= set(lacking)
         for block in sorted(active):
@@ -113,6 +115,25 @@ class Follow:
             run = results.decode(data or b"", Run, name)
             arm = next(arm for arm in self.study.arms if arm.name == run.arm)
             self.watcher.on_progress(Progress(self.study, arm, run.slot, run=run))
+
+    def _tell_stops(self) -> None:
+        """The arms that racing has ended, each once."""
+        for stop in self.queue.arena.stops():
+            if stop.study == self.study.id and stop.arm not in self.ended:
+                self.ended.add(stop.arm)
+                arm = next(arm for arm in self.study.arms if arm.name == stop.arm)
+                self.watcher.on_progress(Progress(self.study, arm, Slot(stop.blocks - 1, 0, 0), stop=stop))
+
+    def _drop_needless(self, tasks: Mapping[int, Task]) -> None:
+        """Take out of the queue what waits, and what trains a block that nobody needs any more.
+
+        Not a task whose block is stored: it is about to end by itself.
+        """
+        stored = {run.block for run in self.queue.arena.runs_of([self.study])}
+        if needless := [task for task in tasks.values() if task.is_active and task.block not in stored]:
+            self.queue.drop(needless)
+            blocks = ", ".join(str(task.block + 1) for task in sorted(needless, key=lambda task: task.block))
+            self.watcher.tell(f"record {self.study.record}: decided; taken out of the queue: block {blocks}")
 
     def _tell_task(self, task: Task) -> None:
         """Once for each thing that happens to a block."""

@@ -36,7 +36,9 @@ def _read_one(track: str, number: int, tier: int) -> str:
         if path.is_file():
             text = read_text(path)
             return show_hint(read_hint(text, str(path))) if text.startswith(MARK.strip()) else text
-    raise UsageError(f"track {track} has no tier {tier} hint for record {number}", "0 is no hint")
+    raise UsageError(
+        f"track {track} has no tier {tier} hint for record {number}", "tiers are 1, 2 and 3; 0 is no hint"
+    )
 
 
 def read_text(path: Path) -> str:

@@ -99,25 +99,33 @@ def init(target: Path, track: str = "pocket", upstream: str | None = None, share
         if shared:
             hooks.guard(repo)
         Arena(repo).folder  # noqa: B018 - makes the arena's own folder
+        repo.watch.end()  # before the folder gets another name
     return _report(target, source, code)
 
 
 @contextmanager
 def _fresh(target: Path) -> Iterator[Path]:
-    """A folder beside ``target`` that takes its name when all went well."""
+    """A folder beside ``target`` that takes its name when all went well.
+
+    An empty folder that is there stays, since it may be somebody's working directory: what was made moves into it.
+    """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} exists and is not empty", "name a new folder")
-    building = target.parent / f".{target.name}.patchrun-{os.getpid()}"
+    target = target.absolute()
+    building = (target if target.exists() else target.parent) / f".patchrun-{os.getpid()}-{target.name}"
     try:
         building.mkdir(parents=True)
     except OSError as error:
-        raise UsageError(f"cannot make {target}: {error.strerror}") from None
+        raise UsageError(
+            f"cannot make {target}: {error.strerror}", "name a folder that you may write"
+        ) from None
     try:
         yield building
         durable.sync_disk(building)
         if target.exists():
-            target.rmdir()
-        building.rename(target)
+            (building / ".git").rename(target / ".git")
+        else:
+            building.rename(target)
         durable.sync_disk(target)
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -145,7 +153,9 @@ def import_series(repo: GitRepo, folder: Path, ladder: Ladder) -> dict[str, str]
     base = folder / ladder.base.folder
     files = {path.relative_to(base).as_posix(): path.read_bytes() for path in _plain_files(base)}
     if not files:
-        raise ManifestError(f"{base}: the base has no files")
+        raise ManifestError(
+            f"{base}: the base has no files", "it holds the script that the first record improves"
+        )
     tree = repo.store_files(files)
     refs: dict[str, str] = {}
     for record in ladder.record:
@@ -174,7 +184,8 @@ def _plain_files(folder: Path) -> list[Path]:
 def _require_last(ladder: Ladder, record: Record) -> None:
     if record.number != len(ladder.record):
         raise ManifestError(
-            f"records.toml: record.{record.number - 1}.patch: missing, and record {record.number + 1} builds on it"
+            f"records.toml: record.{record.number - 1}.patch: missing, and record {record.number + 1} builds on it",
+            "only the last record may be without a patch",
         )
 
 
@@ -186,7 +197,10 @@ def _apply_record(repo: GitRepo, folder: Path, record: Record, tree: str) -> str
         raise ManifestError(f"record {record.number}: {path}: {error.strerror}") from None
     applied = repo.apply(tree, diff)
     if applied.tree is None:
-        raise ManifestError(f"record {record.number}: {path} does not apply: {applied.refusal}")
+        raise ManifestError(
+            f"record {record.number}: {path} does not apply: {applied.refusal}",
+            "make it against the code before",
+        )
     return applied.tree
 
 

@@ -8,7 +8,7 @@ from patchrun.adapters.store import Arena
 from patchrun.core.errors import UsageError
 from patchrun.core.pieces import FileChange, Hunk
 from patchrun.core.results import Attempt
-from patchrun.core.twopatches import Comparison, compare_patches, read_changes
+from patchrun.core.twopatches import Change, Comparison, compare_patches, read_changes
 from patchrun.services import pieces
 
 
@@ -52,7 +52,7 @@ def compare(arena: Arena, attempt: Attempt, other: str) -> tuple[Comparison, str
     return compare_patches(_read(mine), _read(theirs)), name
 
 
-def _read(changed: Changed):
+def _read(changed: Changed) -> list[Change]:
     hunks = [hunk for own in changed.hunks.values() for hunk in own]
     return read_changes(hunks, {change.path: change for change in changed.files})
 

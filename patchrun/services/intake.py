@@ -97,7 +97,9 @@ def _read_predictions(path: Path, span: Span | None, onto: str) -> list[HandIn]:
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+        raise UsageError(
+            f"cannot read {path}: {error.strerror}", "name a file of predictions, one a line"
+        ) from None
     numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
     found = [_read_prediction(path, number, line) for number, line in numbered]
     if not found:

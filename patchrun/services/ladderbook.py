@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from patchrun.adapters.store import Arena
+from patchrun.core.evidence import is_usable
 from patchrun.core.ladderstats import (
     MEASURED_HAZARDS,
     Row,
@@ -52,9 +53,7 @@ def local_samples(runs: list[Run]) -> dict[tuple[int, str], Sample]:
     losses of the ladder's, so runs of final rounds are left out."""
     found: dict[tuple[int, str], Sample] = {}
     for run in runs:
-        if run.exit != "ok" or run.kind == "submission" or run.final:
-            continue
-        if run.seconds is None or run.loss is None:
+        if not is_usable(run) or run.kind == "submission" or run.final:
             continue
         key = (int(run.arm[1:]), run.kind)
         known = found.get(key, Sample())

@@ -52,15 +52,24 @@ class LocalExecutor:
         """Interrupt the process that runs the study, as Ctrl-C does.
 
         Raises:
-            UsageError: it runs on another machine.
+            UsageError: it runs on another machine, or another user runs it.
         """
         tasks = self.state([study])
         for task in tasks:
             if task.node != platform.node():
-                raise UsageError(f"process {task.job} on {task.node} runs it", "say it there")
-            os.kill(int(task.job), signal.SIGINT)
+                raise UsageError(f"process {task.job} on {task.node} runs it", "cancel it there")
+            _interrupt(int(task.job))
         return tasks
 
     def logs(self, study: Study) -> dict[str, bytes]:
         """Nothing: a process prints on its own terminal."""
         return {}
+
+
+def _interrupt(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGINT)
+    except ProcessLookupError:  # it came to its end meanwhile
+        return
+    except PermissionError:
+        raise UsageError(f"process {pid} runs it for another user", "only they can cancel it") from None

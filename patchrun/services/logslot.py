@@ -24,12 +24,12 @@ from patchrun.core.arrival import Stamp, draw_curve
 from patchrun.core.launchline import Launch, LaunchError, read_launch
 from patchrun.core.logfacts import ran_code
 from patchrun.core.logjudge import Reference, judge_reference, judge_submission
-from patchrun.core.results import Exit, Machine, Run
+from patchrun.core.results import Machine, Run
 from patchrun.core.runlog import printable
 from patchrun.core.steplines import StepLine
 from patchrun.core.trainlog import MAX_BYTES, LogError, TrainLog, parse_log
 from patchrun.services.readiness import Site
-from patchrun.services.runner import EVENT_SECONDS, Event, SlotRequest, make_run
+from patchrun.services.runner import EVENT_SECONDS, Ended, Event, SlotRequest, make_run
 from patchrun.services.training import Plan, Trained, Training
 
 
@@ -45,14 +45,6 @@ class LogRequest:
     compiled: Path
     reference: Reference | None = None
     steps: int | None = None
-
-
-class Ended(Exception):
-    """The run ends here, with this exit and reason."""
-
-    def __init__(self, exit: Exit, reason: str) -> None:
-        super().__init__(reason)
-        self.exit, self.reason = exit, reason
 
 
 def train_log_slot(
@@ -276,7 +268,7 @@ def _environment(site: Site, compiled: Path) -> dict[str, str]:
 def _python_files(folder: Path) -> Mapping[str, bytes]:
     found = {}
     for path in folder.glob("*.py"):
-        with suppress(OSError):
+        with suppress(OSError):  # a folder, or a link to nowhere, is no code that a log could name
             found[path.name] = path.read_bytes()
     return found
 

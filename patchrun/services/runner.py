@@ -83,7 +83,7 @@ class Event:
     elapsed: float = 0.0
 
 
-class _Ended(Exception):
+class Ended(Exception):
     """The run ends here, with this exit and reason."""
 
     def __init__(self, exit: Exit, reason: str) -> None:
@@ -107,7 +107,7 @@ def train_slot(
     work = _SlotWork(request, on_event, stop)
     try:
         work.do()
-    except _Ended as ended:
+    except Ended as ended:
         work.facts.update(exit=ended.exit, reason=ended.reason)
     except Stopped:
         work.facts.update(exit="interrupted", reason="stopped on request")
@@ -249,7 +249,7 @@ class _SlotWork:
         trained = training.train()
         self.logs.append(("stopped after one step", trained.log))
         if trained.exit != "ok":
-            raise _Ended(trained.exit, f"when stopped after one step (PATCHRUN_STEPS=1): {trained.reason}")
+            raise Ended(trained.exit, f"when stopped after one step (PATCHRUN_STEPS=1): {trained.reason}")
         return self._read(trained.model)
 
     def _train(self, training: Training, name: str) -> Trained:
@@ -260,9 +260,9 @@ class _SlotWork:
             return trained
         if trained.exit != "ok":
             self.facts.update(halt=trained.halt)
-            raise _Ended(trained.exit, trained.reason)
+            raise Ended(trained.exit, trained.reason)
         if trained.seconds is None:
-            raise _Ended("failed", "it printed fewer than two step lines, so there is nothing to time")
+            raise Ended("failed", "it printed fewer than two step lines, so there is nothing to time")
         return trained
 
     def _leave_out_halted(self, trained: list[Trained]) -> list[Trained]:
@@ -271,7 +271,7 @@ class _SlotWork:
         if not finished:
             best = min(trained, key=lambda each: each.halt.seen if each.halt else 0.0)
             self.facts.update(halt=best.halt)
-            raise _Ended("stopped", best.reason)
+            raise Ended("stopped", best.reason)
         return finished
 
     def _take_best(self, trained: list[Trained]) -> None:
@@ -285,7 +285,7 @@ class _SlotWork:
         )
         if self.track.evidence.kind == "log":
             if best.val_loss is None:
-                raise _Ended("failed", "it printed no validation loss")
+                raise Ended("failed", "it printed no validation loss")
             self.facts.update(loss=best.val_loss)
 
     def _score(
@@ -318,9 +318,9 @@ class _SlotWork:
                 self.track, blocks, models, (workers[0], workers[1]), request.slot.seed, cap, counted
             )
         except WorkerFault as fault:
-            raise _Ended("bad-model", str(fault)) from None
+            raise Ended("bad-model", str(fault)) from None
         except evaluator.Disqualified as seen:
-            raise _Ended("disqualified", str(seen)) from None
+            raise Ended("disqualified", str(seen)) from None
         self.facts.update(
             loss=scores.loss,
             validation_loss=scores.other_loss,
@@ -346,7 +346,7 @@ class _SlotWork:
         models = [self._read(each.model) for each in trained]
         kinds = {model.sha256 for model in models}
         if self.track.seeds.deterministic and len(kinds) > 1:
-            raise _Ended(
+            raise Ended(
                 "bad-model", f"{len(models)} trainings with one seed saved {len(kinds)} different models"
             )
         return models[-1]
@@ -365,9 +365,9 @@ class _SlotWork:
         except NoModel:
             printed = self.logs[-1][1].strip()
             said = "" if printed else ", and it printed nothing"
-            raise _Ended("no-model", f"it ended without writing PATCHRUN_OUT/{MODEL}{said}") from None
+            raise Ended("no-model", f"it ended without writing PATCHRUN_OUT/{MODEL}{said}") from None
         except BadModel as bad:
-            raise _Ended("bad-model", str(bad)) from None
+            raise Ended("bad-model", str(bad)) from None
 
     def _tell_step(self, line: StepLine, at: float) -> None:
         now = time.monotonic()

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from patchrun.adapters import durable
 from patchrun.adapters.durable import INCOMING
-from patchrun.adapters.gitrepo import UNSYNCED, RefExists
+from patchrun.adapters.gitrefs import UNSYNCED, RefExists
+from patchrun.adapters.pushing import push_new
 from patchrun.adapters.store import ALSO, ATTEMPTS, MAIN, RESULTS, STUDIES, Arena, own_name
 from patchrun.core.chunks import batched
 from patchrun.core.errors import ArenaError
@@ -36,10 +38,9 @@ KINDS = (
     "reveals",
     "also",
 )
-BASES = (("attempts", "submissions"), ("finals",), ("studies",))  # what other kinds rest on, in this order
 SAME = (ATTEMPTS, STUDIES)  # two of one id have one content and differ in when they were made
 TRIES = 8  # rounds, when others write at the same time
-BATCH = 1000  # refs a push: each push has the other side list all it has
+BATCH = 10_000  # refs a push: each push has the other side list all it has
 WAIT_SECONDS = 0.2
 BUSY = (
     "cannot lock ref",
@@ -73,9 +74,12 @@ def sync(arena: Arena, remote: str, *, send: bool = True) -> Exchange:
     unsound = ""
     for attempt in range(TRIES):
         time.sleep(WAIT_SECONDS * attempt)
-        theirs = _fetch(arena, remote, name)
+        theirs = _list(arena, remote)
+        ours = arena.repo.refs(*(RESULTS + kind for kind in KINDS))
+        fresh = _lacking(theirs, ours)
+        ours |= fresh
         try:
-            received |= set(_receive(arena, theirs))
+            _receive(arena, remote, name, fresh, ours)
         except RefExists:  # another process here was first
             continue
         except verify.Unsound as error:  # or half of what somebody is sending there at this moment
@@ -83,7 +87,7 @@ def sync(arena: Arena, remote: str, *, send: bool = True) -> Exchange:
                 raise
             unsound = str(error)
             continue
-        ours = _own(arena)
+        received |= fresh.keys()
         conflicts |= {
             ref for ref, oid in theirs.items() if ours.get(ref, oid) != oid and not ref.startswith(SAME)
         }
@@ -97,18 +101,29 @@ def sync(arena: Arena, remote: str, *, send: bool = True) -> Exchange:
     )
 
 
-def _own(arena: Arena) -> dict[str, str]:
-    return arena.repo.refs(*(RESULTS + kind for kind in KINDS))
+def _list(arena: Arena, remote: str) -> dict[str, str]:
+    """Every result of the remote: ref name -> object id. Nothing is fetched for that.
+
+    Raises:
+        ArenaError: the remote cannot be reached, or its track or key is another one.
+    """
+    lines = arena.repo.git("ls-remote", "--quiet", "--refs", remote).stdout.decode().splitlines()
+    found = {name: oid for oid, _, name in (line.partition("\t") for line in lines)}
+    if found.get(MAIN) != arena.repo.resolve(MAIN):
+        raise ArenaError(f"{remote} holds another tournament: its track or key differs",
+                         "sync works between copies of one arena")  # fmt: skip
+    kinds = tuple(f"{RESULTS}{kind}/" for kind in KINDS)
+    return {name: oid for name, oid in found.items() if name.startswith(kinds)}
 
 
-def _receive(arena: Arena, theirs: Mapping[str, str]) -> list[str]:
-    """Create what is new here, all or nothing; RefExists when another process was first."""
-    ours = _own(arena)
-    fresh = _lacking(theirs, ours)
-    verify.check_refs(arena, fresh, known={**ours, **fresh})
+def _receive(
+    arena: Arena, remote: str, name: str, fresh: Mapping[str, str], known: Mapping[str, str]
+) -> None:
+    """Fetch, check and create what is new here, all or nothing; RefExists when another process was first."""
     if fresh:
-        arena.repo.create_refs(fresh)
-    return list(fresh)
+        with arena.lock(f"sync-{name}"), _fetched(arena, remote, f"{INCOMING}{name}/", fresh):
+            verify.check_refs(arena, fresh, known)
+            arena.repo.create_refs(fresh)
 
 
 def _lacking(giving: Mapping[str, str], taking: Mapping[str, str]) -> dict[str, str]:
@@ -124,38 +139,42 @@ def _lacking(giving: Mapping[str, str], taking: Mapping[str, str]) -> dict[str, 
     }  # fmt: skip
 
 
-def _fetch(arena: Arena, remote: str, name: str) -> dict[str, str]:
-    """Bring the remote's results to the waiting room of ``remote``; ref name (as it would be here) -> object id."""
-    room = f"{INCOMING}{name}/"
-    specs = [f"+{RESULTS}{kind}/*:{room}{kind}/*" for kind in KINDS]
-    words = ("fetch", "--quiet", "--no-tags", "--prune", "--no-write-fetch-head", "--refmap=", remote)
-    with arena.lock(f"sync-{name}"), durable.announce(arena.repo.path, {}) as owner:
-        fetch = (*UNSYNCED, "-c", "fetch.fsckObjects=true", *words, f"+{MAIN}:{room}main", *specs)
-        arena.repo.git(*fetch, pass_fds=(owner,))
-        found = arena.repo.refs(room)
-    if found.pop(f"{room}main") != arena.repo.resolve(MAIN):
-        raise ArenaError(f"{remote} holds another tournament: its track or key differs",
-                         "sync works between copies of one arena")  # fmt: skip
-    return {RESULTS + ref.removeprefix(room): oid for ref, oid in found.items()}
+@contextmanager
+def _fetched(arena: Arena, remote: str, room: str, refs: Mapping[str, str]) -> Iterator[None]:
+    """The objects of ``refs`` are here, kept by refs of the waiting room ``room``, which is then emptied."""
+    _empty(arena, room)  # of one that was interrupted
+    specs = "".join(f"+{oid}:{room}{ref.removeprefix(RESULTS)}\n" for ref, oid in refs.items())
+    words = (
+        "--quiet",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--refmap=",
+        "--negotiation-tip=refs/heads/*",
+        "--stdin",
+    )
+    fetch = (*UNSYNCED, "-c", "fetch.fsckObjects=true", "fetch", *words, remote)
+    with durable.announce(arena.repo.path, {}) as owner:
+        arena.repo.git(*fetch, input=specs.encode(), pass_fds=(owner,))
+    try:
+        yield
+    finally:
+        _empty(arena, room)
+
+
+def _empty(arena: Arena, room: str) -> None:
+    if left := arena.repo.refs(room):
+        script = "".join(f"delete {ref}\0\0" for ref in left)
+        arena.repo.git("update-ref", "-z", "--stdin", input=script.encode())
 
 
 def _send(arena: Arena, remote: str, refs: Mapping[str, str]) -> set[str]:
     """Push refs, each only if it is absent there; those that were refused since others wrote meanwhile."""
-    ordered = sorted(refs.items(), key=lambda pair: _arrival(pair[0]))
-    return {ref for batch in batched(ordered, BATCH) for ref in _push(arena, remote, dict(batch))}
-
-
-def _arrival(ref: str) -> tuple[int, str, str]:
-    """Where a ref comes in a push, which creates them one by one: after what it rests on, pairs together."""
-    kind, _, name = ref.removeprefix(RESULTS).partition("/")
-    rank = next((rank for rank, kinds in enumerate(BASES) if kind in kinds), len(BASES))
-    return rank, name, kind
+    return {ref for batch in batched(refs.items(), BATCH) for ref in _push(arena, remote, dict(batch))}
 
 
 def _push(arena: Arena, remote: str, refs: Mapping[str, str]) -> set[str]:
-    leases = [f"--force-with-lease={ref}:" for ref in refs]
-    specs = [f"{oid}:{ref}" for ref, oid in refs.items()]
-    done = arena.repo.git("push", "--quiet", "--porcelain", *leases, remote, *specs, check=False)
+    with arena.scratch() as folder:
+        done = push_new(arena.repo, folder, remote, refs, RESULTS)
     if done.ok:
         return set()
     refused: set[str] = set()

@@ -29,9 +29,7 @@ AGENT = LAUNCHER.with_name("agent.py")
 MODEL = "model.safetensors"
 SETUP_SECONDS = 300.0  # for importing torch on a busy machine
 MIB = 1 << 20
-OUT_FILES = (
-    8  # a run may leave so many files of the largest allowed size: each file is capped, not their number
-)
+OUT_FILES = 8  # so many files of the largest allowed size may be left: each is capped, not their number
 OUT_ENTRIES = 10_000
 CACHE_ENTRIES = 200_000
 _MEMORY_WORDS = (
@@ -108,7 +106,7 @@ def is_overfull(folder: Path, most: int, entries: int) -> bool:
     for parent, folders, names in os.walk(folder):
         count += len(folders) + len(names)
         for name in names:
-            with suppress(OSError):
+            with suppress(OSError):  # the run goes on, and removes files meanwhile
                 size += 512 * Path(parent, name).lstat().st_blocks
         if size > most or count > entries:
             return True

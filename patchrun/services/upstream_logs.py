@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -108,7 +109,10 @@ def _code_of(arena: Arena, number: int, arm: str) -> dict[str, bytes]:
     else:
         attempt = arena.attempt(arm)
         if attempt.span.first != number:
-            raise UsageError(f"{attempt.id} was made for record {attempt.record}, not {number}")
+            raise UsageError(
+                f"{attempt.id} was made for record {attempt.record}, not {number}",
+                f"say --record {attempt.record}",
+            )
         commit = arena.submission(attempt.id)
     if commit is None:
         raise UsageError(
@@ -134,10 +138,8 @@ def store_ingest(arena: Arena, ingest: Ingest, texts: Mapping[str, bytes] | None
     name = INGESTS + hashlib.sha256(data).hexdigest()[:20]
     tree = arena.repo.store_files({"ingest.json": data, **(texts or {})})
     words = f"ingest of {len(ingest.logs)} logs ({ingest.source})\n"
-    try:
+    with suppress(RefExists):
         arena.repo.create_refs({name: arena.repo.commit(tree, [], words, PATCHRUN, EPOCH)})
-    except RefExists:
-        return name
     return name
 
 

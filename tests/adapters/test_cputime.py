@@ -90,6 +90,22 @@ def test_pin_binds_every_thread_below():
             os.kill(pid, 9)
 
 
+def test_a_thread_that_ends_meanwhile_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = cputime._threads
+    gone = Path("/proc/4194303/task/4194303")
+    monkeypatch.setattr(cputime, "_threads", lambda pid: [gone, *real(pid)])
+    cpu = max(os.sched_getaffinity(0))
+    inner = "import time\n" + WAIT
+    with start(f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {inner!r}])\n") as child:
+        assert child.stdout
+        child.stdout.readline()
+        pids = list(cputime.tree(child.pid))
+        cputime.pin(child.pid, cpu)
+        assert len(pids) == 2 and [os.sched_getaffinity(pid) for pid in pids] == [{cpu}, {cpu}]
+        for pid in pids[::-1]:
+            os.kill(pid, 9)
+
+
 def test_pin_to_a_cpu_that_is_not_ours():
     with pytest.raises(SetupError, match="no CPU 4000"):
         cputime.pin(os.getpid(), 4000)

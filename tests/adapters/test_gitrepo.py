@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from patchrun.adapters import gitrepo, process
+from patchrun.adapters import gitrefs, gitrepo, process
 from patchrun.adapters.gitrepo import PATCHRUN, Author, GitRepo, RefExists, clean_environment, hash_blob
 from patchrun.core.errors import ArenaError
 
@@ -274,3 +274,25 @@ def test_flat_and_deep_trees_are_gits(repo: GitRepo, tmp_path: Path) -> None:
         assert repo.rebuild_tree(tree) == tree
     assert repo.git("fsck", "--strict", check=False).ok
     assert repo.write_blobs([]) == [] and len(repo.write_blobs([b"x", b"y", b"x"])) == 3
+
+
+def test_refs_by_more_names_than_one_command_line_holds(
+    repo: GitRepo, tree: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = repo.commit(tree, [], "words\n", PATCHRUN, WHEN)
+    names = [f"refs/heads/{group}/{k}-{part}" for group in "ab" for k in range(3) for part in "xy"]
+    repo.create_refs(dict.fromkeys(names, commit))
+    monkeypatch.setattr(gitrefs, "ARGUMENTS", 2)
+    assert set(repo.refs()) == set(names)
+    wanted = ("refs/heads/a/0-*", "refs/heads/a/0-x", "refs/heads/b/", "refs/heads/none/*")
+    assert set(repo.refs(*wanted)) == {*names[:2], *names[6:]}
+
+
+def test_a_command_that_answers_while_it_runs(repo: GitRepo, tree: str) -> None:
+    child = repo.start("cat-file", "--batch-check")
+    try:
+        child.stdin.write(f"{tree}\n".encode())
+        child.stdin.flush()
+        assert child.stdout.readline().startswith(f"{tree} tree ".encode()) and child.poll() is None
+    finally:
+        process.end_group(child)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -26,10 +27,11 @@ def commit(repo: GitRepo) -> str:
     return repo.commit(repo.store_files({"run.json": b"{}"}), [], "run\n", PATCHRUN, WHEN)
 
 
-def ask(repo: GitRepo, *lines: str) -> tuple[bool, str]:
+def ask(repo: GitRepo, *lines: str, env: dict[str, str] | None = None) -> tuple[bool, str]:
     """Whether the hook lets the push pass, and what it says."""
     hook = repo.path / "hooks" / "pre-receive"
-    done = process.run((str(hook),), input="".join(f"{line}\n" for line in lines).encode(), cwd=repo.path)
+    said = "".join(f"{line}\n" for line in lines).encode()
+    done = process.run((str(hook),), input=said, cwd=repo.path, env=env)
     return done.ok, done.errors
 
 
@@ -66,3 +68,31 @@ def test_guarding_twice_is_guarding_once(repo: GitRepo) -> None:
     guard(repo)
     for name, value in SETTINGS.items():
         assert repo.git("config", "--get-all", name).stdout.decode().split() == [value]
+
+
+def test_many_are_looked_at_by_few_processes_and_one_stranger_is_found(
+    repo: GitRepo, commit: str, tmp_path: Path
+) -> None:
+    counted = tmp_path / "bin" / "git"
+    counted.parent.mkdir()
+    counted.write_text(f'#!/bin/sh\necho . >> {tmp_path}/count\nexec {shutil.which("git")} "$@"\n')
+    counted.chmod(0o755)
+    env = {"PATH": f"{counted.parent}:/usr/bin:/bin"}
+    lines = [f"{NONE} {commit} refs/patchrun/runs/b1/s-{k}" for k in range(300)]
+    assert ask(repo, *lines, env=env) == (True, "")
+    assert (tmp_path / "count").read_text().count(".") == 1
+    blob = repo.write_blob(b"text")
+    lines[200] = f"{NONE} {blob} refs/patchrun/runs/b1/stranger"
+    assert ask(repo, *lines[190:210], env=env) == (
+        False, "patchrun: refs/patchrun/runs/b1/stranger is no result: a blob",
+    )  # fmt: skip
+
+
+def test_where_git_does_not_answer_nothing_passes(repo: GitRepo, commit: str, tmp_path: Path) -> None:
+    broken = tmp_path / "bin" / "git"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    env = {"PATH": f"{broken.parent}:/usr/bin:/bin"}
+    passed, said = ask(repo, f"{NONE} {commit} refs/patchrun/runs/b1/x", env=env)
+    assert not passed and "is no result: a missing object" in said

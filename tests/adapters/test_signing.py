@@ -57,6 +57,15 @@ def test_what_a_listed_key_signed_counts(signed: Arena) -> None:
     assert verify.verify(signed).problems == ()
 
 
+def test_what_cannot_be_remembered_is_checked_each_time(signed: Arena, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    assert signed.signatures
+    signed.signatures.memory = tmp_path / "file" / "memory.json"
+    commits = list(signed.repo.refs(RUNS).values())
+    for _ in range(2):
+        assert set(signed.signatures.read(commits).values()) == {"runner"}
+
+
 def test_unsigned_runs_do_not_count_once_there_is_a_list(plain: Arena, key: Path) -> None:
     hand_in(plain)
     fill(plain, tournament.plan_waiting(plain)[0], TIMES)

@@ -12,7 +12,8 @@ import pytest
 
 from patchrun.adapters.gitrepo import PATCHRUN
 from patchrun.adapters.jobbook import add_job, read_jobs
-from patchrun.adapters.store import ATTEMPTS, MAIN, RUNS, SUBMISSIONS, Arena, group_by_study, run_name
+from patchrun.adapters.store import ALSO, ATTEMPTS, MAIN, RUNS, SUBMISSIONS, Arena, group_by_study, run_name
+from patchrun.core import results
 from patchrun.core.errors import ArenaError, UsageError
 from patchrun.core.results import Attempt, Job, Ruling
 from tests.core.test_plan import run, study
@@ -183,3 +184,31 @@ def test_a_track_without_its_manifests_is_named(plain: Arena) -> None:
         _ = bare.track
     with pytest.raises(ArenaError, match="has no refs/heads/main:records.toml"):
         _ = bare.ladder
+
+
+def test_the_runs_of_some_studies_and_of_no_others(plain: Arena) -> None:
+    one, two = study("s1"), study("s12")
+    made = [
+        run(name, arm, "baseline", block)
+        for name in ("s1", "s12", "s3")
+        for arm in ("b5", "aa")
+        for block in (0, 1)
+    ]
+    for each in made:
+        plain.add_run(each, b"log")
+    plain.add_run(made[0], b"again")  # goes to `extra`
+    assert plain.runs_of([one]) == [each for each in plain.runs() if each.study == "s1"]
+    assert plain.runs_of(iter([one, two])) == [each for each in plain.runs() if each.study != "s3"]
+    assert plain.runs_of([]) == [] and plain.runs_of([study("s4")]) == []
+
+
+def test_the_runs_of_a_study_are_those_that_count_of_several_versions(plain: Arena) -> None:
+    mine = run("s1", "b5", "baseline", 0)
+    theirs = msgspec.structs.replace(
+        mine, started="2025-01-01", machine=msgspec.structs.replace(mine.machine, host="z")
+    )
+    plain.add_run(mine, b"log")
+    tree = plain.repo.store_files({"run.json": results.encode(theirs), "log.gz": b""})
+    commit = plain.repo.commit(tree, [], "theirs\n", PATCHRUN, WHEN)
+    plain.repo.create_refs({f"{ALSO}runs/{run_name(mine)}/{commit[:12]}": commit})
+    assert plain.runs_of([study("s1")]) == plain.runs() == [theirs]

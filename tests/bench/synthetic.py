@@ -110,8 +110,7 @@ def store(arena: Arena, made: list[Stored]) -> None:
 
 def _hand_in(track: Track, number: int, record: _Record, index: int) -> tuple[Attempt, list[Stored]]:
     """The ``index``-th submission, by one of 100 agents, with a number of steps of its own; commands that store it."""
-    line = next(line for line in record.script.splitlines() if line.startswith(b"STEPS = "))
-    text = record.script.replace(line, b"STEPS = %d" % (1000 + index))
+    text, patch = change_steps(record.script, 1000 + index)
     tree, agent = _tree_id({"train_gpt.py": text}), f"agent-{index % 100}"
     attempt = Attempt(
         id=content_id(track.digest, str(number), (), record.tree, tree, agent), track=track.name,
@@ -119,13 +118,19 @@ def _hand_in(track: Track, number: int, record: _Record, index: int) -> tuple[At
         baseline_commit=record.arms[0].commit, patched_tree=tree, ast_digest=content_id(text), created=WHEN,
         sequence=1,
     )  # fmt: skip
-    sides = (script.decode().splitlines(keepends=True) for script in (record.script, text))
-    diff = "".join(difflib.unified_diff(*sides, "a/train_gpt.py", "b/train_gpt.py"))
-    patch = f"diff --git a/train_gpt.py b/train_gpt.py\n{diff}".encode()
     return attempt, [
         commit(ATTEMPTS + attempt.id, {"attempt.json": results.encode(attempt), "patch.diff": patch}),
         commit(SUBMISSIONS + attempt.id, {"train_gpt.py": text}, attempt.baseline_commit),
     ]
+
+
+def change_steps(script: bytes, steps: int) -> tuple[bytes, bytes]:
+    """A script with another number of steps, and the diff that makes it so."""
+    line = next(line for line in script.splitlines() if line.startswith(b"STEPS = "))
+    text = script.replace(line, b"STEPS = %d" % steps)
+    sides = (each.decode().splitlines(keepends=True) for each in (script, text))
+    diff = "".join(difflib.unified_diff(*sides, "a/train_gpt.py", "b/train_gpt.py"))
+    return text, f"diff --git a/train_gpt.py b/train_gpt.py\n{diff}".encode()
 
 
 def _plan(track: Track, key: bytes, number: int, record: _Record, attempts: list[Attempt]) -> Study:

@@ -19,13 +19,14 @@ from builders import (
 from patchrun.core import evidence
 
 
-def test_runs_of_other_arms_studies_tracks_and_interrupted_ones_do_not_count() -> None:
+def test_runs_of_other_arms_studies_tracks_blocks_and_interrupted_ones_do_not_count() -> None:
     runs = make_reference() + make_runs("submission", HUMAN, GOOD)
     noise = [
         make_run("submission", 0, 1.0, 3.7, arm="other"),
         make_run("baseline", 0, 1.0, 3.7, study="other"),
         make_run("human", 0, 1.0, 3.7, track_digest="old"),
         make_run("submission", 0, None, None, exit="interrupted"),
+        make_run("baseline", 5, 1.0, 3.7),  # the study plans five blocks
     ]
     study = make_study((SUBMISSION, "other"))
     clean = evidence.collect(make_track(), study, runs, SUBMISSION)
@@ -82,6 +83,9 @@ def test_only_an_unpaired_track_reuses_reference_runs_of_its_hardware() -> None:
         ({"seconds": float("nan")}, False),
         ({"seconds": 0.0}, False),
         ({"seconds": -1.0}, False),
+        ({"loss": 1e70}, False),
+        ({"seconds": 1e-80}, False),
+        ({"seconds": 1e80}, False),
     ],
 )
 def test_a_usable_run_has_a_time_and_a_loss(changes: dict[str, object], usable: bool) -> None:

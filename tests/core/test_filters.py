@@ -45,6 +45,12 @@ def test_one_run_elsewhere_is_enough_to_leave_out() -> None:
     assert not Filter(sandbox="bubblewrap").admits(ATTEMPT, mixed)
 
 
+def test_a_day_that_is_none_breaks_no_table() -> None:
+    odd = make_attempt(created="yesterday")
+    assert EVERYTHING.admits(odd, HERE)
+    assert not Filter(until=date(2026, 3, 4)).admits(odd, HERE)
+
+
 def test_failures_that_ran_nowhere_stay() -> None:
     rejected = make_attempt(accepted=False)
     assert Filter(hardware="cpu-b", sandbox="none").admits(rejected, [])

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from patchrun.core.launchline import Launch, LaunchError, choose_processes, read_launch, torchrun_words
+from patchrun.core.launchline import Launch, LaunchError, choose_processes, read_launch
 
 
 def test_a_plain_line() -> None:
     launch = read_launch("torchrun --standalone --nproc_per_node=8 train_gpt.py\n")
     assert launch == Launch("train_gpt.py", ())
-    words = torchrun_words(launch, 4)
-    assert words == ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=4", "train_gpt.py"]
 
 
 def test_arguments_over_several_lines_with_quotes() -> None:

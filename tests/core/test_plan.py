@@ -82,3 +82,20 @@ def test_pooling_leaves_no_block_out_and_takes_no_other_submission() -> None:
     assert [(r.study, r.arm, r.block) for r in runs] == [
         ("s1", "b5", 0), ("s1", "aa", 1), ("s1", "b5", 2), ("s1", "aa", 2),
     ]  # fmt: skip
+
+
+def test_a_pooled_run_that_need_not_move_is_not_copied() -> None:
+    first, again = study("s1", seeds=(7, 8)), study("s2", seeds=(9,), generation=1)
+    own = [run("s1", "b5", "baseline", 0), run("s1", "aa", "submission", 1)]
+    later = run("s2", "aa", "submission", 0)
+    pooled, runs = plan.pool([first, again], [own, [later]], "aa")
+    assert runs[0] is own[0] and runs[1] is own[1]
+    assert (runs[2].study, runs[2].block, pooled.seeds) == ("s1", 2, (7, 8, 9)) and later.study == "s2"
+
+
+def test_a_run_beyond_the_plan_is_pooled_with_nobody() -> None:
+    first = study("s1", (arm("b5", "baseline"), arm("aa", ast="code")), (7, 8))
+    again = study("s2", (arm("b5", "baseline"), arm("aa", ast="code")), (11,), generation=1)
+    beyond = [run("s1", "b5", "baseline", block) for block in range(3)]
+    _, runs = plan.pool([first, again], [beyond, [run("s2", "b5", "baseline", 0)]], "code")
+    assert [each.block for each in runs] == [0, 1, 2], "the third is the second study's own"

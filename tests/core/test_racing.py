@@ -10,8 +10,6 @@ import pytest
 from patchrun.core import racing
 from patchrun.core.racing import Outlook
 
-CLOCK = [(0, 0.0), (100, 10.1), (200, 19.9), (300, 30.0), (400, 40.1)]
-
 
 def make_outlook(**changes: object) -> Outlook:
     values = {"values": (), "bound": 0.0, "looks": (5,), "sd": 0.5, "df": 8.0}
@@ -26,83 +24,6 @@ def fall(start: float, end: float, n: int = 11, steps: int = 1000) -> list[tuple
 REFERENCES = [fall(10.8, 3.27 + 0.001 * k) for k in range(4)]
 
 
-def test_a_steady_clock_projects_straight_on() -> None:
-    found = racing.project_time(CLOCK, 1000)
-    assert found is not None
-    assert found.seconds == pytest.approx(100.25)
-    assert found.interval[0] < 100.25 < found.interval[1]
-
-
-def test_a_projection_covers() -> None:
-    random = np.random.default_rng(1)
-    hits = []
-    for _ in range(2000):
-        pieces = random.normal(1.0, 0.1, 20)
-        clock = np.concatenate([[0], np.cumsum(pieces)])
-        points = list(zip(range(0, 900, 100), clock[:9], strict=True))
-        found = racing.project_time(points, 2000, confidence=0.95)
-        assert found is not None
-        hits.append(found.interval[0] <= clock[-1] <= found.interval[1])
-    assert np.mean(hits) == pytest.approx(0.90, abs=0.03), "both sides, 5% each"
-
-
-@pytest.mark.parametrize(
-    "points", [[], CLOCK[:3], [(0, 0), (10, 1), (10, 2), (20, 3)], [(0, 0), (1, math.nan), (2, 2), (3, 3)]]
-)
-def test_too_few_or_broken_points_project_nothing(points: list[tuple[float, float]]) -> None:
-    assert racing.project_time(points, 1000) is None
-
-
-def test_a_finished_run_projects_what_it_took() -> None:
-    found = racing.project_time(CLOCK, 400)
-    assert found is not None
-    assert found.interval == pytest.approx((40.1, 40.1))
-
-
-@pytest.mark.parametrize(("baseline", "stopped"), [(50.0, True), (60.0, True), (95.0, False), (120.0, False)])
-def test_a_clearly_slow_run_is_stopped_early(baseline: float, stopped: bool) -> None:
-    stop = racing.stop_for_time(CLOCK, 1000, baseline, make_outlook())
-    assert (stop is not None) == stopped
-    if stop:
-        assert (stop.quantity, stop.inside_run) == ("time", True)
-        assert stop.reason.startswith("step 400 of 1000 after 40.1 s: ")
-
-
-def test_cheaper_later_steps_are_allowed_for() -> None:
-    assert racing.stop_for_time(CLOCK, 1000, 92.0, make_outlook(), ease=1.0) is not None
-    assert racing.stop_for_time(CLOCK, 1000, 92.0, make_outlook(), ease=0.8) is None
-
-
-def test_what_has_passed_needs_no_projection() -> None:
-    assert racing.stop_for_time([(0, 0.0), (900, 80.0)], 1000, 50.0, make_outlook()) is not None
-    assert racing.stop_for_time([], 1000, 50.0, make_outlook()) is None
-
-
-def test_a_run_within_the_noise_of_the_baseline_goes_on() -> None:
-    ahead = make_outlook(values=(-2.0, -2.1), sd=0.5)
-    assert racing.stop_for_time(CLOCK, 1000, 78.0, ahead) is None, "two good blocks outweigh it"
-    assert racing.stop_for_time(CLOCK, 1000, 78.0, make_outlook(values=(2.0, 2.1), sd=0.5)) is not None
-
-
-def test_a_hopeless_loss_is_stopped_and_a_late_bloomer_is_not() -> None:
-    outlook = make_outlook(bound=3.28, sd=0.0013)
-    hopeless = fall(10.8, 6.0)[:6]
-    stop = racing.stop_for_loss(hopeless, 1000, REFERENCES, outlook)
-    assert stop is not None
-    assert (stop.quantity, stop.inside_run) == ("loss", True)
-    assert "target 3.28" in stop.reason
-    assert racing.stop_for_loss(fall(10.8, 3.275)[:6], 1000, REFERENCES, outlook) is None
-    late = [(step, loss + 0.3) for step, loss in fall(10.8, 3.275)[:6]]
-    assert racing.stop_for_loss(late, 1000, REFERENCES, outlook) is None
-
-
-def test_a_run_that_ends_a_little_above_the_target_may_still_be_averaged_away() -> None:
-    outlook = make_outlook(bound=3.28, sd=0.0013)
-    near = fall(10.8, 3.2805)
-    assert racing.stop_for_loss(near, 1000, REFERENCES, outlook) is None
-    assert racing.stop_for_loss(fall(10.8, 3.40), 1000, REFERENCES, outlook) is not None
-
-
 @pytest.mark.parametrize(
     ("points", "references"),
     [
@@ -113,10 +34,10 @@ def test_a_run_that_ends_a_little_above_the_target_may_still_be_averaged_away() 
         ([(0, 10.8), (500, math.nan)], REFERENCES),
     ],
 )
-def test_curves_that_cannot_be_compared_stop_nothing(
+def test_curves_that_cannot_be_compared_say_nothing(
     points: racing.Points, references: list[racing.Points]
 ) -> None:
-    assert racing.stop_for_loss(points, 1000, references, make_outlook(bound=3.28, sd=0.001)) is None
+    assert racing.most_to_lose(points, 1000, references) is None
 
 
 def test_references_of_other_lengths_are_compared_by_fraction() -> None:
@@ -163,6 +84,13 @@ def test_nothing_is_stopped_after_the_last_look_or_before_the_first_run() -> Non
 def test_a_submissions_own_spread_counts_if_it_is_larger() -> None:
     calm, wild = make_outlook(values=(1.0, 1.2, 1.1)), make_outlook(values=(-1.0, 3.2, 1.1))
     assert calm.chance() < wild.chance()
+
+
+def test_a_run_far_off_is_no_excuse_for_itself() -> None:
+    outlook = make_outlook(values=(-0.4, -0.5))
+    assert outlook.chance() > 0.5
+    assert outlook.chance(60.0) < 1e-3 < make_outlook(values=(-0.4, -0.5, 60.0)).chance()
+    assert make_outlook().chance(60.0) < 1e-3 < make_outlook().chance(0.1)
 
 
 def test_the_spread_comes_from_the_references() -> None:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 from builders import SUBMISSION, make_entry, make_machine, make_run, make_study, make_track
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from patchrun.core import bootstrap, evidence, leaderboard, picks, stats, versus
@@ -93,6 +93,7 @@ def random_runs(draw: Any) -> list[Run]:
 
 
 @settings(max_examples=200, deadline=None)
+@example([make_run("submission", 0, 1.0, 1e70)], "t-test", False)
 @given(random_runs(), st.sampled_from(["mean", "t-test"]), st.booleans())
 def test_any_runs_have_one_state_and_a_number_only_if_valid(runs: list[Run], kind: str, paired: bool) -> None:
     rule = {"kind": kind, "blocks": 5} | ({"alpha": 0.01, "looks": (3, 5)} if kind == "t-test" else {})

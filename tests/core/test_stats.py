@@ -197,13 +197,13 @@ def test_a_zero_gap_has_no_value() -> None:
 
 
 def test_speed_comparison_of_two_arms() -> None:
-    found = stats.compare_arms(FIRST_DRUG, SECOND_DRUG)
+    found = stats.tell_difference(SECOND_DRUG, FIRST_DRUG, paired=True)
     assert found.difference == pytest.approx(1.58)
-    assert_allclose(found.difference_ci, (0.7001142, 2.4598858), atol=5e-8)
-    times = stats.compare_arms([10.0, 10.2, 9.9, 10.1], [8.0, 8.1, 8.0, 8.2])
-    assert times.ratio == pytest.approx(32.3 / 40.2)
-    assert times.ratio_ci is not None
-    assert times.ratio_ci[0] < times.ratio < times.ratio_ci[1] < 1
+    assert_allclose(found.ci, (0.7001142, 2.4598858), atol=5e-8)
+    times = stats.paired_ratio([8.0, 8.1, 8.0, 8.2], [10.0, 10.2, 9.9, 10.1])
+    assert times.value == pytest.approx(32.3 / 40.2)
+    assert times.interval is not None
+    assert times.interval[0] < times.value < times.interval[1] < 1
 
 
 def test_a_comparison_of_two_arms_covers() -> None:
@@ -211,9 +211,10 @@ def test_a_comparison_of_two_arms_covers() -> None:
     random = np.random.default_rng(12)
     drift = random.normal(0, 0.5, (3000, 5))
     first, second = (mean + drift + random.normal(0, 0.3, (3000, 5)) for mean in (10.0, 12.0))
-    found = [stats.compare_arms(a, b) for a, b in zip(first, second, strict=True)]
-    share_within(np.array([f.difference_ci[0] <= 2 <= f.difference_ci[1] for f in found]), 0.95, sigmas=5)
-    share_within(np.array([f.ratio_ci[0] <= 1.2 <= f.ratio_ci[1] for f in found]), 0.95, sigmas=5)
+    differences = [stats.t_interval(b - a) for a, b in zip(first, second, strict=True)]
+    ratios = [stats.paired_ratio(b, a).interval for a, b in zip(first, second, strict=True)]
+    share_within(np.array([low <= 2 <= high for low, high in differences]), 0.95, sigmas=5)
+    share_within(np.array([low <= 1.2 <= high for low, high in ratios]), 0.95, sigmas=5)
 
 
 def test_unpaired_ratio_and_difference_cover() -> None:

@@ -55,6 +55,7 @@ def test_what_is_not_toml() -> None:
         ("version = 1", "version = 2", "version"),
         ('name = "plain"', 'name = "Plain Track"', "name"),
         ("public = [1, 2]", "public = []", "seeds.public"),
+        ('source = "cpu"', 'source = "cpu"\nwarmup_runs = 1', "clock.warmup_runs"),
     ],
 )
 def test_wrong_values(old: str, new: str, problem: str) -> None:

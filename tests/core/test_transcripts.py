@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 
 import msgspec
 import pytest
@@ -16,23 +15,14 @@ from patchrun.core.transcripts import (
     add_up,
     cut_turns,
     may_know,
-    spent_by_agent,
     usd_per_percent,
 )
 from patchrun.core.usage import Usage
-
-
-def make(**changes: Any) -> Transcript:
-    values = {
-        "id": "t1", "search": "s1", "number": 1, "track": "tiny", "track_digest": "d", "record": "2", "agent": "ada",
-        "kind": "claude", "model": "m", "scaffold": "flat", "outcome": "proposed", "usage": Usage(90, 10),
-        "usd": 0.25, "wall_seconds": 3.0, "created": "2026-01-01T00:00:00+00:00",
-    }  # fmt: skip
-    return Transcript(**(values | changes))
+from tests.builders import make_transcript
 
 
 def test_a_transcript_comes_back_as_it_was() -> None:
-    one = make(cutoff=date(2026, 5, 31), base=3, task="debug", hint_tiers=(1, 3))
+    one = make_transcript(cutoff=date(2026, 5, 31), base=3, task="debug", hint_tiers=(1, 3))
     assert results.decode(results.encode(one), Transcript) == one
     with pytest.raises(ArenaError, match="not a transcript"):
         results.decode(results.encode(one).replace(b'"proposed"', b'"triumphant"'), Transcript)
@@ -41,14 +31,11 @@ def test_a_transcript_comes_back_as_it_was() -> None:
 
 
 def test_sums() -> None:
-    total = add_up([make(), make(usage=Usage(1, 2, 3, 4), usd=0.5, tries_seconds=2.0)])
+    total = add_up([make_transcript(), make_transcript(usage=Usage(1, 2, 3, 4), usd=0.5, tries_seconds=2.0)])
     assert total == Spent(proposals=2, tokens=110, usd=0.75, wall_seconds=6.0, tries_seconds=2.0)
-    unknown = add_up([make(), make(usage=None, usd=None)])
+    unknown = add_up([make_transcript(), make_transcript(usage=None, usd=None)])
     assert (unknown.tokens, unknown.usd, unknown.wall_seconds) == (None, None, 6.0)
     assert add_up([]) == Spent()
-    assert {agent: spent.proposals for agent, spent in spent_by_agent([make(), make(agent="bob")]).items()} == {
-        "ada": 1, "bob": 1,
-    }  # fmt: skip
 
 
 def test_usd_for_each_percent_recovered() -> None:
@@ -67,7 +54,7 @@ def test_only_an_interrupted_one_does_not_count() -> None:
     counted = [
         name
         for name in ("proposed", "empty", "failed", "budget-spent", "interrupted")
-        if make(outcome=name).counts
+        if make_transcript(outcome=name).counts
     ]
     assert counted == ["proposed", "empty", "failed", "budget-spent"]
 

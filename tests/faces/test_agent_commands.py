@@ -13,17 +13,13 @@ from patchrun.faces import cli
 from patchrun.services import tournament
 from tests.boxes import needs_bwrap
 from tests.conftest import change
-from tests.faces.test_cli import Shell
 from tests.services.agents.test_search import objects_of
 from tests.services.test_tournament import fill
+from tests.shell import Shell
 
 KEY = "sk-proj-27182818284590452353602874"
+REPLAY = ("agent", "run", "--agent", "replay", "--replay")
 EDIT = "sed -i 's/LEARNING_RATE = 5e-4/LEARNING_RATE = 2e-3/; s/^STEPS = 600/STEPS = 300/' train_gpt.py"
-
-
-@pytest.fixture
-def shell(plain: Arena, capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(plain, capsys)
 
 
 @pytest.fixture
@@ -90,7 +86,7 @@ def test_a_command_that_edits_a_learning_rate_is_measured_in_the_sandbox(
 
 
 def test_a_replay_is_stored_validated_and_listed(shell: Shell, diffs: str) -> None:
-    words = ("agent", "run", "--agent", "replay", "--replay", diffs, "--no-run", "--attempts", "3")
+    words = (*REPLAY, diffs, "--no-run", "--attempts", "3")
     text = shell(*words, "--records", "1", "--name", "ada")
     assert "rejected" in text and text.count("proposed") == 3 and "Used: 0 tokens, cost $0.0000" in text
     assert "ada is 1 of 1 on the leaderboard" in text
@@ -110,19 +106,7 @@ def test_a_replay_is_stored_validated_and_listed(shell: Shell, diffs: str) -> No
 
 
 def test_a_plan_without_a_start(shell: Shell, plain: Arena, diffs: str) -> None:
-    words = (
-        "agent",
-        "run",
-        "--agent",
-        "replay",
-        "--replay",
-        diffs,
-        "--records",
-        "1-2",
-        "--attempts",
-        "2",
-        "--dry-run",
-    )
+    words = (*REPLAY, diffs, "--records", "1-2", "--attempts", "2", "--dry-run")
     text = shell(*words, "--scaffold", "tree", "--budget-usd", "3")
     assert "to make" in text and "Expected cost of the proposals: unknown before the first one" in text
     document = shell.json(*words)
@@ -172,19 +156,7 @@ def test_an_interrupt_keeps_what_exists(
         return real(*words, **more)
 
     monkeypatch.setattr(tournament, "hand_in", second_time_interrupted)
-    words = (
-        "agent",
-        "run",
-        "--agent",
-        "replay",
-        "--replay",
-        diffs,
-        "--records",
-        "1",
-        "--no-run",
-        "--attempts",
-        "3",
-    )
+    words = (*REPLAY, diffs, "--records", "1", "--no-run", "--attempts", "3")
     shell(*words, code=130)
     assert len(plain.attempts()) == len(plain.transcripts()) == 1
     monkeypatch.setattr(tournament, "hand_in", real)

@@ -11,8 +11,9 @@ import pytest
 from patchrun.adapters import signing
 from patchrun.adapters.store import Arena
 from patchrun.services import tournament
-from tests.faces.test_cli import GOOD, Shell
+from tests.faces.conftest import GOOD
 from tests.messages_api import MessagesApi, fail, say
+from tests.shell import Shell
 
 HAND = ("--depth", "moderate", "--provenance", "Adapted", "--reason", "a schedule of its own", "--by", "Ada")
 
@@ -20,11 +21,6 @@ HAND = ("--depth", "moderate", "--provenance", "Adapted", "--reason", "a schedul
 def answer(depth: str, quote: str = "STEPS = 60", reason: str = "fewer steps") -> Any:
     body = {"reason": reason, "quotes": [quote], "depth": depth, "provenance": "Imported", "confidence": 0.9}
     return say(json.dumps(body))
-
-
-@pytest.fixture
-def shell(plain: Arena, capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(plain, capsys)
 
 
 @pytest.fixture

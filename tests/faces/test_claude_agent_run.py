@@ -11,8 +11,8 @@ import pytest
 from patchrun.adapters.store import Arena
 from tests.boxes import needs_bwrap
 from tests.conftest import change
-from tests.faces.test_cli import Shell
 from tests.messages_api import STUB_KEY, MessagesApi, call, fail, say, thought
+from tests.shell import Shell
 
 MODEL = "claude-sonnet-5-5"
 RUN = ("agent", "run", "--agent", "claude", "--model", MODEL)

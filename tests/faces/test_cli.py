@@ -12,46 +12,16 @@ from patchrun.adapters.store import Arena
 from patchrun.faces import cli
 from patchrun.services import tournament
 from tests.conftest import TINY, change
+from tests.faces.conftest import GOOD
 from tests.services.test_tournament import fill
+from tests.shell import Shell
 
-GOOD = change("STEPS = 100", "STEPS = 60", 2)
 BROKEN = change("STEPS = 100", "STEPS = (", 2)
 COMMANDS = (
     "init records checkout hint validate submit run rerun status withdraw leaderboard versus show diff log sync doctor "
     "verify gc disqualify calibrate tournament final ablate report export cancel tasks classify history "
     "frontier"
 )
-
-
-class Shell:
-    """The command line in this process, on one arena."""
-
-    def __init__(self, arena: Arena | None, capture: pytest.CaptureFixture[str]) -> None:
-        self.where = ["-C", str(arena.repo.path.parent)] if arena else []
-        self.capture = capture
-
-    def __call__(self, *words: str, code: int = 0) -> str:
-        """What the command prints; its exit code must be ``code``."""
-        self.capture.readouterr()
-        got = cli.run([*self.where, *words])
-        captured = self.capture.readouterr()
-        assert got == code, captured.out + captured.err
-        self.err = captured.err
-        return captured.out
-
-    def json(self, *words: str, code: int = 0) -> dict:
-        return json.loads(self(*words, "--format", "json", code=code))
-
-
-@pytest.fixture
-def shell(plain: Arena, capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(plain, capsys)
-
-
-@pytest.fixture
-def diff(tmp_path: Path) -> str:
-    (tmp_path / "good.diff").write_bytes(GOOD)
-    return str(tmp_path / "good.diff")
 
 
 @pytest.fixture

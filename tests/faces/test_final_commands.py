@@ -12,15 +12,10 @@ from patchrun.adapters.store import Arena
 from patchrun.core.results import Study
 from patchrun.services import finals
 from patchrun.services.finals import Choice
-from tests.faces.test_cli import Shell
 from tests.services.test_finals import fill_final, measure, write_tokens
+from tests.shell import Shell
 
 WIDTH = 100
-
-
-@pytest.fixture
-def shell(plain: Arena, capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(plain, capsys)
 
 
 @pytest.fixture

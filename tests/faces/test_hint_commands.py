@@ -15,7 +15,7 @@ from tests.services.test_hintcheck import FILLER, write, write_all
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def hint_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The hints of the tiny track, all in order."""
     monkeypatch.setattr(hints, "hint_homes", lambda: [tmp_path / "hints"])
     return write_all(tmp_path / "hints" / "tiny", (1, 2, 3))
@@ -29,14 +29,14 @@ def run(capsys: pytest.CaptureFixture[str], *words: str, code: int = 0) -> str:
     return captured.out + captured.err
 
 
-def test_hints_in_order(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_hints_in_order(hint_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = run(capsys, "hints", "check", "--track", str(TINY))
     assert said == "tiny: 9 hints for 3 records, 0 findings; code: the track's patches\n"
 
 
-def test_findings_are_a_table_and_exit_1(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write(home, 1, 1, "too short")
-    (home / "2" / "tier-2.md").unlink()
+def test_findings_are_a_table_and_exit_1(hint_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(hint_folder, 1, 1, "too short")
+    (hint_folder / "2" / "tier-2.md").unlink()
     lines = run(capsys, "hints", "check", "--track", str(TINY), code=1).splitlines()
     assert [line.split() for line in lines[:4]] == [
         ["file", "problem", "hint"],
@@ -47,8 +47,8 @@ def test_findings_are_a_table_and_exit_1(home: Path, capsys: pytest.CaptureFixtu
     assert lines[-1].startswith("tiny: 8 hints for 3 records, 2 findings")
 
 
-def test_the_document(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write(home, 3, 2, FILLER[2] + "x = x + self.previous(F.pad(x, (0, 0, 1, -1)))")
+def test_the_document(hint_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(hint_folder, 3, 2, FILLER[2] + "x = x + self.previous(F.pad(x, (0, 0, 1, -1)))")
     said = run(capsys, "hints", "check", "--track", str(TINY), "--format", "json", code=1)
     document = json.loads(said)
     assert document["tracks"] == [
@@ -59,7 +59,7 @@ def test_the_document(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_an_arena_that_is_named_gives_the_code(
-    home: Path, tiny: Arena, capsys: pytest.CaptureFixture[str]
+    hint_folder: Path, tiny: Arena, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = str(tiny.repo.path.parent)
     assert run(capsys, "-C", where, "hints", "check", "--track", str(TINY)).endswith("code: the arena\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from patchrun.adapters.store import Arena
-from tests.faces.test_cli import Shell
+from tests.shell import Shell
 
 ROOT = Path(__file__).parents[2]
 REMAKE = "patchrun history --track nanogpt --format markdown > docs/history.md"

@@ -13,12 +13,14 @@ from patchrun.adapters.store import Arena
 from patchrun.core import plan
 from patchrun.core.results import CurvePoint
 from patchrun.faces import ablation_commands, cli
-from patchrun.services import tournament
+from patchrun.services import executors, tournament
+from tests.builders import make_transcript
 from tests.conftest import SCRIPT, change
-from tests.faces.test_cli import GOOD, Shell
+from tests.faces.conftest import GOOD
 from tests.services.test_ablation import NEW, Runner
 from tests.services.test_pieces import diff_to
 from tests.services.test_tournament import fill, made_up_run
+from tests.shell import Shell
 
 EVIL = b"\x1b]0;owned\x07\x1b[2J\x9b31m \xc2\x9b over\rwritten \xe2\x80\xae \xff\n"
 BAD = ("\x1b", "\x07", "\x9b", "\r", "\u202e")
@@ -26,11 +28,6 @@ BAD = ("\x1b", "\x07", "\x9b", "\r", "\u202e")
 
 def is_safe(text: str) -> bool:
     return not any(bad in text for bad in BAD)
-
-
-@pytest.fixture
-def shell(plain: Arena, capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(plain, capsys)
 
 
 @pytest.fixture
@@ -88,6 +85,20 @@ def test_status_and_leaderboard_spell_names_too(shell: Shell, trained: str) -> N
         assert is_safe(text) and "eve\\x9b2J" in text
     shell("versus", "a\x1b[2J", "b", code=2)
     assert is_safe(shell.err)
+
+
+def test_whatever_was_stored_is_spelled(
+    plain: Arena, shell: Shell, trained: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for words in (["frontier"], ["frontier", "--format", "csv"]):
+        text = shell(*words)
+        assert is_safe(text) and "eve\\x9b2J" in text
+    transcript = make_transcript(id="7a7a7a7a", agent="eve\x9b2J", reason="done \x1b[2J")
+    plain.repo.create_refs(plain.stage_transcript(transcript, [{"role": "replay"}], b""))
+    assert is_safe(listed := shell("agent", "list")) and "eve\\x9b2J" in listed
+    assert is_safe(shown := shell("agent", "show", transcript.id)) and "done \\x1b[2J" in shown
+    monkeypatch.setattr(executors, "read_logs", lambda arena, attempt: {"s 0": EVIL})
+    assert is_safe(printed := shell("tasks", trained)) and "\\x1b]0;owned" in printed
 
 
 def test_log_takes_one_slot_and_spells(plain: Arena, shell: Shell, trained: str) -> None:

@@ -13,23 +13,8 @@ from patchrun.adapters import bwrap, machine
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo
 from patchrun.adapters.store import Arena
 from patchrun.services import importer
-from tests.faces.test_cli import Shell
-from tests.upstream_fixture import (
-    KERNELS,
-    Upstream,
-    make_track,
-    make_upstream,
-    plain_log,
-    script,
-    step_lines,
-)
-
-MODULES = {"triton_kernels.py": KERNELS}
-
-
-@pytest.fixture(scope="module")
-def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
-    return make_upstream(tmp_path_factory.mktemp("upstream") / "bare.git")
+from tests.shell import Shell
+from tests.upstream_fixture import KERNELS, Upstream, make_track, own_log, script, write_log
 
 
 @pytest.fixture
@@ -157,11 +142,6 @@ def test_what_a_study_would_take_at_most(shell: Shell, diff: str) -> None:
     assert study["gpu_hours"] == pytest.approx(8 * study["wall_seconds"] / 3600, rel=1e-3)
 
 
-def own_log(path: Path, number: int, loss: float, ms: int) -> str:
-    path.write_bytes(plain_log(script(number), step_lines(4, loss, ms), modules=MODULES))
-    return str(path)
-
-
 def test_a_submission_with_logs_shows_their_score_and_its_source(
     shell: Shell, diff: str, upstream: Upstream, tmp_path: Path
 ) -> None:
@@ -169,7 +149,7 @@ def test_a_submission_with_logs_shows_their_score_and_its_source(
     assert shell.json("show", name)["time_source"] is None
     shell("ingest", "--upstream", str(upstream.repo.path))
     logs = [
-        own_log(tmp_path / f"{k}.txt", 70, 3.2765 + k / 1e4, ms)
+        str(write_log(tmp_path / f"{k}.txt", 70, 3.2765 + k / 1e4, ms))
         for k, ms in enumerate((4300, 4310, 4290, 4305))
     ]
     assert "4 logs, 4 count" in shell("ingest", *logs, "--record", "7", "--arm", name)
@@ -185,7 +165,7 @@ def test_a_submission_with_logs_shows_their_score_and_its_source(
 
 
 def test_verify_covers_what_was_ingested(shell: Shell, arena: Arena, tmp_path: Path) -> None:
-    log = own_log(tmp_path / "a.txt", 7, 3.27, 4000)
+    log = str(write_log(tmp_path / "a.txt"))
     shell("ingest", log, "--record", "7", "--arm", "human")
     assert "0 problems" in shell("verify")
     ((name, commit),) = arena.repo.refs("refs/patchrun/ingest/").items()
@@ -266,7 +246,7 @@ def damage_clone(damage: str, folder: Path, track: Path, upstream: Upstream) -> 
 def test_a_log_that_will_not_do_is_exit_2_and_stores_nothing(
     name: str, said: str, shell: Shell, arena: Arena, tmp_path: Path
 ) -> None:
-    good = plain_log(script(7), step_lines(4, 3.27, 4000), modules=MODULES)
+    good = own_log()
     path = tmp_path / f"{name}.txt"
     if name == "huge":
         with path.open("wb") as file:

@@ -11,21 +11,10 @@ from patchrun.adapters.jobbook import add_job
 from patchrun.adapters.store import Arena
 from patchrun.core.results import Job
 from patchrun.services import tournament
-from tests.faces.test_cli import GOOD, Shell
 from tests.services.test_tournament import fill
+from tests.shell import Shell
 
 LOCAL = ["--record", "1", "--agent", "ada"]
-
-
-@pytest.fixture
-def shell(plain: Arena, capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(plain, capsys)
-
-
-@pytest.fixture
-def diff(tmp_path: Path) -> str:
-    (tmp_path / "good.diff").write_bytes(GOOD)
-    return str(tmp_path / "good.diff")
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from patchrun.core.coverage import tabulate_coverage
-from patchrun.core.fsrtable import Rule, compare_rules, make_table, read_runs, read_times
+from patchrun.core.fsrtable import Rule, make_table, read_runs, read_times
 from patchrun.core.racesim import RaceResult, RejectResult
 from patchrun.faces import race_view, study_tables
 
@@ -29,9 +29,6 @@ TEXTS = {
     ),
     "races.txt": lambda: race_view.race_text(RACES) + "\n\n" + race_view.rejects_text(REJECTS),
     "fsr.txt": lambda: study_tables.fsr_table_text(make_table(TIMES, RUNS, Rule())),
-    "rules.md": lambda: study_tables.rules_text(
-        compare_rules(TIMES, RUNS, {"mean": Rule(), "best": Rule(pick="best")}), ("mean", "best"), "github"
-    ),
 }
 
 

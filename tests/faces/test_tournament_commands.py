@@ -10,13 +10,8 @@ import pytest
 from patchrun.adapters.store import Arena
 from patchrun.services import tournament
 from tests.conftest import TINY, change
-from tests.faces.test_cli import Shell
 from tests.services.test_tournament import ONE, fill, hand_in
-
-
-@pytest.fixture
-def shell(plain: Arena, capsys: pytest.CaptureFixture[str]) -> Shell:
-    return Shell(plain, capsys)
+from tests.shell import Shell
 
 
 @pytest.fixture

@@ -14,13 +14,15 @@ import pytest
 
 from patchrun.adapters.gitrepo import GitRepo
 from patchrun.adapters.store import RUNS, Arena, run_name
+from patchrun.core import plan
 from patchrun.core.errors import ArenaError, UsageError
 from patchrun.core.results import Study
 from patchrun.core.selection import Span
 from patchrun.core.slurmjob import Order
 from patchrun.services import blocktask, importer, tournament, verify
+from patchrun.services.study import Options
 from tests.conftest import change
-from tests.services.test_tournament import fill, hand_in
+from tests.services.test_tournament import fill, hand_in, made_up_run
 
 
 @pytest.fixture
@@ -129,6 +131,34 @@ def test_an_arena_that_takes_nothing_says_why(apart, monkeypatch: pytest.MonkeyP
     with pytest.raises(ArenaError, match="does not take results"):
         blocktask.push(arena, "/nowhere", refs)
     assert not set(refs) & set(GitRepo(Path(other)).refs())
+
+
+def test_a_task_races_on_what_others_pushed_while_it_trained(plain: Arena, tmp_path: Path) -> None:
+    """Each of two nodes has a block of its own only: with the other's the submission is lost, and that is pushed."""
+    lost = hand_in(plain, change("STEPS = 100", "STEPS = 2", 2)).attempt.id
+    [study] = tournament.plan_waiting(plain)
+    plain.add_study(study)
+    remote = str(tmp_path / "remote.git")
+    plain.repo.git("clone", "--quiet", "--mirror", str(plain.repo.path), remote)
+    there = Arena(GitRepo(Path(remote)))
+    order = msgspec.structs.replace(order_of(plain, study.id, remote), race=True)
+    for block in (2, 1, 0):
+        with blocktask._open_arena(order) as node:
+            forget_runs(node)
+            made = [(made_up_run(plain, study, arm, slot, 7.0 + block / 10 + slot.position / 50,
+                                 (4.5 if arm.name == lost else 2.9) + slot.seed * 1e-12), b"")
+                    for arm, slot in plan.slots(study, block)]  # fmt: skip
+            blocktask._keep(node, order, study, made, Options(race=True))
+        assert len(there.stops()) == (block == 0), "a hole in front of its block says nothing yet"
+    [stop] = there.stops()
+    assert (stop.arm, stop.quantity, stop.blocks) == (lost, "loss", 3) and len(there.runs()) == 9
+    assert verify.verify(there).problems == ()
+
+
+def forget_runs(arena: Arena) -> None:
+    """As if this node had fetched before any block was stored."""
+    for ref in arena.repo.refs(RUNS):
+        arena.repo.git("update-ref", "-d", ref)
 
 
 def test_an_arena_of_another_track_has_no_such_study(

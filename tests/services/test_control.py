@@ -10,12 +10,11 @@ from msgspec.structs import replace
 from patchrun.adapters.store import Arena
 from patchrun.services import importer
 from patchrun.services.control import run_control
-from tests.upstream_fixture import make_track, make_upstream
+from tests.upstream_fixture import Upstream, make_track
 
 
 @pytest.fixture
-def arena(tmp_path: Path) -> Arena:
-    upstream = make_upstream(tmp_path / "bare.git")
+def arena(tmp_path: Path, upstream: Upstream) -> Arena:
     importer.init(tmp_path / "arena", str(make_track(tmp_path / "track", upstream)), str(upstream.repo.path))
     return Arena.open(tmp_path / "arena")
 

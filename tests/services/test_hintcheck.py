@@ -24,18 +24,18 @@ FILLER = {
 }
 
 
-def write(home: Path, record: int, tier: int, body: str | None = None) -> Path:
-    path = home / str(record) / f"tier-{tier}.md"
+def write(hint_folder: Path, record: int, tier: int, body: str | None = None) -> Path:
+    path = hint_folder / str(record) / f"tier-{tier}.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(HEAD.format(record=record, tier=tier) + (FILLER[tier] if body is None else body))
     return path
 
 
-def write_all(home: Path, records: tuple[int, ...]) -> Path:
+def write_all(hint_folder: Path, records: tuple[int, ...]) -> Path:
     for record in records:
         for tier in (1, 2, 3):
-            write(home, record, tier)
-    return home
+            write(hint_folder, record, tier)
+    return hint_folder
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def texts(source: TrackFolder) -> Texts:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def hint_folder(tmp_path: Path) -> Path:
     return write_all(tmp_path / "tiny", (1, 2, 3))
 
 
@@ -57,8 +57,8 @@ def said(report: TrackReport) -> list[tuple[str, str]]:
     return [(problem.path, problem.problem) for problem in report.problems]
 
 
-def test_hints_in_order_have_no_findings(source: TrackFolder, home: Path, texts: Texts) -> None:
-    report = hintcheck.check_hints(source, home, texts)
+def test_hints_in_order_have_no_findings(source: TrackFolder, hint_folder: Path, texts: Texts) -> None:
+    report = hintcheck.check_hints(source, hint_folder, texts)
     assert said(report) == []
     assert (report.track, report.records, report.hints, report.code) == (
         source.track.name, 3, 9, "the track's patches")  # fmt: skip
@@ -70,11 +70,11 @@ def test_a_folder_that_is_not_there_lacks_everything(source: TrackFolder, tmp_pa
     assert (len(report.problems), report.hints) == (9, 0)
 
 
-def test_absent_and_surplus_files(source: TrackFolder, home: Path, texts: Texts) -> None:
-    (home / "2" / "tier-3.md").unlink()
-    write(home, 4, 1)
-    (home / "1" / "tier-1.md~").write_text("left by an editor")
-    assert said(hintcheck.check_hints(source, home, texts)) == [
+def test_absent_and_surplus_files(source: TrackFolder, hint_folder: Path, texts: Texts) -> None:
+    (hint_folder / "2" / "tier-3.md").unlink()
+    write(hint_folder, 4, 1)
+    (hint_folder / "1" / "tier-1.md~").write_text("left by an editor")
+    assert said(hintcheck.check_hints(source, hint_folder, texts)) == [
         ("tiny/2/tier-3.md", "absent"),
         ("tiny/1/tier-1.md~", "surplus"),
         ("tiny/4/tier-1.md", "surplus"),
@@ -82,14 +82,14 @@ def test_absent_and_surplus_files(source: TrackFolder, home: Path, texts: Texts)
 
 
 def test_a_head_that_is_wrong_is_all_that_is_said_of_a_file(
-    source: TrackFolder, home: Path, texts: Texts
+    source: TrackFolder, hint_folder: Path, texts: Texts
 ) -> None:
-    path = write(home, 1, 1, "short")
+    path = write(hint_folder, 1, 1, "short")
     path.write_text(path.read_text().replace('"architecture"', '"magic"').replace("references", "refs"))
-    (home / "1" / "tier-2.md").write_text("No head at all.\n")
-    (home / "1" / "tier-3.md").write_bytes(b"\xff\xfe")
-    (home / "2" / "tier-2.md").write_text((home / "2" / "tier-1.md").read_text())
-    found = said(hintcheck.check_hints(source, home, texts))
+    (hint_folder / "1" / "tier-2.md").write_text("No head at all.\n")
+    (hint_folder / "1" / "tier-3.md").write_bytes(b"\xff\xfe")
+    (hint_folder / "2" / "tier-2.md").write_text((hint_folder / "2" / "tier-1.md").read_text())
+    found = said(hintcheck.check_hints(source, hint_folder, texts))
     assert [path.removeprefix("tiny/") for path, _ in found] == [
         *["1/tier-1.md"] * 3, "1/tier-2.md", "1/tier-3.md", "2/tier-2.md"]  # fmt: skip
     words = [problem for _, problem in found]
@@ -100,11 +100,11 @@ def test_a_head_that_is_wrong_is_all_that_is_said_of_a_file(
     assert "its head says 2/tier-1.md" in words
 
 
-def test_length_and_sections(source: TrackFolder, home: Path, texts: Texts) -> None:
-    write(home, 1, 1, "step " * 39)
-    write(home, 1, 2, "thought " * 451)
-    write(home, 1, 3, FILLER[3].replace("## Method", "## How"))
-    assert said(hintcheck.check_hints(source, home, texts)) == [
+def test_length_and_sections(source: TrackFolder, hint_folder: Path, texts: Texts) -> None:
+    write(hint_folder, 1, 1, "step " * 39)
+    write(hint_folder, 1, 2, "thought " * 451)
+    write(hint_folder, 1, 3, FILLER[3].replace("## Method", "## How"))
+    assert said(hintcheck.check_hints(source, hint_folder, texts)) == [
         ("tiny/1/tier-1.md", "39 words"),
         ("tiny/1/tier-2.md", "451 words"),
         ("tiny/1/tier-3.md", "its sections are Idea, Motivation, Expected effect, References"),
@@ -113,9 +113,14 @@ def test_length_and_sections(source: TrackFolder, home: Path, texts: Texts) -> N
 
 def test_a_result_in_the_text(plain_track: Path, tmp_path: Path) -> None:
     source = importer.read_track(plain_track)
-    home = write_all(tmp_path / "hints", (1, 2))
-    write(home, 1, 1, FILLER[1] + "The run then takes 7.0 seconds, at a validation loss of 2.9; Ada did it.")
-    report = hintcheck.check_hints(source, home, hintcheck.read_texts(source))
+    hint_folder = write_all(tmp_path / "hints", (1, 2))
+    write(
+        hint_folder,
+        1,
+        1,
+        FILLER[1] + "The run then takes 7.0 seconds, at a validation loss of 2.9; Ada did it.",
+    )
+    report = hintcheck.check_hints(source, hint_folder, hintcheck.read_texts(source))
     assert said(report) == [
         ("plain/1/tier-1.md", "gives away '7.0 seconds'"),
         ("plain/1/tier-1.md", "gives away '2.9'"),
@@ -123,21 +128,25 @@ def test_a_result_in_the_text(plain_track: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_code_of_the_records_own_change_is_a_copy(source: TrackFolder, home: Path, texts: Texts) -> None:
+def test_code_of_the_records_own_change_is_a_copy(
+    source: TrackFolder, hint_folder: Path, texts: Texts
+) -> None:
     line = "x = x + self.previous(F.pad(x, (0, 0, 1, -1)))"
-    write(home, 3, 1, FILLER[1] + f"\n\n- `{line}`\n")
-    write(home, 2, 1, FILLER[1] + f"\n\n- `{line}`\n")
-    ((path, problem),) = said(hintcheck.check_hints(source, home, texts))
+    write(hint_folder, 3, 1, FILLER[1] + f"\n\n- `{line}`\n")
+    write(hint_folder, 2, 1, FILLER[1] + f"\n\n- `{line}`\n")
+    ((path, problem),) = said(hintcheck.check_hints(source, hint_folder, texts))
     assert path == "tiny/3/tier-1.md"
     assert problem == "code of the change: x = x + self . previous ( F . pad ( x , ( 0 , 0 , 1 , - 1 ) ) )"
 
 
-def test_a_title_among_the_references_is_no_copy(source: TrackFolder, home: Path, texts: Texts) -> None:
+def test_a_title_among_the_references_is_no_copy(
+    source: TrackFolder, hint_folder: Path, texts: Texts
+) -> None:
     line = "x = x + self.previous(F.pad(x, (0, 0, 1, -1)))"
-    write(home, 3, 3, FILLER[3] + f"- A paper called {line}\n")
-    assert said(hintcheck.check_hints(source, home, texts)) == []
-    write(home, 3, 3, FILLER[3].replace("## References", f"{line}\n\n## References"))
-    assert len(said(hintcheck.check_hints(source, home, texts))) == 1
+    write(hint_folder, 3, 3, FILLER[3] + f"- A paper called {line}\n")
+    assert said(hintcheck.check_hints(source, hint_folder, texts)) == []
+    write(hint_folder, 3, 3, FILLER[3].replace("## References", f"{line}\n\n## References"))
+    assert len(said(hintcheck.check_hints(source, hint_folder, texts))) == 1
 
 
 def test_an_arena_gives_the_same_changes_as_the_series(
@@ -176,10 +185,15 @@ def upstream(tmp_path: Path) -> tuple[TrackFolder, str]:
 
 def test_a_clone_gives_code_and_pages(upstream: tuple[TrackFolder, str], tmp_path: Path) -> None:
     source, clone = upstream
-    home = write_all(tmp_path / "hints", (3, 4, 5, 6, 7))
-    write(home, 7, 1, FILLER[1] + "It is def double(x): return 2 * x, no more.")
-    write(home, 6, 2, FILLER[2] + "The kernel was made FASTER\nby doubling all that it touches, as they say.")
-    report = hintcheck.check_hints(source, home, hintcheck.read_texts(source, upstream=clone))
+    hint_folder = write_all(tmp_path / "hints", (3, 4, 5, 6, 7))
+    write(hint_folder, 7, 1, FILLER[1] + "It is def double(x): return 2 * x, no more.")
+    write(
+        hint_folder,
+        6,
+        2,
+        FILLER[2] + "The kernel was made FASTER\nby doubling all that it touches, as they say.",
+    )
+    report = hintcheck.check_hints(source, hint_folder, hintcheck.read_texts(source, upstream=clone))
     assert said(report) == [
         ("made-up/6/tier-2.md",
          "a sentence of upstream: the kernel was made faster by doubling all that it touches as they say"),

@@ -132,6 +132,17 @@ def test_an_empty_folder_is_taken(tmp_path: Path, plain_track: Path) -> None:
     assert Arena.open(tmp_path / "a").track.name == "plain"
 
 
+def test_the_working_directory_is_taken_and_stays(
+    tmp_path: Path, plain_track: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    made = importer.init(Path(), str(plain_track))
+    assert [path.name for path in Path.cwd().iterdir()] == [".git"] and made.baselines == 2
+    assert [path.name for path in (tmp_path / "here").iterdir()] == [".git"], "it is the same folder"
+    assert Arena.open(Path.cwd()).track.name == "plain"
+
+
 def test_what_is_no_arena(tmp_path: Path) -> None:
     with pytest.raises(ArenaError, match="is not an arena\n.*patchrun init"):
         Arena.open(tmp_path)

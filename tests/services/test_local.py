@@ -19,8 +19,8 @@ from patchrun.services import tournament
 from patchrun.services.local import LocalExecutor
 from patchrun.services.study import Options
 from tests.conftest import TINY
-from tests.faces.test_cli import Shell
 from tests.services.test_tournament import hand_in
+from tests.shell import Shell
 
 PATCH = TINY / "patches" / "0001-Raise-the-learning-rate.patch"
 
@@ -70,6 +70,20 @@ def test_a_run_on_another_machine_cannot_be_cancelled_here(plain: Arena) -> None
         (plain.folder / "locks" / study.id).write_text("1 elsewhere")
         with pytest.raises(UsageError, match="process 1 on elsewhere runs it"):
             executor.cancel(study)
+
+
+def test_a_process_that_is_gone_or_of_another_user_is_no_crash(
+    plain: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand_in(plain)
+    [study] = tournament.plan_waiting(plain)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    monkeypatch.setattr(Arena, "holder", lambda arena, name: (gone.pid, platform.node()))
+    assert [task.job for task in LocalExecutor(plain, Options()).cancel(study)] == [str(gone.pid)]
+    monkeypatch.setattr(os, "kill", lambda pid, signal: (_ for _ in ()).throw(PermissionError()))
+    with pytest.raises(UsageError, match="for another user"):
+        LocalExecutor(plain, Options()).cancel(study)
 
 
 def test_who_runs_here_what_was_handed_to_a_queue_is_told(plain: Arena) -> None:

@@ -15,13 +15,12 @@ from patchrun.core.errors import SetupError
 from patchrun.core.selection import Span
 from patchrun.services import importer
 from patchrun.services.readiness import find_gaps_here, list_gpus, prepare_site
-from tests.upstream_fixture import make_track, make_upstream
+from tests.upstream_fixture import Upstream, make_track
 from tests.whole import make_whole
 
 
 @pytest.fixture
-def arena(tmp_path: Path) -> Arena:
-    upstream = make_upstream(tmp_path / "bare.git")
+def arena(tmp_path: Path, upstream: Upstream) -> Arena:
     importer.init(tmp_path / "arena", str(make_track(tmp_path / "track", upstream)), str(upstream.repo.path))
     return Arena.open(tmp_path / "arena")
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from patchrun.adapters import process
 from patchrun.adapters.gitrepo import PATCHRUN
 from patchrun.adapters.labels import LABELS, label_name
 from patchrun.adapters.store import (
@@ -19,6 +21,7 @@ from patchrun.adapters.store import (
     RUNS,
     STOPS,
     STUDIES,
+    SUBMISSIONS,
     VERDICTS,
     Arena,
     run_name,
@@ -29,12 +32,14 @@ from patchrun.core.changelabel import ChangeLabel
 from patchrun.core.errors import ArenaError
 from patchrun.core.results import Ruling, Study
 from patchrun.core.transcripts import Transcript, transcript_id
-from patchrun.services import refchecks, sync, tournament, verify
+from patchrun.services import held, refchecks, sync, tournament, verify
+from tests.conftest import change
 from tests.services.test_tournament import fill, hand_in
 from tests.services.test_verify import WHEN, forge
 
 TIMES = {"baseline": 10.0, "human": 7.0, "submission": 8.0}
 NOBODY = "f" * 20
+EMPTY_TURNS = gzip.compress(b"[]", mtime=0)
 
 
 @pytest.fixture
@@ -135,8 +140,7 @@ def transcript(arena: Arena, **changes: object) -> Transcript:
     return msgspec.structs.replace(one, **changes)
 
 
-def put_transcript(arena: Arena, one: Transcript) -> None:
-    turns = gzip.compress(b"[]", mtime=0)
+def put_transcript(arena: Arena, one: Transcript, turns: bytes = EMPTY_TURNS) -> None:
     tree = arena.repo.store_files({"transcript.json": results.encode(one), "turns.json.gz": turns})
     arena.repo.git(
         "update-ref", TRANSCRIPTS + one.id, arena.repo.commit(tree, [], "forged\n", PATCHRUN, WHEN)
@@ -158,11 +162,35 @@ def transcript_with_a_chosen_id(arena: Arena) -> str:
     return "its id does not follow"
 
 
+def transcript_that_cannot_be_unpacked(arena: Arena) -> str:
+    put_transcript(arena, transcript(arena), EMPTY_TURNS[:10] + b"\xff" * 20)
+    return "while decompressing"
+
+
+def transcript_without_a_bottom(arena: Arena) -> str:
+    put_transcript(arena, transcript(arena), gzip.compress(b"[" * 1_000_000))
+    return "recursion"
+
+
+def run_before_the_first_block(arena: Arena) -> str:
+    study = arena.studies()[0]
+    run = msgspec.structs.replace(arena.runs()[0], block=-1, seed=study.seeds[-1])
+    forge(arena, RUNS + run_name(run), "run.json", results.encode(run))
+    return "not a slot of its study"
+
+
+def submission_that_is_text_like_a_commit(arena: Arena) -> str:
+    [name] = arena.repo.refs(SUBMISSIONS)
+    arena.repo.git("update-ref", name, arena.repo.write_blob(arena.repo.read(name)))
+    return "holds no commit"
+
+
 FORGERIES: tuple[Callable[[Arena], str], ...] = (
     label_of_nothing, label_of_a_human_patch_that_is_not_there, label_under_another_name, ruling_of_another,
     extra_run_of_another_slot, version_that_is_not_its_commit, version_of_another_tree, run_on_other_tokens,
     stop_without_reason_in_the_runs, study_of_a_final_round_that_is_not_there, transcript_of_another_agent,
-    transcript_of_a_submission_that_is_not_there, transcript_with_a_chosen_id,
+    transcript_of_a_submission_that_is_not_there, transcript_with_a_chosen_id, run_before_the_first_block,
+    submission_that_is_text_like_a_commit, transcript_that_cannot_be_unpacked, transcript_without_a_bottom,
 )  # fmt: skip
 
 
@@ -194,3 +222,72 @@ def test_every_kind_that_is_checked_is_exchanged_and_nothing_else() -> None:
     checked = {prefix.removeprefix(RESULTS).strip("/") for prefix in refchecks._CHECKS}
     assert set(sync.KINDS) - {"also"} == checked
     assert set(refchecks._FILES) == set(refchecks._CHECKS) and ATTEMPTS in refchecks._CHECKS
+
+
+def test_problems_come_in_order_however_the_refs_are_shared_out(
+    whole: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for forgery in FORGERIES[:8]:
+        forgery(whole)
+    refs = whole.repo.refs(RESULTS)
+    together = refchecks.problems_of(whole, refs, refs)
+    assert len(together) == 8
+    monkeypatch.setattr(refchecks, "CHUNK", 1)
+    assert refchecks.problems_of(whole, refs, refs) == together
+    for name in refs:  # each alone
+        assert refchecks.problems_of(whole, {name: refs[name]}, refs) == [
+            one for one in together if one.startswith(f"{name}: ")
+        ]
+
+
+def test_more_refs_take_no_more_processes(plain: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Except for diffs that say in their own words what git would say in others."""
+    started: list[tuple[str, ...]] = []
+    spawn = process.spawn
+    monkeypatch.setattr(
+        process, "spawn", lambda argv, **more: started.append(tuple(argv)) or spawn(argv, **more)
+    )
+    counts = []
+    for number in (60, 70, 80):
+        hand_in(plain, change("STEPS = 100", f"STEPS = {number}", 2))
+        fill(plain, tournament.plan_waiting(plain)[0], TIMES)
+        refs = plain.repo.refs(RESULTS)
+        del started[:]
+        assert refchecks.problems_of(plain, refs, refs) == []
+        counts.append(len(started))
+    assert counts[0] == counts[1] == counts[2] <= 8
+
+
+def test_labels_are_asked_for_together_and_one_that_git_cannot_read_spoils_no_other(
+    whole: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for subject in ("h1", "h2", whole.attempts()[0].id):
+        put_label(whole, label(subject))
+    refs = whole.repo.refs(LABELS)
+    asked: list[int] = []
+    read = held.read_signers
+    monkeypatch.setattr(
+        held,
+        "read_signers",
+        lambda repo, identity, some: asked.append(len(some)) or read(repo, identity, some),
+    )
+    assert refchecks.problems_of(whole, refs, whole.repo.refs(RESULTS)) == [] and asked == [3]
+    bad = {**refs, f"{LABELS}h1/{'0' * 12}": "0" * 40}
+    [problem] = refchecks.problems_of(whole, bad, whole.repo.refs(RESULTS))
+    assert problem.startswith(f"{LABELS}h1/{'0' * 12}: ") and asked == [3, 4, 1, 1, 1, 1]
+
+
+def test_ctrl_c_ends_a_check_at_once(whole: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+
+    def interrupt(arena: Arena, known: held.Known, prefix: str, refs: dict[str, str]) -> list[str]:
+        begun.append(prefix)
+        time.sleep(0.05)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(refchecks, "CHUNK", 1)
+    monkeypatch.setattr(refchecks, "_check_some", interrupt)
+    refs = whole.repo.refs(RESULTS)
+    with pytest.raises(KeyboardInterrupt):
+        refchecks.problems_of(whole, refs, refs)
+    assert len(begun) < len(refs) / 2

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,16 +16,16 @@ import pytest
 
 from patchrun.adapters.jobbook import read_jobs
 from patchrun.adapters.store import Arena, run_name
+from patchrun.core.results import Run
 from patchrun.core.selection import Span
 from patchrun.services import importer, tournament, verify
-from patchrun.services.study import Options, run_study
 from tests.conftest import TINY, TRACK, change
 from tests.faces.test_cli import Shell
 from tests.services.test_tournament import hand_in
 from tests.slurm.cluster import PATH, Cluster, await_that, find_reason, start_cluster
 
-# how many records to hold the contest on and then to compare with a local one: 3 takes a quarter of an hour
-RECORDS = int(os.environ.get("PATCHRUN_SLURM_RECORDS", "0"))
+EXAMPLES = Path(__file__).parents[2] / "examples"
+CRASH = {"def main():\n": "def main():\n    raise OSError('no')\n"}
 SLURM = ("--executor", "slurm")
 pytestmark = pytest.mark.long
 
@@ -61,12 +62,14 @@ def shell(plain: Arena, settings: Path, capsys: pytest.CaptureFixture[str]) -> S
     return Shell(plain, capsys)
 
 
-def wreck(arena: Arena, number: int, line: str) -> bytes:
-    """A diff to a baseline: ``line`` comes first in its main function."""
-    base = arena.repo.read(f"{arena.baseline(number)}:train_gpt.py").decode().splitlines(keepends=True)
-    at = base.index("def main():\n") + 1
-    changed = [*base[:at], f"    {line}\n", *base[at:]]
-    return "".join(difflib.unified_diff(base, changed, "a/train_gpt.py", "b/train_gpt.py")).encode()
+def edit(arena: Arena, number: int, changes: dict[str, str]) -> bytes:
+    """A diff to a baseline: keys are text that it has, their values come in its place."""
+    base = changed = arena.repo.read(f"{arena.baseline(number)}:train_gpt.py").decode()
+    for old, new in changes.items():
+        assert base.count(old) == 1, old
+        changed = changed.replace(old, new)
+    lines = (base.splitlines(keepends=True), changed.splitlines(keepends=True))
+    return "".join(difflib.unified_diff(*lines, "a/train_gpt.py", "b/train_gpt.py")).encode()
 
 
 CHILDREN: list[subprocess.Popen[bytes]] = []
@@ -88,32 +91,82 @@ def losses(arena: Arena) -> dict[str, float | None]:
     return {run_name(run): run.loss for run in arena.runs()}
 
 
+def make_arena(folder: Path, track: Path, changes: dict[str, str]) -> Arena:
+    """An arena of a track whose ``track.toml`` has other text in some places."""
+    shutil.copytree(track, folder / "track")
+    manifest = folder / "track" / "track.toml"
+    text = manifest.read_text()
+    for old, new in changes.items():
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    manifest.write_text(text)
+    importer.init(folder / "contest", str(folder / "track"))
+    return Arena.open(folder / "contest")
+
+
 @pytest.fixture
-def contest(tmp_path: Path, corpora: Path, settings: Path, monkeypatch: pytest.MonkeyPatch) -> Arena:
-    """Two agents' submissions on blocks of three seeds: to one record, to more where there is time."""
-    monkeypatch.setenv("PATCHRUN_CACHE", str(corpora))
-    shutil.copytree(TINY, tmp_path / "track")
-    track = tmp_path / "track" / "track.toml"
-    track.write_text(track.read_text().replace("blocks = 2", "blocks = 3"))
-    importer.init(tmp_path / "contest", str(tmp_path / "track"))
-    arena = Arena.open(tmp_path / "contest")
-    for number in range(1, max(RECORDS, 1) + 1):
-        patch = sorted((TINY / "patches").iterdir())[number - 1].read_bytes()
-        tournament.hand_in(arena, patch, Span(number, number), "ada")
-        crash = wreck(arena, number, "raise RuntimeError('no')")
-        tournament.hand_in(arena, crash, Span(number, number), "bob")
+def contest(tmp_path: Path, settings: Path) -> Arena:
+    """Two agents' submissions to the three quickest records of the pocket track, on blocks of three seeds.
+
+    No verdict hangs on the draw of seeds: the target is 0.02 above the track's own, so that the mean loss of each arm
+    that is to reach it lies five standard errors below, and what is to miss it is far above. Nor on noise of the clock,
+    which could hide the gap of a record: the least of three repeats counts, and the gaps are 30% and more.
+    """
+    easier = {"loss = 3.40": "loss = 3.42", "blocks = 5": "blocks = 3", "repeats = 2": "repeats = 3"}
+    arena = make_arena(tmp_path, importer.find_track("pocket"), easier)
+    smaller = {"LAYERS = 2": "LAYERS = 1", "\nSTEPS = 67": "\nSTEPS = 80"}
+    patches = {
+        (7, "ada"): (EXAMPLES / "record-7-most.diff").read_bytes(),
+        (7, "bob"): (EXAMPLES / "record-7-misses.diff").read_bytes(),
+        (8, "ada"): (EXAMPLES / "record-8-most.diff").read_bytes(),
+        (8, "bob"): (EXAMPLES / "record-8-neutral.diff").read_bytes(),
+        (9, "ada"): edit(arena, 9, smaller),
+        (9, "bob"): edit(arena, 9, CRASH),
+    }
+    for (number, agent), patch in patches.items():
+        assert tournament.hand_in(arena, patch, Span(number, number), agent).attempt.accepted
     return arena
 
 
+@pytest.mark.network
 def test_a_tournament_survives_what_clusters_do(
     cluster: Cluster, contest: Arena, settings: Path, tmp_path: Path
 ) -> None:
     """A submitter is killed, a task requeued, a node lost, another task cancelled: every run counts once.
 
-    What is left then comes back by push.
+    What is left then comes back by push. The same studies run by this machine alone have the same losses, bit for bit,
+    and the same verdicts.
     """
-    contest.repo.git("clone", "--quiet", "--mirror", str(contest.repo.path), str(tmp_path / "local.git"))
-    studies = len({attempt.record for attempt in contest.attempts()})
+    local = mirror(contest, tmp_path / "local.git")
+    doomed = trouble(cluster, contest)
+    assert len(read_jobs(contest)) == 3, "nothing was doubled"
+    assert len(contest.runs()) == 36 - 4, "the cancelled block is missing, the others are whole"
+    settings.write_text(f'poll_seconds = 0.5\nresults = "push"\nremote = "file://{contest.repo.path}"\n')
+    said = finish(start(contest, "run", "--pending", *SLURM))
+    assert "1 blocks handed to slurm" in said and f"task {doomed}" not in said, said
+    assert len(read_jobs(contest)) == 4
+
+    cpus = min(2, len(os.sched_getaffinity(0)))
+    finish(start(local, "run", "--pending", "--jobs", str(cpus)))
+    for arena in (contest, local):
+        finish(start(arena, "leaderboard"), 0)
+        assert len(losses(arena)) == 36 and verify.verify(arena).problems == ()
+    assert losses(contest) == losses(local)
+    assert verdicts(contest) == verdicts(local) == {
+        ("ada", "7"): "valid", ("bob", "7"): "missed-target",
+        ("ada", "8"): "valid", ("bob", "8"): "valid",
+        ("ada", "9"): "valid", ("bob", "9"): "failed",
+    }  # fmt: skip
+
+
+def mirror(arena: Arena, path: Path) -> Arena:
+    """The arena as it is, once more: what was handed in, to run it elsewhere."""
+    arena.repo.git("clone", "--quiet", "--mirror", str(arena.repo.path), str(path))
+    return Arena.open(path)
+
+
+def trouble(cluster: Cluster, contest: Arena) -> str:
+    """Run the contest while everything happens to it; the task that was cancelled, whose block is missing then."""
     first = start(contest, "run", "--pending", *SLURM)
     await_that(lambda: len(cluster.tasks("running")) == 2, "two tasks run")
     os.killpg(first.pid, signal.SIGKILL)
@@ -127,24 +180,62 @@ def test_a_tournament_survives_what_clusters_do(
     second = start(contest, "run", "--pending", *SLURM)
     heard = read_until(second, f"{doomed}: held")
     assert "3 blocks are in the queue already" in heard, heard
+    assert "held: JobHeldAdmin" in finish(start(contest, "status"), 0)
     cluster("scancel", doomed)
     await_that(lambda: "down" in cluster.node_state("n2"), "the node is given up")
     cluster.start_slurmd("n2")
-    said = second.communicate(timeout=900)[0].decode()
-    assert second.returncode in (0, 1) and f"task {doomed}: cancelled" in said, said
-    assert len(read_jobs(contest)) == studies, "nothing was doubled"
-    assert len(contest.runs()) == studies * 12 - 4, "the cancelled block is missing, the others are whole"
+    await_that(
+        lambda: all("Restarts=1" in cluster("scontrol", "show", "job", name) for name in running.values()),
+        "both start again",
+    )
+    assert f"task {doomed}: cancelled" in finish(second)
+    return doomed
 
-    settings.write_text(f'poll_seconds = 0.5\nresults = "push"\nremote = "file://{contest.repo.path}"\n')
-    third = start(contest, "run", "--pending", *SLURM)
-    said = third.communicate(timeout=600)[0].decode()
-    assert "1 blocks handed to slurm" in said and len(read_jobs(contest)) == studies + 1, said
-    assert len(contest.runs()) == studies * 12 and verify.verify(contest).problems == ()
-    found = verdicts(contest)
-    assert found["ada", "1"] == "valid" and {found[key] for key in found if key[0] == "bob"} == {"failed"}
-    assert third.returncode == 1, "bob's did not pass"
-    if RECORDS:
-        compare_with_local(contest, Arena.open(tmp_path / "local.git"))
+
+def finish(child: subprocess.Popen[bytes], code: int = 1) -> str:
+    """What a command prints to its end; bob's do not all pass, so 1 is what a run of them ends with."""
+    said = child.communicate(timeout=1800)[0].decode()
+    print(said)
+    assert child.returncode == code, said
+    return said
+
+
+def test_racing_takes_out_of_the_queue_what_is_decided(
+    cluster: Cluster, corpora: Path, settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What crashes or is far too slow has no more than the blocks that were under way when the first one ended.
+
+    On record 1 nothing else is measured, and the study ends; on record 3 it goes on for who is left.
+    """
+    monkeypatch.setenv("PATCHRUN_CACHE", str(corpora))
+    arena = make_arena(tmp_path, TINY, {"blocks = 2": "blocks = 4"})
+    third = (TINY / "patches" / "0003-Show-each-position-the-token-before.patch").read_bytes()
+    for number, agent, patch in (
+        (1, "bob", edit(arena, 1, CRASH)), (1, "eve", edit(arena, 1, {"STEPS = 600": "STEPS = 6000"})),
+        (3, "ada", third), (3, "bob", edit(arena, 3, CRASH)),
+    ):  # fmt: skip
+        assert tournament.hand_in(arena, patch, Span(number, number), agent).attempt.accepted
+    said = finish(start(arena, "run", "--pending", "--race", *SLURM))
+    assert said.count("runs no more") == 3 and "record 1: decided; taken out of the queue: block" in said, (
+        said
+    )
+    await_that(lambda: not cluster.tasks("pending,running,completing"), "the queue is empty")
+    counts = Counter(
+        (run.record, run.kind if run.kind != "submission" else agent_of(arena, run)) for run in arena.runs()
+    )
+    assert max(counts["1", who] for who in ("baseline", "human", "bob", "eve")) <= 3, counts
+    assert counts["3", "baseline"] == counts["3", "human"] == counts["3", "ada"] == 4 > counts["3", "bob"], (
+        counts
+    )
+    found = verdicts(arena)
+    assert (found["bob", "1"], found["eve", "1"], found["bob", "3"]) == ("failed", "stopped", "failed")
+    assert found["ada", "3"] is not None and arena.extra_runs() == [] and len(read_jobs(arena)) == 2
+    assert verify.verify(arena).problems == ()
+    assert "nothing is missing" in finish(start(arena, "run", "--pending", "--race", *SLURM), 0)
+
+
+def agent_of(arena: Arena, run: Run) -> str:
+    return next(attempt.agent for attempt in arena.attempts() if attempt.id == run.arm)
 
 
 def test_a_controller_that_is_away_is_waited_for(
@@ -182,14 +273,6 @@ def read_until(child: subprocess.Popen[bytes], words: str) -> str:
         if words in heard:
             return heard
     raise AssertionError(f"it never said {words!r}:\n{heard}")
-
-
-def compare_with_local(contest: Arena, local: Arena) -> None:
-    """The same seeds, losses bit for bit, and verdicts."""
-    for study in tournament.plan_waiting(local):
-        run_study(local, study, Options(jobs=min(2, len(os.sched_getaffinity(0)))))
-    assert losses(local) == losses(contest) and len(losses(local)) == 12 * RECORDS
-    assert verdicts(local) == verdicts(contest)
 
 
 def test_a_held_job_is_shown_found_again_and_cancelled(

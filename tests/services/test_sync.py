@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from patchrun.adapters import process
-from patchrun.adapters.gitrepo import PATCHRUN
-from patchrun.adapters.store import ATTEMPTS, RUNS, Arena
+from patchrun.adapters.gitrepo import PATCHRUN, GitRepo
+from patchrun.adapters.store import ATTEMPTS, RUNS, SUBMISSIONS, Arena
 from patchrun.core import results
 from patchrun.core.errors import ArenaError
 from patchrun.services import importer, standings, sync, tournament, verify
@@ -113,6 +113,83 @@ def test_a_forged_result_is_not_taken_and_nothing_else_is(plain: Arena, other: A
     with pytest.raises(ArenaError, match=f"does not verify:\n{ATTEMPTS}{good.id}: its id does not follow"):
         sync.sync(plain, remote(other))
     assert plain.attempts() == []
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The git commands of both sides, by their first word that is no setting."""
+    words: list[str] = []
+    git = GitRepo.git
+
+    def note(repo: GitRepo, *given: str, **more: object) -> process.Completed:
+        words.append(next(word for word in given if word != "-c" and "=" not in word))
+        return git(repo, *given, **more)
+
+    monkeypatch.setattr(GitRepo, "git", note)
+    return words
+
+
+def test_where_nothing_is_new_nothing_is_fetched_checked_or_pushed(
+    plain: Arena, other: Arena, said: list[str]
+) -> None:
+    hand_in(other, agent="bob")
+    assert len(sync.sync(plain, remote(other)).received) == 2
+    del said[:]
+    assert sync.sync(plain, remote(other)) == sync.Exchange((), (), ())
+    assert set(said) <= {"ls-remote", "rev-parse", "for-each-ref"}
+
+
+def test_only_what_is_new_is_fetched_and_checked(
+    plain: Arena, other: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = hand_in(other, agent="bob").attempt
+    sync.sync(plain, remote(other))
+    fresh = hand_in(other, steps(70), agent="eve").attempt
+    checked: list[set[str]] = []
+    check = verify.check_refs
+
+    def note(arena: Arena, refs: dict[str, str], known: dict[str, str]) -> None:
+        checked.append(set(refs))
+        room = arena.repo.refs(sync.INCOMING)
+        assert {name.partition("/attempts/")[2] for name in room if "/attempts/" in name} == {fresh.id}
+        check(arena, refs, known)
+
+    monkeypatch.setattr(verify, "check_refs", note)
+    assert len(sync.sync(plain, remote(other)).received) == 2
+    assert checked == [{ATTEMPTS + fresh.id, SUBMISSIONS + fresh.id}]
+    assert {one.id for one in plain.attempts()} == {known.id, fresh.id}
+
+
+def test_the_waiting_room_is_left_empty(plain: Arena, other: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when something does not verify, and of a sync that was killed."""
+    good = hand_in(other, agent="bob").attempt
+    with monkeypatch.context() as patched:
+        patched.setattr(sync, "_empty", lambda arena, room: None)  # as one that dies does
+        patched.setattr(verify, "check_refs", lambda *given, **more: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            sync.sync(plain, remote(other))
+    assert len(plain.repo.refs(sync.INCOMING)) == 2 and plain.attempts() == []
+    forge(
+        other, f"{ATTEMPTS}{'f' * 20}", "attempt.json", results.encode(good), patch_diff=other.diff(good.id)
+    )
+    with pytest.raises(ArenaError, match="does not verify"):
+        sync.sync(plain, remote(other))
+    assert plain.repo.refs(sync.INCOMING) == {} and plain.attempts() == []
+    other.repo.git("update-ref", "-d", f"{ATTEMPTS}{'f' * 20}")
+    assert len(sync.sync(plain, remote(other)).received) == 2
+    assert plain.repo.refs(sync.INCOMING) == {} and plain.attempts() == [good]
+
+
+def test_a_server_that_speaks_the_oldest_protocol(plain: Arena, other: Arena) -> None:
+    """As one reached by ssh does that is not told otherwise: it gives only what it lists."""
+    for arena in (plain, other):
+        arena.repo.git("config", "protocol.version", "0")
+    hand_in(plain, agent="ada")
+    hand_in(other, steps(70), agent="bob")
+    done = sync.sync(plain, remote(other))
+    assert len(done.received) == len(done.sent) == 2
+    assert {one.id for one in plain.attempts()} == {one.id for one in other.attempts()}
+    assert verify.verify(plain).problems == verify.verify(other).problems == ()
 
 
 def test_another_tournament_is_refused(plain: Arena, plain_track: Path, tmp_path: Path) -> None:

@@ -16,12 +16,7 @@ from patchrun.core.ladder import Ladder, load_ladder
 from patchrun.services import importer
 from patchrun.services.upstream import import_upstream
 from patchrun.services.upstream_check import check_patches, verify_upstream
-from tests.upstream_fixture import KERNELS, LOGS, Upstream, make_track, make_upstream, script
-
-
-@pytest.fixture(scope="module")
-def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
-    return make_upstream(tmp_path_factory.mktemp("upstream") / "bare.git")
+from tests.upstream_fixture import KERNELS, LOGS, Upstream, make_track, script
 
 
 @pytest.fixture(scope="module")

@@ -21,23 +21,7 @@ from patchrun.services.upstream_logs import (
     read_facts,
     read_ingests,
 )
-from tests.upstream_fixture import (
-    KERNELS,
-    LOGS,
-    Upstream,
-    make_track,
-    make_upstream,
-    plain_log,
-    script,
-    step_lines,
-)
-
-MODULES = {"triton_kernels.py": KERNELS}
-
-
-@pytest.fixture(scope="module")
-def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
-    return make_upstream(tmp_path_factory.mktemp("upstream") / "bare.git")
+from tests.upstream_fixture import LOGS, Upstream, make_track, own_log, write_log
 
 
 @pytest.fixture
@@ -45,11 +29,6 @@ def arena(tmp_path: Path, upstream: Upstream) -> Arena:
     track = make_track(tmp_path / "track", upstream)
     importer.init(tmp_path / "arena", str(track), str(upstream.repo.path))
     return Arena.open(tmp_path / "arena")
-
-
-def own(path: Path, number: int = 7, loss: float = 3.27, ms: int = 4000, **more: object) -> Path:
-    path.write_bytes(plain_log(script(number), step_lines(4, loss, ms), modules=MODULES, **more))  # type: ignore[arg-type]
-    return path
 
 
 def test_all_logs_are_taken_in_and_labelled(arena: Arena, upstream: Upstream) -> None:
@@ -115,7 +94,7 @@ def test_a_log_that_cannot_be_read_is_listed_with_its_line(
 
 
 def test_own_logs_are_kept_with_their_text(arena: Arena, tmp_path: Path) -> None:
-    path = own(tmp_path / "mine.txt")
+    path = write_log(tmp_path / "mine.txt")
     ingest = ingest_logs(arena, [path], 7, "human")
     (fact,) = ingest.logs
     assert (fact.record, fact.arm, fact.set_aside, fact.seconds) == (7, "human", "", 4.0)
@@ -126,15 +105,20 @@ def test_own_logs_are_kept_with_their_text(arena: Arena, tmp_path: Path) -> None
 
 
 def test_own_logs_of_other_code_do_not_count(arena: Arena, tmp_path: Path) -> None:
-    ingest = ingest_logs(arena, [own(tmp_path / "a.txt"), own(tmp_path / "b.txt", number=8)], 7, "human")
+    ingest = ingest_logs(
+        arena, [write_log(tmp_path / "a.txt"), write_log(tmp_path / "b.txt", number=8)], 7, "human"
+    )
     assert [fact.set_aside for fact in ingest.logs] == ["", "ran other code"]
-    assert ingest_logs(arena, [own(tmp_path / "c.txt")], 7, "baseline").logs[0].set_aside == "ran other code"
+    assert (
+        ingest_logs(arena, [write_log(tmp_path / "c.txt")], 7, "baseline").logs[0].set_aside
+        == "ran other code"
+    )
 
 
 def test_the_same_log_counts_once(arena: Arena, tmp_path: Path) -> None:
-    one, two = own(tmp_path / "a.txt"), own(tmp_path / "b.txt")
+    one, two = write_log(tmp_path / "a.txt"), write_log(tmp_path / "b.txt")
     ingest_logs(arena, [one], 7, "human")
-    ingest_logs(arena, [two, own(tmp_path / "c.txt", loss=3.26)], 7, "human")
+    ingest_logs(arena, [two, write_log(tmp_path / "c.txt", loss=3.26)], 7, "human")
     assert len(read_ingests(arena)) == 2
     assert len(ladderbook.read(arena).rows[-1].measured.seconds) == 2
 
@@ -145,13 +129,13 @@ def test_the_same_log_counts_once(arena: Arena, tmp_path: Path) -> None:
         (b"", "empty"),
         (gzip.compress(b"x", mtime=0), "gzip"),
         (b"epoch 1 loss 3.2\n", "not a log"),
-        (plain_log(script(7), step_lines(4, 3.27, 4000), modules=MODULES)[:-60], "bad.txt:"),
+        (own_log()[:-60], "bad.txt:"),
     ],
 )
 def test_a_bad_log_stores_nothing(arena: Arena, tmp_path: Path, data: bytes, what: str) -> None:
     (tmp_path / "bad.txt").write_bytes(data)
     with pytest.raises(LogError) as caught:
-        ingest_logs(arena, [own(tmp_path / "good.txt"), tmp_path / "bad.txt"], 7, "human")
+        ingest_logs(arena, [write_log(tmp_path / "good.txt"), tmp_path / "bad.txt"], 7, "human")
     assert what in caught.value.message
     assert arena.repo.refs(INGESTS) == {}
 
@@ -173,7 +157,7 @@ def test_a_huge_log_is_refused_by_its_size(arena: Arena, tmp_path: Path) -> None
 )
 def test_wrong_records_and_arms(arena: Arena, tmp_path: Path, number: int, arm: str, what: str) -> None:
     with pytest.raises(UsageError) as caught:
-        ingest_logs(arena, [own(tmp_path / "a.txt")], number, arm)
+        ingest_logs(arena, [write_log(tmp_path / "a.txt")], number, arm)
     assert what in caught.value.message
 
 

@@ -118,6 +118,22 @@ def test_an_object_that_is_gone(whole: Arena) -> None:
     assert any("git fsck: missing blob" in problem for problem in problems)
 
 
+@pytest.mark.parametrize("keep", [0, 20])
+def test_an_object_that_is_damaged_is_named_and_the_others_are_checked(whole: Arena, keep: int) -> None:
+    """As a full disk or a power cut leaves it."""
+    attempt, study = whole.attempts()[0], whole.studies()[0]
+    for spec in (f"{ATTEMPTS}{attempt.id}:attempt.json", f"{STUDIES}{study.id}:study.json"):
+        oid = whole.repo.resolve(spec)
+        path = whole.repo.path / "objects" / oid[:2] / oid[2:]
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes()[:keep])
+    forge(whole, f"{VERDICTS}x/1", "ruling.json", b'{"version":1}')
+    problems = verify.verify(whole).problems
+    named = {problem.split(": ")[0] for problem in problems if not problem.startswith(("git fsck", "stale"))}
+    assert {ATTEMPTS + attempt.id, STUDIES + study.id, f"{VERDICTS}x/1"} <= named
+    assert any(problem.startswith("git fsck: ") for problem in problems)
+
+
 def test_stale_locks_are_found_and_mended(whole: Arena) -> None:
     lock = whole.repo.path / "refs" / "patchrun" / "runs" / "b1.lock"
     lock.touch()

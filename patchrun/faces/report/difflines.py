@@ -18,11 +18,7 @@ if TYPE_CHECKING:
     from patchrun.core.sections import Section
 
 MOST_BYTES = 150_000  # of one diff's rows, markup included: with the rest a page stays under 500 KB
-FILE_BYTES, ROW_BYTES, NOTE_BYTES = (
-    1000,
-    90,
-    1100,
-)  # the markup around a file and a line, and a finding with its own
+FILE_BYTES, ROW_BYTES, NOTE_BYTES = 1000, 90, 1100  # markup of a file, a line, and a finding with its own
 MOST_LINE = 400
 HUNK = re.compile(r"@@ -([0-9]{1,9})(?:,[0-9]+)? \+([0-9]{1,9})")
 KINDS = {"+": "add", "-": "del", " ": "ctx", "\\": "sign"}

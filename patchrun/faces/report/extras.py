@@ -75,7 +75,8 @@ def read_ablations(arena: Arena) -> dict[str, Extra]:
     if not stages:
         return {}
     measured: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for run in arena.runs():
+    named = {str(stage.get("study")) for stage in stages}
+    for run in arena.runs_of(study for study in arena.studies() if study.id in named):
         if run.exit == "ok" and run.seconds is not None and run.loss is not None:
             measured.setdefault((run.study, run.arm), []).append((run.seconds, run.loss))
     rows: dict[str, list[tuple[str, ...]]] = {}
@@ -95,7 +96,8 @@ def _variant_rows(
             continue
         pieces, arm = variant
         runs = measured.get((str(stage.get("study")), str(arm)), [])
-        means = [f"{sum(values) / len(runs):.4g}" for values in zip(*runs, strict=True)] or ["–", "–"]
+        sums = [sum(values) / len(runs) for values in zip(*runs, strict=True)]
+        means = (f"{sums[0]:.3f}", f"{sums[1]:.4f}") if sums else ("–", "–")
         numbers = ", ".join(str(piece + 1) for piece in pieces if isinstance(piece, int))
         yield str(stage.get("purpose")), numbers or "none", str(len(runs)), *means
 

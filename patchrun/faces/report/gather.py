@@ -97,8 +97,10 @@ def gather(arena: Arena) -> Site:
 
 def digest_refs(arena: Arena) -> str:
     """A hash over every ref of the arena: the same while nothing was added."""
-    listing = sorted(arena.repo.refs().items())
-    return hashlib.sha256(repr(listing).encode()).hexdigest()
+    digest = hashlib.sha256()
+    for name, oid in sorted(arena.repo.refs().items()):
+        digest.update(f"{oid} {name}\n".encode())
+    return digest.hexdigest()
 
 
 def make_boards(arena: Arena, entries: Sequence[Scored]) -> Iterable[Board]:

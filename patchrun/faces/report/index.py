@@ -45,10 +45,10 @@ def _row(site: Site, one: Scored, agent: int) -> list[Any]:
     return [
         names.reveal(attempt.id)[:64], "" if page == f"submission/{attempt.id}.html" else page, agent,
         attempt.record, ", ".join(map(str, attempt.hint_tiers)) or "none", score.verdict or score.state,
-        _short(value), _short(low), _short(high), _short(score.seconds.submission),
+        _short(value), _short(low), _short(high), _short(score.seconds.submission, ".3f"),
         names.reveal(attempt.created[:16]).replace("T", " "),
     ]  # fmt: skip
 
 
-def _short(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.4g}")
+def _short(value: float | None, form: str = ".4g") -> float | None:
+    return None if value is None else float(format(value, form))

@@ -11,6 +11,7 @@ from patchrun.faces.report import drawings, ladder_page, names
 from patchrun.faces.report.difflines import read_rows
 from patchrun.faces.report.index import write_index
 from patchrun.faces.report.verdicts import VERDICTS
+from patchrun.services import assessment
 
 if TYPE_CHECKING:
     import jinja2
@@ -71,9 +72,9 @@ def render_site(site: Site, live: bool = False) -> Iterator[tuple[str, str]]:
         yield render(names.record_page(record), "record.html", **_record(site, record))
     for agent, own in site.by_agent.items():
         yield render(names.agent_page(agent), "agent.html", **_agent(site, agent, own))
-    for chunk in _chunks(site.entries):
-        for one, diff, logs in zip(chunk, *_read(site.arena, chunk), strict=True):
-            given = _submission(site, one, diff, logs)
+    for chunk in _chunks(sorted(site.entries, key=_studies_of)):
+        for one, *read in zip(chunk, *_read(site.arena, chunk), strict=True):
+            given = _submission(site, one, *read)
             yield render(names.submission_page(one.attempt.id), "submission.html", **given)
 
 
@@ -81,13 +82,21 @@ def _chunks(entries: Sequence[Scored]) -> Iterator[Sequence[Scored]]:
     return (entries[at : at + CHUNK] for at in range(0, len(entries), CHUNK))
 
 
-def _read(arena: Arena, chunk: Sequence[Scored]) -> tuple[list[bytes], list[list[tuple[Run, bytes]]]]:
-    """The diffs of some attempts, and the logs of their own runs."""
+def _studies_of(one: Scored) -> list[str]:
+    """Attempts in this order have those that share studies together: each study is read about once."""
+    return [study.id for study in one.generations]
+
+
+def _read(
+    arena: Arena, chunk: Sequence[Scored]
+) -> tuple[list[list[Run]], list[bytes], list[list[tuple[Run, bytes]]]]:
+    """The whole runs of some attempts, their diffs, and the logs of their own runs."""
     diffs = arena.diffs(one.attempt.id for one in chunk)
     wanted = [[run for run in one.runs if run.kind == "submission"][:LOGS_SHOWN] for one in chunk]
     texts = iter(arena.logs(run for runs in wanted for run in runs))
     found = [[(run, next(texts)) for run in runs] for runs in wanted]
-    return diffs, [[(run, text) for run, text in own if text is not None] for own in found]
+    logs = [[(run, text) for run, text in own if text is not None] for own in found]
+    return assessment.read_runs(arena, chunk), diffs, logs
 
 
 def _show_board(found: Leaderboard) -> dict[str, Any]:
@@ -132,9 +141,11 @@ def _intervals(site: Site, own: Iterable[Scored], name: Any) -> drawings.Chart |
     return drawings.draw_intervals(rows[:INTERVALS], f"{site.measure} with 95% intervals", label)
 
 
-def _submission(site: Site, one: Scored, diff: bytes, logs: Sequence[tuple[Run, bytes]]) -> dict[str, Any]:
+def _submission(
+    site: Site, one: Scored, whole: Sequence[Run], diff: bytes, logs: Sequence[tuple[Run, bytes]]
+) -> dict[str, Any]:
     attempt, target = one.attempt, site.track.target.loss
-    runs = sorted(one.runs, key=lambda run: (run.block, run.position))
+    runs = sorted(whole, key=lambda run: (run.block, run.position))
     return {
         "one": one, "attempt": attempt, "score": one.score, "runs": runs[:RUNS_LISTED], "run_total": len(runs),
         "planned": len(one.study.arms) * one.study.blocks if one.study else 0,

@@ -140,6 +140,6 @@ def watch(stage: Stage, tell: Callable[[str], None], stop: threading.Event) -> N
         try:
             if stage.look():
                 tell(f"state {stage.state[:12]}")
-        except PatchrunError as error:
+        except (PatchrunError, OSError) as error:  # a full disk, say: the former state stays
             tell(str(error))
         took = time.monotonic() - began

@@ -12,6 +12,7 @@ from patchrun.adapters.claude import Client, Failure, Reply, explain_stop, known
 from patchrun.adapters.prices import read_prices
 from patchrun.core.allowance import Allowance, allow_reply, guess_tokens
 from patchrun.core.errors import SetupError
+from patchrun.core.oneline import shorten
 from patchrun.core.runlog import printable
 from patchrun.core.scrub import scrub, scrub_json
 from patchrun.core.transcripts import Outcome
@@ -159,7 +160,7 @@ class _Talk:
         if reply.stop_reason == "pause_turn":
             return None
         if not reply.tool_calls:
-            return "proposed", _sum_up(reply.text) or f"done after {self.replies} replies"
+            return "proposed", shorten(reply.text, LONGEST_REASON) or f"done after {self.replies} replies"
         self._say_to_model([self._answer(block) for block in reply.tool_calls])
         return None
 
@@ -202,9 +203,3 @@ class _Talk:
 def usage_of(usage: Usage) -> dict[str, int]:
     """A usage as JSON."""
     return {name: getattr(usage, name) for name in ("input", "output", "cache_read", "cache_write")}
-
-
-def _sum_up(text: str) -> str:
-    """The model's last words in one line."""
-    words = " ".join(text.split())
-    return words if len(words) <= LONGEST_REASON else words[: LONGEST_REASON - 3] + "..."

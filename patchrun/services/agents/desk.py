@@ -63,7 +63,7 @@ class Desk:
                 caller, _ = self.socket.accept()
             except OSError:
                 return
-            with caller, suppress(OSError):
+            with caller, suppress(OSError):  # whoever asked is gone: the next one is answered
                 caller.settimeout(PATIENCE_SECONDS)
                 question = caller.makefile("rb").readline(QUESTION_BYTES).decode("utf-8", "replace").strip()
                 answer = self._answer(question)

@@ -89,7 +89,7 @@ def search(folder: Path, pattern: str, name: str = ".") -> str:
         raise ToolError(f"{name}: there is no such file or folder")
     if not pattern or len(pattern) > LONGEST_PATTERN or "\n" in pattern or "\0" in pattern:
         raise ToolError(f"a pattern of one line with at most {LONGEST_PATTERN} characters is needed")
-    words = [
+    words = (
         "git",
         "-c",
         "core.attributesFile=/dev/null",
@@ -101,7 +101,7 @@ def search(folder: Path, pattern: str, name: str = ".") -> str:
         "-e",
         pattern,
         "--",
-    ]
+    )
     try:
         done = process.run(
             [*words, f"./{path.relative_to(folder)}", *(f":(exclude){one}" for one in sorted(HIDDEN))],

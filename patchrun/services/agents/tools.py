@@ -61,13 +61,13 @@ class Bench:
 
     def validate(self) -> str:
         """The findings on what the workspace holds now."""
-        diff, trouble = read_diff(self.arena, self.workspace.span, self.workspace.folder, self.secrets)
-        if trouble or not diff:
-            return trouble or "nothing differs from the baseline yet"
         try:
+            diff, trouble = read_diff(self.arena, self.workspace.span, self.workspace.folder, self.secrets)
+            if trouble or not diff:
+                return trouble or "nothing differs from the baseline yet"
             return describe_findings(tournament.validate(self.arena, diff, self.workspace.span))
-        except PatchrunError as error:
-            return str(error)
+        except (PatchrunError, OSError) as error:
+            return f"cannot validate here: {error}"
 
     def try_steps(self, count: int) -> str:
         """The loss lines of the first ``count`` steps, or how the run failed."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from msgspec.structs import replace
 
 from patchrun.adapters.store import Arena
 from patchrun.core.findings import Finding
+from patchrun.core.results import Run, Study
 from patchrun.core.selection import Span
 from patchrun.faces.report import names, pages
 from patchrun.faces.report.gather import Site, gather
@@ -32,6 +35,13 @@ def measured(plain: Arena) -> Arena:
     hand_in(plain)
     fill(plain, tournament.plan_waiting(plain)[0], {"baseline": 10.0, "human": 7.0, "submission": 8.5})
     hand_in(plain, change("    return 42", "    return 43", 6), agent="bob")
+    return plain
+
+
+@pytest.fixture
+def tiny_crowd(plain: Arena) -> Arena:
+    """Attempts of two records whose runs printed step lines."""
+    make_crowd(plain, 40, 6)
     return plain
 
 
@@ -193,3 +203,31 @@ def test_without_human_patches_submissions_are_compared_by_speedup(tmp_path: Pat
     assert "Mean speedup, at least 1" in found["index.html"]
     assert "speedup with 95% intervals" in found["record/1.html"] and "1.99" in found["record/1.html"]
     assert ">speedup</th>" in found["submissions.html"] and ">FSR</th>" not in found["submissions.html"]
+
+
+def test_curves_are_read_page_by_page_and_not_held(
+    tiny_crowd: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A site whose runs are held without their curves draws them all the same, a study read about once."""
+    whole = render(tiny_crowd)
+    drawn = [name for name, text in whole.items() if "Loss curves" in text]
+    assert len(drawn) > 20
+    site = gather(tiny_crowd)
+    bare = tuple(
+        dataclasses.replace(one, runs=tuple(replace(run, curve=()) for run in one.runs))
+        for one in site.entries
+    )
+    read: list[list[str]] = []
+    runs_of = Arena.runs_of
+
+    def count(arena: Arena, studies: Iterable[Study]) -> list[Run]:
+        studies = list(studies)
+        read.append([study.id for study in studies])
+        return runs_of(arena, studies)
+
+    monkeypatch.setattr(Arena, "runs_of", count)
+    monkeypatch.setattr(pages, "CHUNK", 10)
+    again = dict(render_site(dataclasses.replace(site, entries=bare)))
+    assert {name: again[name] for name in drawn} == {name: whole[name] for name in drawn}
+    assert len(read) > 3 and max(map(len, read)) <= 4
+    assert sum(map(len, read)) < 2 * len(tiny_crowd.studies()) + len(read)

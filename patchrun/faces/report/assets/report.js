@@ -89,7 +89,6 @@
     into.textContent = words;
     return cell;
   };
-  const show = (value) => (value === null ? "–" : String(value));
 
   const findSubmissions = (form, parts) => {
     const [ID, AT, AGENT, RECORD, TIERS, VERDICT, FSR, LOW, HIGH, SECONDS, DAY] = Array(11).keys();
@@ -126,7 +125,7 @@
         makeCell(row, "").append(badge);
         makeCell(row, one[FSR] === null ? "–" : one[FSR].toFixed(3), "r");
         makeCell(row, one[LOW] === null ? "–" : `${one[LOW].toFixed(3)} to ${one[HIGH].toFixed(3)}`);
-        makeCell(row, show(one[SECONDS]), "r");
+        makeCell(row, one[SECONDS] === null ? "–" : one[SECONDS].toFixed(3), "r");
         makeCell(row, one[DAY]);
       });
       more.hidden = found.length <= limit;
