@@ -25,6 +25,11 @@ $(STAMP): setup.cfg constraints.txt
 		{ apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; } \
 			>/dev/null 2>&1 || echo "chromium could not be installed: the tests of the report's pages are skipped"; \
 	else echo "without chromium and chromium-driver the tests of the report's pages are skipped"; fi
+	@if command -v strace >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		{ apt-get update -qq && apt-get install -y -qq strace; } >/dev/null 2>&1 \
+			|| echo "strace could not be installed: the tests of power cuts are skipped"; \
+	else echo "without strace (apt-get install strace) the tests of power cuts are skipped"; fi
 	touch $@
 
 # What the tests of the Slurm executor start a cluster from; without it they are skipped, with the reason.

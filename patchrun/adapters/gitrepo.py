@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import tempfile
-import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +18,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from patchrun.adapters import process
+from patchrun.adapters import durable, process
+from patchrun.adapters.gitrefs import UNSYNCED as UNSYNCED
+from patchrun.adapters.gitrefs import RefExists as RefExists
+from patchrun.adapters.gitrefs import Refs
 from patchrun.core.errors import ArenaError
 
 if TYPE_CHECKING:
@@ -28,17 +31,13 @@ REFUSAL = re.compile(r"^(?:error|fatal): (?!while searching for:).*", re.MULTILI
 OFFSET = re.compile(r"Hunk #\d+ succeeded at .*")
 MEMORY = Path("/dev/shm")  # what lives for milliseconds no disk need see
 DAMAGED = "the arena is damaged: `patchrun verify` lists what"
-ARGUMENTS = 1000  # names on one command line, which holds two million bytes
-LOCK_TRIES = 40
-LOCK_WAIT_SECONDS = 0.05
+SYNCED = "[core]\n\tfsync = objects,derived-metadata,reference\n\tfsyncMethod = fsync\n"
+SYNCED += "[receive]\n\tunpackLimit = 20\n"  # objects: more of them stay a pack, which is synced as one
 PINNED = (
     "-c", "core.hooksPath=/dev/null", "-c", "core.attributesFile=/dev/null", "-c", "core.autocrlf=false",
     "-c", "core.quotePath=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
+    "-c", "core.fsync=-loose-object,pack,derived-metadata,reference", "-c", "core.fsyncMethod=fsync",
 )  # fmt: skip
-
-
-class RefExists(ArenaError):
-    """A ref of the transaction exists already; nothing was created."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +98,13 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     return kept | pinned | dict(extra or {})
 
 
-class GitRepo:
+class GitRepo(Refs):
     """A bare git repository."""
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path).resolve()
+        self.watch = durable.Watch(self.path)
+        weakref.finalize(self, self.watch.end)
 
     @classmethod
     def init(cls, path: Path, object_format: str = "sha1") -> GitRepo:
@@ -120,6 +121,8 @@ class GitRepo:
             raise ArenaError(f"cannot make a repository at {path}: {done.errors}")
         repo = cls(path)
         (repo.path / "info").mkdir(exist_ok=True)
+        with (repo.path / "config").open("a") as file:  # for those who push to it: their git runs by itself
+            file.write(SYNCED)
         return repo
 
     @cached_property
@@ -137,9 +140,10 @@ class GitRepo:
         input: bytes | None = None,
         env: Mapping[str, str] | None = None,
         check: bool = True,
+        pass_fds: Sequence[int] = (),
     ) -> process.Completed:
         """Run one git command here; ArenaError in git's words when it fails and ``check``."""
-        done = process.run(self._argv(words), input=input, env=clean_environment(env))
+        done = process.run(self._argv(words), input=input, env=clean_environment(env), pass_fds=pass_fds)
         if check and not done.ok:
             raise ArenaError(f"git {words[0]} failed in {self.path}: {done.errors}")
         return done
@@ -172,6 +176,8 @@ class GitRepo:
 
         Without ``keep`` nothing is written to the repository: the tree's id is all there is of it.
         """
+        if keep:
+            self.watch.begin()
         with self._index(tree, keep) as env:
             words = ("apply", "--cached", "--verbose", "--whitespace=nowarn", "-")
             done = self.git(*words, input=diff, env=env, check=False)
@@ -254,12 +260,14 @@ class GitRepo:
 
     def write_blob(self, data: bytes) -> str:
         """Store bytes; the blob id."""
+        self.watch.begin()
         return self._text("hash-object", "-w", "--stdin", "--no-filters", input=data)
 
     def write_blobs(self, contents: Sequence[bytes]) -> list[str]:
         """Store several contents by one process; their blob ids."""
         if not contents:
             return []
+        self.watch.begin()
         with tempfile.TemporaryDirectory(prefix="patchrun-blobs-", dir=_memory()) as folder:
             paths = [Path(folder, str(index)) for index in range(len(contents))]
             for path, data in zip(paths, contents, strict=True):
@@ -268,6 +276,7 @@ class GitRepo:
 
     def write_tree(self, files: Mapping[str, tuple[str, str]]) -> str:
         """Store a tree of ``path -> (mode, blob id)``, folders made as needed; the tree id."""
+        self.watch.begin()
         if not any("/" in path for path in files):
             rows = "".join(f"{mode} blob {oid}\t{path}\0" for path, (mode, oid) in files.items())
             return self._text("mktree", "-z", input=rows.encode())
@@ -299,6 +308,7 @@ class GitRepo:
 
         With ``signing_key`` (a private ssh key) it carries git's ssh signature.
         """
+        self.watch.begin()
         env = {
             "GIT_AUTHOR_NAME": author.name, "GIT_AUTHOR_EMAIL": author.email, "GIT_AUTHOR_DATE": when,
             "GIT_COMMITTER_NAME": PATCHRUN.name, "GIT_COMMITTER_EMAIL": PATCHRUN.email, "GIT_COMMITTER_DATE": when,
@@ -308,39 +318,6 @@ class GitRepo:
             signed = ("-c", "gpg.format=ssh", "-c", f"user.signingKey={signing_key}", "commit-tree", "-S")
             return self._text(*signed, *words, tree, input=message.encode(), env=env)
         return self._text("commit-tree", *words, tree, input=message.encode(), env=env)
-
-    def refs(self, *prefixes: str) -> dict[str, str]:
-        """Ref name -> object id below the prefixes, or that globs match (all refs where nothing is named)."""
-        found: dict[str, str] = {}
-        for at in range(0, len(prefixes) or 1, ARGUMENTS):
-            some = prefixes[at : at + ARGUMENTS]
-            listing = self.git("for-each-ref", "--format=%(objectname) %(refname)", *some).stdout.decode()
-            pairs = (line.split(" ", 1) for line in listing.splitlines())
-            found |= {name: oid for oid, name in pairs}
-        return found
-
-    def create_refs(self, refs: Mapping[str, str]) -> None:
-        """Create all refs in one transaction, or none.
-
-        Raises:
-            RefExists: one of them exists already (also when another process was first).
-            ArenaError: a lock stays taken, or git refuses, in git's words.
-        """
-        lines = "".join(f"create {name}\0{oid}\0" for name, oid in refs.items())
-        script = f"start\0{lines}prepare\0commit\0".encode()
-        for attempt in range(LOCK_TRIES):
-            done = self.git("update-ref", "-z", "--stdin", input=script, check=False)
-            if done.ok:
-                return
-            if "reference already exists" in done.errors:
-                raise RefExists(done.errors)
-            if ".lock': File exists" not in done.errors:
-                raise ArenaError(f"cannot write refs in {self.path}: {done.errors}")
-            time.sleep(LOCK_WAIT_SECONDS * (1 + attempt % 5))
-        raise ArenaError(
-            f"a lock in {self.path} stays taken: {done.errors.splitlines()[0]}",
-            "patchrun doctor finds stale locks",
-        )
 
     def export(self, tree: str, folder: Path) -> None:
         """Write the files of a tree below ``folder``, plain: no filters, no links, no submodules.

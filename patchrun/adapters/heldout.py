@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patchrun.adapters import corpus
+from patchrun.adapters.durable import sync_disk
 from patchrun.adapters.homes import data_home
 from patchrun.adapters.shards import count_tokens
 from patchrun.core.errors import PatchrunError, SetupError, UsageError
@@ -124,7 +125,9 @@ def _keep(key: bytes, made: Path, path: Path) -> tuple[str, int]:
     count = count_tokens(made)
     made.chmod(0o600)
     digest = digest_tokens(key, made.read_bytes())
+    sync_disk(made)
     made.rename(path)
+    sync_disk(path)
     return digest, count
 
 

@@ -7,6 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
+from patchrun.adapters.durable import sync_disk
 from patchrun.adapters.homes import data_home
 from patchrun.core.errors import SetupError
 
@@ -36,6 +37,7 @@ def create_key() -> str:
         ) from None
     with os.fdopen(handle, "w") as file:
         file.write(key.hex() + "\n")
+    sync_disk(path)
     return commitment(key)
 
 

@@ -43,6 +43,7 @@ def run(
     cwd: Path | str | None = None,
     env: Mapping[str, str] | None = None,
     timeout: float | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Completed:
     """Run ``argv`` to its end and return its output; ``timeout`` in seconds.
 
@@ -50,7 +51,8 @@ def run(
         SetupError: the program is not installed, or it outlived ``timeout``.
     """
     words = tuple(os.fspath(word) for word in argv)
-    child = spawn(words, cwd=cwd, env=env, stdin=subprocess.DEVNULL if input is None else subprocess.PIPE)
+    stdin = subprocess.DEVNULL if input is None else subprocess.PIPE
+    child = spawn(words, cwd=cwd, env=env, stdin=stdin, pass_fds=pass_fds)
     try:
         stdout, stderr = child.communicate(input, timeout=timeout)
     except subprocess.TimeoutExpired:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from patchrun.adapters import process
+from patchrun.adapters.durable import replace_file, sync_disk
 from patchrun.adapters.gitrepo import GitRepo
 from patchrun.core.changelabel import BROKEN, UNLISTED, UNSIGNED
 from patchrun.core.errors import SetupError, UsageError
@@ -52,6 +53,7 @@ def make_key(path: Path, name: str) -> str:
     done = process.run(words, timeout=60)
     if not done.ok:
         raise SetupError(f"ssh-keygen cannot make a key: {done.errors}", "name a file in a folder of yours")
+    sync_disk(path)
     return path.with_name(path.name + ".pub").read_text().strip()
 
 
@@ -78,9 +80,7 @@ def allow(identity: str, name: str, public_key: str) -> None:
     if line not in known:
         path = signers_file(identity)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = path.with_name(f"{path.name}.{os.getpid()}")
-        fresh.write_text("".join(f"{each}\n" for each in (*known, line)))
-        fresh.rename(path)
+        replace_file(path, "".join(f"{each}\n" for each in (*known, line)).encode())
 
 
 def listed(identity: str) -> list[str]:

@@ -71,6 +71,8 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
         for candidate in (Path(path) / ".git", Path(path)):
             if (candidate / "HEAD").is_file() and (candidate / "objects").is_dir():
                 arena = cls(GitRepo(candidate))
+                with suppress(ArenaError, OSError):  # an arena that cannot be written to can be read
+                    arena.repo.finish()
                 if arena._manifests["arena.json"] is not None:
                     return arena
         raise ArenaError(f"{path} is not an arena", NOT_AN_ARENA)

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from patchrun.adapters import process, sandbox, signing
+from patchrun.adapters import durable, process, sandbox, signing
 from patchrun.adapters.gitrepo import clean_environment
 from patchrun.adapters.keys import load_key
 from patchrun.adapters.store import Arena
@@ -209,7 +209,9 @@ def leftovers(arena: Arena) -> Iterator[Path]:
 def pack(arena: Arena) -> tuple[int, int]:
     """Pack refs and objects, delete leftovers; bytes before and after."""
     before = _size(arena.repo.path)
-    arena.repo.git("pack-refs", "--all")
+    arena.repo.git("pack-refs", "--all", "--no-prune")
+    arena.repo.git("repack", "-a", "-l", "--quiet")
+    durable.sync_disk(arena.repo.path)  # the packed names and objects, before the loose ones go
     arena.repo.git("gc", "--quiet", "--prune=1.day.ago")
     shutil.rmtree(arena.folder / "compiled", ignore_errors=True)  # compile caches: made again by the next run
     for path in leftovers(arena):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from patchrun.adapters import hooks
+from patchrun.adapters import durable, hooks
 from patchrun.adapters.gitrepo import PATCHRUN, Author, GitRepo
 from patchrun.adapters.keys import create_key
 from patchrun.adapters.store import MAIN, Arena
@@ -99,6 +99,7 @@ def init(target: Path, track: str = "pocket", upstream: str | None = None, share
         if shared:
             hooks.guard(repo)
         Arena(repo).folder  # noqa: B018 - makes the arena's own folder
+        repo.watch.end()  # before the folder gets another name
     return _report(target, source, code)
 
 
@@ -120,10 +121,12 @@ def _fresh(target: Path) -> Iterator[Path]:
         ) from None
     try:
         yield building
+        durable.sync_disk(building)
         if target.exists():
             (building / ".git").rename(target / ".git")
         else:
             building.rename(target)
+        durable.sync_disk(target)
     finally:
         shutil.rmtree(building, ignore_errors=True)
 

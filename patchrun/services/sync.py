@@ -12,14 +12,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from patchrun.adapters.gitrepo import RefExists
+from patchrun.adapters import durable
+from patchrun.adapters.durable import INCOMING
+from patchrun.adapters.gitrefs import UNSYNCED, RefExists
 from patchrun.adapters.pushing import push_new
 from patchrun.adapters.store import ALSO, ATTEMPTS, MAIN, RESULTS, STUDIES, Arena, own_name
 from patchrun.core.chunks import batched
 from patchrun.core.errors import ArenaError
 from patchrun.services import verify
 
-INCOMING = "refs/patchrun-incoming/"
 KINDS = (
     "attempts",
     "submissions",
@@ -70,6 +71,7 @@ def sync(arena: Arena, remote: str, *, send: bool = True) -> Exchange:
     received: set[str] = set()
     sent: set[str] = set()
     conflicts: set[str] = set()
+    unsound = ""
     for attempt in range(TRIES):
         time.sleep(WAIT_SECONDS * attempt)
         theirs = _list(arena, remote)
@@ -79,6 +81,11 @@ def sync(arena: Arena, remote: str, *, send: bool = True) -> Exchange:
         try:
             _receive(arena, remote, name, fresh, ours)
         except RefExists:  # another process here was first
+            continue
+        except verify.Unsound as error:  # or half of what somebody is sending there at this moment
+            if str(error) == unsound:
+                raise
+            unsound = str(error)
             continue
         received |= fresh.keys()
         conflicts |= {
@@ -145,7 +152,9 @@ def _fetched(arena: Arena, remote: str, room: str, refs: Mapping[str, str]) -> I
         "--negotiation-tip=refs/heads/*",
         "--stdin",
     )
-    arena.repo.git("-c", "fetch.fsckObjects=true", "fetch", *words, remote, input=specs.encode())
+    fetch = (*UNSYNCED, "-c", "fetch.fsckObjects=true", "fetch", *words, remote)
+    with durable.announce(arena.repo.path, {}) as owner:
+        arena.repo.git(*fetch, input=specs.encode(), pass_fds=(owner,))
     try:
         yield
     finally:

@@ -16,6 +16,10 @@ from patchrun.services.refchecks import problems_of
 STALE_LOCK_SECONDS = 600
 
 
+class Unsound(ArenaError):
+    """Results of another arena that do not verify: damaged, forged, or seen while they were arriving there."""
+
+
 @dataclass(frozen=True)
 class Report:
     """How many refs were looked at, and every problem in words."""
@@ -26,23 +30,43 @@ class Report:
 
 def verify(arena: Arena) -> Report:
     """Check every object and every result; damage is an answer, not an exception."""
-    problems = [f"git fsck: {line}" for line in _fsck(arena)]
+    problems = [f"git fsck: {line}" for line in find_broken_objects(arena)]
     refs = arena.repo.refs("refs/patchrun/")
     problems += problems_of(arena, refs, refs)
     problems += [f"stale lock: {path}" for path in stale_locks(arena)]
     return Report(len(arena.repo.refs()), tuple(problems))
 
 
-def _fsck(arena: Arena) -> list[str]:
+def find_broken_objects(arena: Arena) -> list[str]:
+    """What git says of objects that are damaged or absent, a line each."""
     done = arena.repo.git("fsck", "--full", "--strict", "--no-dangling", "--no-progress", check=False)
     return (done.stdout + done.stderr).decode("utf-8", "replace").splitlines()
 
 
+def find_locks(arena: Arena) -> list[Path]:
+    """Every file whose presence keeps git from writing; `pack-refs` takes two, one of which is no `.lock`."""
+    top = arena.repo.path
+    patterns = (
+        "*.lock",
+        "packed-refs.new",
+        "refs/**/*.lock",
+        "objects/info/**/*.lock",
+        "objects/pack/*.lock",
+    )
+    return sorted(path for pattern in patterns for path in top.glob(pattern))
+
+
 def stale_locks(arena: Arena) -> list[Path]:
-    """Ref and packed-refs locks older than ten minutes: no git command holds one that long."""
+    """Locks older than ten minutes: no git command holds one that long."""
     limit = time.time() - STALE_LOCK_SECONDS
-    paths = [*arena.repo.path.glob("*.lock"), *(arena.repo.path / "refs").rglob("*.lock")]
-    return sorted(path for path in paths if path.stat().st_mtime < limit)
+    return [path for path in find_locks(arena) if _touched(path) < limit]
+
+
+def _touched(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # its owner has just ended
+        return time.time()
 
 
 def remove_stale_locks(arena: Arena) -> list[Path]:
@@ -54,7 +78,7 @@ def remove_stale_locks(arena: Arena) -> list[Path]:
 
 
 def check_refs(arena: Arena, refs: Mapping[str, str], known: Mapping[str, str]) -> None:
-    """ArenaError naming what does not verify among ``refs`` (name -> commit)."""
+    """Unsound, naming what does not verify among ``refs`` (name -> commit)."""
     problems = problems_of(arena, refs, known)
     if problems:
-        raise ArenaError("not taken over, since it does not verify:\n" + "\n".join(problems))
+        raise Unsound("not taken over, since it does not verify:\n" + "\n".join(problems))

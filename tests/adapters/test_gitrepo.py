@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from patchrun.adapters import gitrepo, process
+from patchrun.adapters import gitrefs, gitrepo, process
 from patchrun.adapters.gitrepo import PATCHRUN, Author, GitRepo, RefExists, clean_environment, hash_blob
 from patchrun.core.errors import ArenaError
 
@@ -156,7 +156,7 @@ def test_one_of_many_writers_wins(repo: GitRepo, tree: str) -> None:
 
 
 def test_a_lock_that_stays_is_named(repo: GitRepo, tree: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("patchrun.adapters.gitrepo.LOCK_TRIES", 2)
+    monkeypatch.setattr("patchrun.adapters.gitrefs.LOCK_TRIES", 2)
     commit = repo.commit(tree, [], "c\n", PATCHRUN, WHEN)
     lock = repo.path / "refs" / "x" / "1.lock"
     lock.parent.mkdir(parents=True)
@@ -282,7 +282,7 @@ def test_refs_by_more_names_than_one_command_line_holds(
     commit = repo.commit(tree, [], "words\n", PATCHRUN, WHEN)
     names = [f"refs/heads/{group}/{k}-{part}" for group in "ab" for k in range(3) for part in "xy"]
     repo.create_refs(dict.fromkeys(names, commit))
-    monkeypatch.setattr(gitrepo, "ARGUMENTS", 2)
+    monkeypatch.setattr(gitrefs, "ARGUMENTS", 2)
     assert set(repo.refs()) == set(names)
     wanted = ("refs/heads/a/0-*", "refs/heads/a/0-x", "refs/heads/b/", "refs/heads/none/*")
     assert set(repo.refs(*wanted)) == {*names[:2], *names[6:]}

@@ -7,9 +7,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,11 +17,12 @@ import pytest
 from patchrun.adapters import process
 from patchrun.adapters.store import Arena
 from patchrun.services import importer, standings, tournament, verify
-from tests.conftest import change
+from tests import killed
+from tests.conftest import TINY, change
 from tests.services.test_tournament import fill, hand_in
 
 TRIALS = int(os.environ.get("PATCHRUN_CRASH_TRIALS", "3"))
-ROOT = Path(__file__).parents[2]
+RUN_SECONDS = 6.0  # two or three runs of the tiny track
 
 
 @dataclass
@@ -60,11 +58,11 @@ def scene(plain: Arena, tmp_path: Path) -> Scene:
     return Scene(plain, Arena.open(tmp_path / "other.git"), tmp_path)
 
 
-def shard(scene: Scene) -> Path:
+def shard_file(path: Path) -> Path:
     """Held-back tokens of the owner's own, in the speedrun's form."""
     import numpy as np
 
-    path, head = scene.fresh("tokens"), np.zeros(256, dtype=np.int32)
+    head = np.zeros(256, dtype=np.int32)
     head[:3] = 20240520, 1, 400
     path.write_bytes(head.tobytes() + (np.arange(400) % 16).astype(np.uint16).tobytes())
     return path
@@ -82,7 +80,7 @@ COMMANDS: dict[str, Callable[[Scene], tuple[str, ...]]] = {
     "disqualify": lambda scene: ("disqualify", scene.attempt(), "--reason", "cheats"),
     "sync": exchange,
     "gc": lambda scene: ("gc",),
-    "final commit": lambda scene: ("final", "commit", "--tokens", str(shard(scene))),
+    "final commit": lambda scene: ("final", "commit", "--tokens", str(shard_file(scene.fresh("tokens")))),
     "classify": lambda scene: (
         "classify", scene.attempt(), "--depth", "Shallow", "--provenance", "Imported", "--reason", "fewer steps",
     ),
@@ -90,76 +88,80 @@ COMMANDS: dict[str, Callable[[Scene], tuple[str, ...]]] = {
 }  # fmt: skip
 
 
-def start(arena: Path, words: tuple[str, ...]) -> subprocess.Popen[bytes]:
-    argv = (sys.executable, "-m", "patchrun", "-C", str(arena), *words)
-    return process.spawn(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-
-
-def finish(child: subprocess.Popen[bytes]) -> tuple[int, str]:
-    said = child.communicate(timeout=120)[0].decode()
-    return child.returncode, said
-
-
-def free_locks(arena: Arena) -> None:
-    """What `patchrun doctor --mend` does ten minutes later."""
-    for path in [*arena.repo.path.glob("*.lock"), *(arena.repo.path / "refs").rglob("*.lock")]:
-        os.utime(path, (0, 0))
-    verify.remove_stale_locks(arena)
+def pause(draw: random.Random, lasted: float) -> bool:
+    """Wait for some part of a command's usual time; whether the kill is to reach what it started too."""
+    time.sleep(draw.uniform(0.0, 1.0) * lasted)
+    return draw.random() < 0.5
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_killed_at_any_moment(scene: Scene, name: str) -> None:
+    arenas = (scene.arena, scene.other) if name == "sync" else (scene.arena,)
     began = time.monotonic()
-    outcome, said = finish(start(scene.arena.repo.path, COMMANDS[name](scene)))
+    outcome, said = killed.start(scene.arena.repo.path, COMMANDS[name](scene)).finish()
     lasted = time.monotonic() - began
     assert outcome == 0, said
     draw = random.Random(f"{name} {TRIALS}")
-    for trial in range(TRIALS):
+    for _ in range(TRIALS):
         words = COMMANDS[name](scene)
-        before = [(one, one.repo.refs("refs/")) for one in (scene.arena, scene.other)]
-        child = start(scene.arena.repo.path, words)
-        time.sleep(draw.uniform(0.2, 1.0) * lasted)
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
-        for arena, refs in before:
-            kept = {ref: oid for ref, oid in arena.repo.refs("refs/").items() if ref in refs}
-            assert kept == refs, f"trial {trial} took something away"
-            free_locks(arena)
-            assert verify.verify(arena).problems == ()
-    outcome, said = finish(start(scene.arena.repo.path, COMMANDS[name](scene)))
+        before = [arena.repo.refs("refs/") for arena in arenas]
+        child = killed.start(scene.arena.repo.path, words)
+        child.kill(whole=pause(draw, lasted))
+        for arena, refs in zip(arenas, before, strict=True):
+            killed.require_whole(arena, refs)
+    outcome, said = killed.start(scene.arena.repo.path, COMMANDS[name](scene)).finish()
     assert outcome == 0, said
+    assert [verify.verify(arena).problems for arena in arenas] == [()] * len(arenas)
+
+
+@pytest.mark.long
+def test_training_is_killed_at_any_moment(tiny: Arena) -> None:
+    """A study goes on from the runs that were stored: none is lost, none counts twice."""
+    handed = hand_in(tiny, (TINY / "patches" / "0001-Raise-the-learning-rate.patch").read_bytes())
+    draw, ends = random.Random(TRIALS), ("--sandbox", "none")
+    for _ in range(TRIALS):
+        planned = sum(len(study.arms) * study.blocks for study in tiny.studies())
+        again = planned and len(tiny.runs()) == planned
+        before = tiny.repo.refs("refs/")
+        words = ("rerun", handed.attempt.id, *ends) if again else ("run", "--pending", *ends)
+        child = killed.start(tiny.repo.path, words)
+        child.kill(whole=pause(draw, RUN_SECONDS))
+        killed.require_whole(tiny, before)
+        assert not tiny.repo.refs("refs/patchrun/extra/")
+    outcome, said = killed.start(tiny.repo.path, ("run", "--pending", *ends)).finish()
+    assert outcome in (0, 1) and verify.verify(tiny).problems == (), said
+    assert len(tiny.runs()) == sum(len(study.arms) * study.blocks for study in tiny.studies())
 
 
 def test_an_arena_is_made_whole_or_not_at_all(plain_track: Path, tmp_path: Path) -> None:
     words = ("init", "--track", str(plain_track), "--no-data", "--shared")
     began = time.monotonic()
-    assert finish(start(tmp_path, (*words, str(tmp_path / "whole"))))[0] == 0
+    assert killed.start(tmp_path, (*words, str(tmp_path / "whole"))).finish()[0] == 0
     lasted = time.monotonic() - began
     draw = random.Random(TRIALS)
     for trial in range(TRIALS):
         target = tmp_path / f"arena-{trial}"
-        child = start(tmp_path, (*words, str(target)))
-        time.sleep(draw.uniform(0.2, 1.0) * lasted)
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
+        child = killed.start(tmp_path, (*words, str(target)))
+        child.kill(whole=pause(draw, lasted))
         assert not target.exists() or verify.verify(Arena.open(target)).problems == ()
         if not target.exists():
-            assert finish(start(tmp_path, (*words, str(target))))[0] == 0
+            assert killed.start(tmp_path, (*words, str(target))).finish()[0] == 0
 
 
 def test_a_report_is_written_whole_or_not_at_all(scene: Scene) -> None:
     target = scene.folder / "site"
-    assert finish(start(scene.arena.repo.path, ("report", str(target))))[0] == 0
+    began = time.monotonic()
+    assert killed.start(scene.arena.repo.path, ("report", str(target))).finish()[0] == 0
+    lasted = time.monotonic() - began
     before = (target / "index.html").read_bytes()
-    for pause in (0.3, 0.6, 0.9)[:TRIALS]:
+    draw = random.Random(TRIALS)
+    for _ in range(TRIALS):
         scene.attempt()
-        child = start(scene.arena.repo.path, ("report", str(target)))
-        time.sleep(pause)
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
+        child = killed.start(scene.arena.repo.path, ("report", str(target)))
+        child.kill(whole=pause(draw, lasted))
         page = (target / "index.html").read_bytes()
         assert page == before or b"</html>" in page
-    assert finish(start(scene.arena.repo.path, ("report", str(target))))[0] == 0
+    assert killed.start(scene.arena.repo.path, ("report", str(target))).finish()[0] == 0
 
 
 @pytest.fixture
@@ -194,39 +196,42 @@ def test_a_full_disk_is_said_and_nothing_is_half_stored(
     with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
         while file.write(bytes(4096)):
             pass
-    outcome, said = finish(start(on_disk.repo.path, words))
+    outcome, said = killed.start(on_disk.repo.path, words).finish()
     assert outcome == 2 and "No space left on device" in said and "bug" not in said, said
     filler.unlink()
-    free_locks(on_disk)
+    killed.free_locks(on_disk)
     assert on_disk.repo.refs() == before and verify.verify(on_disk).problems == ()
-    assert finish(start(on_disk.repo.path, words))[0] == 0 and len(on_disk.attempts()) == 2
+    assert killed.start(on_disk.repo.path, words).finish()[0] == 0 and len(on_disk.attempts()) == 2
 
 
 def test_a_read_only_arena_can_be_read(on_disk: Arena, small_disk: Path, tmp_path: Path) -> None:
     board = standings.board(on_disk)
     attempt = on_disk.attempts()[0]
     (on_disk.folder / "remembered").rename(on_disk.folder / "elsewhere")
+    on_disk.repo.watch.end()  # an open file keeps a disk from becoming read-only
     assert process.run(("mount", "-o", "remount,ro", str(small_disk))).ok
     try:
         assert standings.board(Arena.open(on_disk.repo.path)) == board
         for words in (("leaderboard",), ("show", attempt.id), ("status",), ("records",), ("verify",)):
-            outcome, said = finish(start(on_disk.repo.path, words))
+            outcome, said = killed.start(on_disk.repo.path, words).finish()
             assert outcome == 0, said
         for words in (("withdraw", attempt.id), ("disqualify", attempt.id, "--reason", "x")):
-            outcome, said = finish(start(on_disk.repo.path, words))
+            outcome, said = killed.start(on_disk.repo.path, words).finish()
             assert outcome == 2 and "ead-only file system" in said and "bug" not in said, said
     finally:
         process.run(("mount", "-o", "remount,rw", str(small_disk)))
 
 
-def test_a_lock_of_a_dead_owner_is_named_and_mended(scene: Scene) -> None:
+@pytest.mark.parametrize("name", ["packed-refs.lock", "packed-refs.new", "objects/info/commit-graph.lock"])
+def test_a_lock_of_a_dead_owner_is_named_and_mended(scene: Scene, name: str) -> None:
     ref = next(iter(scene.arena.repo.refs("refs/patchrun/attempts/")))
-    lock = scene.arena.repo.path / "packed-refs.lock"
+    lock = scene.arena.repo.path / name
+    lock.parent.mkdir(exist_ok=True)
     scene.arena.repo.git("pack-refs", "--all")
     lock.touch()
     os.utime(lock, (0, 0))
     [problem] = verify.verify(scene.arena).problems
     assert str(lock) in problem and "stale lock" in problem
-    outcome, said = finish(start(scene.arena.repo.path, ("doctor", "--mend")))
+    outcome, said = killed.start(scene.arena.repo.path, ("doctor", "--mend")).finish()
     assert "removed 1 stale locks" in said and not lock.exists(), (outcome, said)
     assert verify.verify(scene.arena).problems == () and ref in scene.arena.repo.refs()
