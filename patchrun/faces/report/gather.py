@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from patchrun import __version__
@@ -37,7 +37,7 @@ class Board:
 
 @dataclass(frozen=True)
 class Site:
-    """One state of an arena: everything that pages are made of but diffs and logs, which are read page by page."""
+    """One state of an arena: all that pages are made of but runs, diffs and logs, which are read page by page."""
 
     arena: Arena
     entries: tuple[Scored, ...]
@@ -86,9 +86,11 @@ def gather(arena: Arena) -> Site:
     """Read and score everything once."""
     refs = digest_refs(arena)  # before the rest: what comes meanwhile makes the next state
     entries = tuple(tournament.assess(arena))
+    boards, matrix = tuple(make_boards(arena, entries)), _make_matrix(entries)
+    entries = tuple(replace(one, runs=()) for one in entries)  # pages read the runs that they show
     book = ladderbook.read(arena)
     return Site(
-        arena=arena, entries=entries, boards=tuple(make_boards(arena, entries)), matrix=_make_matrix(entries),
+        arena=arena, entries=entries, boards=boards, matrix=matrix,
         ladder=book.rows, hazards=book.hazards, extras=read_extras(arena),
         runs=len(arena.repo.refs("refs/patchrun/runs/")), refs=refs,
         built=tournament.now()[:16].replace("T", " ") + " UTC",

@@ -92,11 +92,12 @@ def _read(
 ) -> tuple[list[list[Run]], list[bytes], list[list[tuple[Run, bytes]]]]:
     """The whole runs of some attempts, their diffs, and the logs of their own runs."""
     diffs = arena.diffs(one.attempt.id for one in chunk)
-    wanted = [[run for run in one.runs if run.kind == "submission"][:LOGS_SHOWN] for one in chunk]
+    whole = assessment.read_runs(arena, chunk)
+    wanted = [[run for run in runs if run.kind == "submission"][:LOGS_SHOWN] for runs in whole]
     texts = iter(arena.logs(run for runs in wanted for run in runs))
     found = [[(run, next(texts)) for run in runs] for runs in wanted]
     logs = [[(run, text) for run, text in own if text is not None] for own in found]
-    return assessment.read_runs(arena, chunk), diffs, logs
+    return whole, diffs, logs
 
 
 def _show_board(found: Leaderboard) -> dict[str, Any]:
