@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,9 +15,10 @@ from patchrun.core.findings import Finding
 from patchrun.core.results import Run, Study
 from patchrun.core.selection import Span
 from patchrun.faces.report import names, pages
-from patchrun.faces.report.gather import Site, gather
+from patchrun.faces.report.gather import gather
 from patchrun.faces.report.pages import render_site
 from patchrun.services import importer, tournament
+from patchrun.services.assessment import Scored
 from tests.conftest import change
 from tests.faces.report.sites import EVIL_NAME, GOOD, add_stranger, make_crowd
 from tests.services.test_tournament import fill, hand_in
@@ -140,23 +141,24 @@ def test_pages_of_what_strangers_write_stay_below_the_limit(
         add_stranger(plain, crowd[0], b"", id=f"{k:020x}", agent=f"{k}{EVIL_NAME * 30}")
     loud = worst.encode()
     monkeypatch.setattr(Arena, "logs", lambda self, runs: [loud for _ in runs])
-    site = gather(plain)
-    noisy = tuple(replace_runs(one, worst) for one in site.entries)
-    sizes = {name: len(text.encode()) for name, text in render_site(replace_entries(site, noisy))}
+    site, read = gather(plain), pages.assessment.read_runs
+    few = {one.attempt.id for one in [each for each in site.entries if each.study][:3]}
+
+    def shout(arena: Arena, chunk: Sequence[Scored]) -> list[list[Run]]:
+        """Of some submissions thirty times the runs, each with too much to say."""
+        return [
+            [replace(run, reason=worst, sandbox=worst) for run in runs * 30]
+            if one.attempt.id in few
+            else runs
+            for one, runs in zip(chunk, read(arena, chunk), strict=True)
+        ]
+
+    monkeypatch.setattr(pages.assessment, "read_runs", shout)
+    entries = tuple(dataclasses.replace(one, score=replace(one.score, reason=worst)) for one in site.entries)
+    found = render_site(dataclasses.replace(site, entries=entries))
+    sizes = {name: len(text.encode()) for name, text in found}
     assert max(sizes.values()) < LIMIT, max(sizes, key=lambda name: sizes[name])
-
-
-def replace_entries(site: Site, entries: tuple) -> Site:
-    import dataclasses
-
-    return dataclasses.replace(site, entries=entries)
-
-
-def replace_runs(one, words: str):
-    import dataclasses
-
-    runs = tuple(replace(run, reason=words, sandbox=words) for run in one.runs * 30)
-    return dataclasses.replace(one, runs=runs, score=replace(one.score, reason=words))
+    assert min(sizes[names.submission_page(name)] for name in few) > 100_000, "they were listed"
 
 
 def test_a_cut_list_says_so(plain: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
