@@ -7,7 +7,7 @@ from datetime import date
 from builders import make_attempt
 
 from patchrun.core.competitors import describe_competitors, label_keys, relabel, say_tiers
-from tests.core.test_transcripts import make
+from tests.builders import make_transcript as make
 
 
 def test_labels() -> None:

@@ -12,7 +12,7 @@ from patchrun.core.competitors import describe_competitors, label_keys
 from patchrun.core.leaderboard import Leaderboard, rank
 from patchrun.core.similarity import Similarity
 from patchrun.faces import cost_view, tables
-from tests.core.test_transcripts import make
+from tests.builders import make_transcript as make
 
 MAY = date(2026, 5, 31)
 
