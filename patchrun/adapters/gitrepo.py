@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from patchrun.adapters import durable, process
 from patchrun.adapters.gitrefs import UNSYNCED as UNSYNCED
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 REFUSAL = re.compile(r"^(?:error|fatal): (?!while searching for:).*", re.MULTILINE)
 OFFSET = re.compile(r"Hunk #\d+ succeeded at .*")
 MEMORY = Path("/dev/shm")  # what lives for milliseconds no disk need see
+ABSENT = (b"missing", b"ambiguous")  # what git says in place of an object
 DAMAGED = "the arena is damaged: `patchrun verify` lists what"
 SYNCED = "[core]\n\tfsync = objects,derived-metadata,reference\n\tfsyncMethod = fsync\n"
 SYNCED += "[receive]\n\tunpackLimit = 20\n"  # objects: more of them stay a pack, which is synced as one
@@ -258,6 +259,32 @@ class GitRepo(Refs):
         answer = self.git("cat-file", "--batch", input=query).stdout
         return list(_split_batch(answer, len(wanted)))
 
+    def stream(self, specs: Iterable[str]) -> Iterator[bytes | None]:
+        """What ``read_many`` gives, one by one as git reads it; ArenaError where git ends before it has read all."""
+        with tempfile.TemporaryFile(dir=_memory()) as asked:
+            count = sum(bool(asked.write(f"{spec}\n".encode("utf-8", "surrogateescape"))) for spec in specs)
+            asked.seek(0)
+            words = self._argv(("cat-file", "--batch", "--buffer"))
+            child = process.spawn(
+                words, env=clean_environment(), stdin=asked.fileno(), stderr=process.DEVNULL
+            )
+            try:
+                assert child.stdout is not None
+                for _ in range(count):
+                    yield self._next_object(child.stdout)
+            finally:
+                process.end_group(child)
+
+    def _next_object(self, answer: IO[bytes]) -> bytes | None:
+        header = answer.readline().rstrip(b"\n").rsplit(b" ", 2)
+        if header[-1] in ABSENT:
+            return None
+        size = int(header[-1]) if len(header) == 3 else -1
+        data = answer.read(size + 1) if size >= 0 else b""
+        if len(data) != size + 1:
+            raise ArenaError(f"git cannot read all of {self.path}", DAMAGED)
+        return data[:-1]
+
     def write_blob(self, data: bytes) -> str:
         """Store bytes; the blob id."""
         self.watch.begin()
@@ -373,7 +400,7 @@ def _split_batch(answer: bytes, count: int) -> Iterator[bytes | None]:
         end = answer.index(b"\n", position)
         header = answer[position:end].rsplit(b" ", 2)
         position = end + 1
-        if header[-1] in (b"missing", b"ambiguous"):
+        if header[-1] in ABSENT:
             yield None
             continue
         size = int(header[-1])

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from patchrun.adapters import process
-from patchrun.adapters.gitrepo import DAMAGED
+from patchrun.adapters.gitrepo import ABSENT, DAMAGED
 from patchrun.core.errors import ArenaError
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from patchrun.adapters.gitrepo import GitRepo
 
 OBJECT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-ABSENT = (b"missing", b"ambiguous")
 OBJECTS = ("cat-file", "--batch")
 DIFFS = (
     "diff-tree", "--stdin", "-r", "-p", "--full-index", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-color",

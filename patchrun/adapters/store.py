@@ -17,8 +17,9 @@ import re
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
@@ -349,17 +350,20 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
             refs = {name: commit for name, commit in refs.items() if commit in kept}
         known = self._index.get(kind, refs.values()) if keep else {}
         unknown = [(name, commit) for name, commit in refs.items() if commit not in known]
-        for chunk, blobs in map_ahead(
-            lambda some: self.repo.read_many(f"{commit}:{file}" for _, commit in some),
-            batched(unknown, CHUNK),
-        ):
-            named = zip(chunk, blobs, strict=True)
-            fresh = {commit: self._decode(name, data, kind) for (name, commit), data in named}
-            if keep:
-                fresh = {commit: keep(value) for commit, value in fresh.items()}
-                self._index.put(kind, fresh)
-            known |= fresh
-        return [Version(own_name(name), commit, known[commit]) for name, commit in refs.items()]
+        read = self.repo.stream(f"{commit}:{file}" for _, commit in unknown)
+        ahead = map_ahead(lambda some: list(islice(read, len(some))), batched(unknown, CHUNK))
+        with closing(read), closing(ahead):
+            for chunk, blobs in ahead:
+                named = zip(chunk, blobs, strict=True)
+                fresh = {commit: self._decode(name, data, kind) for (name, commit), data in named}
+                if keep:
+                    fresh = {commit: keep(value) for commit, value in fresh.items()}
+                    self._index.put(kind, fresh)
+                known |= fresh
+        names = (own_name(name) if name.startswith(ALSO) else name for name in refs)
+        return [
+            Version(name, commit, known[commit]) for name, commit in zip(names, refs.values(), strict=True)
+        ]
 
     @cached_property
     def _index(self) -> ValueIndex:

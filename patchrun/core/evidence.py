@@ -11,7 +11,7 @@ from patchrun.core.stats import HUGE, TINY
 from patchrun.core.track import Track
 
 
-class BlockTimes(msgspec.Struct, frozen=True, array_like=True):
+class BlockTimes(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Seconds of the three arms in one block; ``human`` is None where the record has no human patch."""
 
     block: int
@@ -20,7 +20,7 @@ class BlockTimes(msgspec.Struct, frozen=True, array_like=True):
     human: float | None = None
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The counted runs of one study, by arm, in block order; ``missing`` pairs each empty slot's arm and block."""
 
     track: Track

@@ -80,16 +80,18 @@ def pool(studies: Sequence[Study], runs: Sequence[Sequence[Run]], ast_digest: st
     seeds: tuple[int, ...] = ()
     pooled: list[Run] = []
     for study, own in zip(studies, runs, strict=True):
-        arm = find_arm(study, first.record, ast_digest)
-        for run in own:
-            if run.block < study.blocks and (run.kind != "submission" or (arm and run.arm == arm.name)):
-                pooled.append(_move(run, first.id, run.block + len(seeds), name))
+        arm, blocks = find_arm(study, first.record, ast_digest), study.blocks
+        wanted = arm.name if arm else None
+        counted = [
+            run for run in own if run.block < blocks and (run.kind != "submission" or run.arm == wanted)
+        ]
+        if study is not first:  # mostly there is one study, and no copy of its runs
+            counted = [_move(run, first.id, run.block + len(seeds), name) for run in counted]
+        pooled += counted
         seeds += study.seeds
     return msgspec.structs.replace(first, arms=arms, seeds=seeds), pooled
 
 
 def _move(run: Run, study: str, block: int, submission: str) -> Run:
     arm = submission if run.kind == "submission" else run.arm
-    if (run.study, run.block, run.arm) == (study, block, arm):  # mostly: one study, and no copy of its runs
-        return run
     return msgspec.structs.replace(run, study=study, block=block, arm=arm)

@@ -42,7 +42,7 @@ VerdictName = Literal[
 State = Literal["pending", "running", "done", "stale"]
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class Attempt(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A readable diff that was handed in, with its findings; ``sequence`` numbers an agent's on one record."""
 
     version: int = VERSION
@@ -67,7 +67,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return parse_span(self.record)
 
 
-class Arm(msgspec.Struct, frozen=True, kw_only=True):
+class Arm(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing that is trained: ``name`` is b12, h12 or the id of the first submission with this code."""
 
     name: str
@@ -77,7 +77,7 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     ast_digest: str
 
 
-class Study(msgspec.Struct, frozen=True, kw_only=True):
+class Study(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The plan of all blocks that score the submissions among ``arms``; fixed before the first run.
 
     ``seeds[k]`` is the seed of block k, the same for every arm. ``generation`` counts re-measurements. ``final``: the

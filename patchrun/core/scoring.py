@@ -49,9 +49,9 @@ from patchrun.core.stats import (
     MeanTest,
     Ratio,
     check_mean_at_most,
+    difference_interval,
     paired_fsr,
     paired_ratio,
-    t_interval,
     unpaired_fsr,
     unpaired_interval,
     unpaired_ratio,
@@ -59,7 +59,7 @@ from patchrun.core.stats import (
 from patchrun.core.track import Track
 
 
-class Seconds(msgspec.Struct, frozen=True, kw_only=True):
+class Seconds(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Mean seconds of each arm's counted runs; None where there are none."""
 
     baseline: float | None = None
@@ -67,7 +67,7 @@ class Seconds(msgspec.Struct, frozen=True, kw_only=True):
     submission: float | None = None
 
 
-class Loss(msgspec.Struct, frozen=True, kw_only=True):
+class Loss(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The submission's mean loss, the target (nats per token), and the p-value of the last look."""
 
     mean: float | None = None
@@ -75,7 +75,7 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
     p_value: float | None = None
 
 
-class Score(msgspec.Struct, frozen=True, kw_only=True):
+class Score(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the runs say of one submission.
 
     ``fsr``, ``speedup`` (baseline / submission) and their intervals exist for a valid one only. ``gap_log`` is
@@ -107,7 +107,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True):
         return self.state == "done" and self.verdict == "valid"
 
 
-class Proof(msgspec.Struct, frozen=True, kw_only=True):
+class Proof(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the track's validity rule says of the losses; ``look``: runs at the look that proved, 0 for none."""
 
     verdict: VerdictName
@@ -243,10 +243,7 @@ def _gap_trouble(evidence: Evidence) -> str:
     gap, n = sum(b) / len(b) - sum(h) / len(h), min(len(b), len(h))
     if gap <= 0:
         return f"the gap is not positive: baseline - human = {gap:.3g} s over {n} blocks"
-    if evidence.track.clock.paired:
-        interval = t_interval([one - other for one, other in zip(b, h, strict=True)])
-    else:
-        interval = unpaired_interval(b, h)
+    interval = (difference_interval if evidence.track.clock.paired else unpaired_interval)(tuple(b), tuple(h))
     if interval is None:
         return "one block gives no interval of the gap" if n == 1 else "times without spread give no interval"
     if interval[0] <= 0:

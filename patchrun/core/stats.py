@@ -89,6 +89,12 @@ def has_spread(values: NDArray[np.float64]) -> bool:
     return high - low > max(TINY, 1e-12 * max(abs(low), abs(high)))
 
 
+@lru_cache(maxsize=4096)
+def difference_interval(first: tuple[float, ...], second: tuple[float, ...]) -> Interval | None:
+    """``t_interval`` of the differences of pairs; remembered, since submissions share the runs of their references."""
+    return t_interval([one - other for one, other in zip(first, second, strict=True)])
+
+
 def t_interval(values: ArrayLike, level: float = LEVEL) -> Interval | None:
     """mean +- t(n - 1) sd / sqrt(n) (Student 1908); None for n = 1 or values without spread."""
     array = as_values(values)
@@ -134,13 +140,15 @@ def paired_ratio(numerators: ArrayLike, denominators: ArrayLike, level: float = 
     n = above.size
     if below.size != n:
         raise ValueError(f"{n} numerators and {below.size} denominators")
-    a, b = float(above.mean()), float(below.mean())
     if n < 2:
-        return Ratio(a / b if b else None, None, "one block gives no interval")
+        return Ratio(float(above[0] / below[0]) if below[0] else None, None, "one block gives no interval")
+    pair = np.stack((above, below))
+    centre = pair.mean(axis=1)
+    a, b = centre.tolist()
     if not has_spread(above) and not has_spread(below):
         return Ratio(a / b if b else None, None, "blocks without spread give no interval")
-    d_a, d_b = above - a, below - b
-    v_aa, v_bb, v_ab = (float(x @ y) / (n * (n - 1)) for x, y in ((d_a, d_a), (d_b, d_b), (d_a, d_b)))
+    rest = pair - centre[:, None]
+    (v_aa, v_ab), (_, v_bb) = (rest @ rest.T / (n * (n - 1))).tolist()
     return _ratio(a, b, v_aa, v_bb, v_ab, t_quantile(0.5 + level / 2, n - 1))
 
 

@@ -161,6 +161,8 @@ def _name_rows(entries: list[Entry], again: list[Entry]) -> tuple[list[Entry], l
 
 def _assess(arena: Arena, measured: Measured, only: Filter) -> list[Scored]:
     everything = tournament.assess(arena, measured)
+    if only == EVERYTHING:
+        return everything
     runs = [run for one in everything for run in one.runs]
     if measured != "again":
         check_known(only.hardware, (run.machine.hardware_class for run in runs), "hardware class")

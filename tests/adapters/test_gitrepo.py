@@ -296,3 +296,36 @@ def test_a_command_that_answers_while_it_runs(repo: GitRepo, tree: str) -> None:
         assert child.stdout.readline().startswith(f"{tree} tree ".encode()) and child.poll() is None
     finally:
         process.end_group(child)
+
+
+def test_a_stream_is_what_reading_at_once_gives(repo: GitRepo) -> None:
+    blobs = repo.write_blobs([b"", b"two\n", b"\x00" * 100_000])
+    tree = repo.store_files({"a b": b"x\n"})
+    specs = [*blobs, f"{tree}:a b", f"{tree}:none", "1" * 40]
+    assert list(repo.stream(specs)) == repo.read_many(specs) and list(repo.stream([])) == []
+
+
+def test_a_stream_that_is_left_leaves_no_process(repo: GitRepo) -> None:
+    [blob] = repo.write_blobs([b"x" * 10_000])
+    before = set(Path("/proc").iterdir())
+    stream = repo.stream([blob] * 1000)
+    assert next(stream) == b"x" * 10_000
+    child = next(folder for folder in set(Path("/proc").iterdir()) - before if is_git(folder))
+    stream.close()
+    assert not is_git(child)
+
+
+def is_git(folder: Path) -> bool:
+    try:
+        return b"cat-file" in (folder / "cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def test_a_stream_of_a_damaged_object_ends_with_an_error(repo: GitRepo) -> None:
+    [blob] = repo.write_blobs([b"whole"])
+    path = repo.path / "objects" / blob[:2] / blob[2:]
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-6])
+    with pytest.raises(ArenaError, match="cannot read all"):
+        list(repo.stream([blob]))

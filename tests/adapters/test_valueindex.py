@@ -112,9 +112,9 @@ def test_an_arena_reads_git_once_for_each_result(plain: Arena, monkeypatch: pyte
     fill(plain, made, SECONDS)
     first = plain.runs()
     asked: list[str] = []
-    read = plain.repo.read_many
+    stream = plain.repo.stream
     monkeypatch.setattr(
-        plain.repo, "read_many", lambda specs: read(asked.extend(wanted := list(specs)) or wanted)
+        plain.repo, "stream", lambda specs: stream(asked.extend(wanted := list(specs)) or wanted)
     )
     assert plain.runs() == first and asked == []
     plain.add_run(run(made.id, "b1", "baseline", 9), b"log")
@@ -176,8 +176,8 @@ def test_many_results_are_read_in_pieces(plain: Arena, monkeypatch: pytest.Monke
         plain.add_run(run(made.id, "b5", "baseline", block), b"log")
     monkeypatch.setattr(store, "CHUNK", 3)
     sizes: list[int] = []
-    read = plain.repo.read_many
+    put = ValueIndex.put
     monkeypatch.setattr(
-        plain.repo, "read_many", lambda specs: read(sizes.append(len(wanted := list(specs))) or wanted)
+        ValueIndex, "put", lambda self, kind, values: sizes.append(len(values)) or put(self, kind, values)
     )
     assert len(plain.runs()) == 7 and sizes == [3, 3, 1]
