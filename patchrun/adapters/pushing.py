@@ -12,9 +12,11 @@ OFFERED = "refs/offered/"
 
 
 def push_new(
-    repo: GitRepo, place: Path, remote: str, refs: Mapping[str, str], prefix: str
+    repo: GitRepo, place: Path, remote: str, refs: Mapping[str, str], prefix: str, *, atomic: bool = False
 ) -> process.Completed:
     """Create ``refs`` (name below ``prefix`` -> object id) at ``remote``, each only if it is absent there.
+
+    ``atomic``: all of them or none.
 
     git looks for every ref that it is told to push among all refs of both sides, and for every lease too: seconds at
     ten thousand refs. So it pushes from a repository of its own in the empty folder ``place``, which holds these refs
@@ -27,5 +29,8 @@ def push_new(
     borrowed.parent.mkdir(exist_ok=True)
     borrowed.write_text(f"{repo.path / 'objects'}\n")
     here.create_refs({OFFERED + name.removeprefix(prefix): oid for name, oid in refs.items()})
-    words = ("push", "--quiet", "--porcelain", "--force-with-lease", remote, f"{OFFERED}*:{prefix}*")
-    return here.git(*words, env={"GIT_CONFIG_GLOBAL": str(repo.path / "config")}, check=False)
+    words = ("--quiet", "--porcelain", "--force-with-lease", *(["--atomic"] if atomic else []))
+    pushed = (remote, f"{OFFERED}*:{prefix}*")
+    return here.git(
+        "push", *words, *pushed, env={"GIT_CONFIG_GLOBAL": str(repo.path / "config")}, check=False
+    )

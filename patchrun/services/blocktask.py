@@ -14,7 +14,8 @@ import msgspec
 
 from patchrun.adapters.cpus import hold_cpu
 from patchrun.adapters.gitrepo import GitRepo
-from patchrun.adapters.store import RUNS, STOPS, STUDIES, SUBMISSIONS, Arena, run_name, stop_name
+from patchrun.adapters.pushing import push_new
+from patchrun.adapters.store import RESULTS, RUNS, STOPS, STUDIES, SUBMISSIONS, Arena, run_name, stop_name
 from patchrun.core import plan, racejudge, results
 from patchrun.core.errors import ArenaError, UsageError
 from patchrun.core.results import Run, Study
@@ -134,9 +135,10 @@ def push(arena: Arena, remote: str, refs: Sequence[str]) -> bool:
     Raises:
         ArenaError: the remote takes no results, in git's words.
     """
-    leases = [f"--force-with-lease={ref}:" for ref in refs]
+    named = arena.repo.refs(*refs)
     for attempt in range(PUSH_TRIES):
-        done = arena.repo.git("push", "--quiet", "--atomic", *leases, remote, *refs, check=False)
+        with arena.scratch() as folder:
+            done = push_new(arena.repo, folder, remote, named, RESULTS, atomic=True)
         if done.ok:
             return True
         if arena.repo.git("ls-remote", remote, *refs, check=False).stdout.strip():

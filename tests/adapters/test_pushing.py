@@ -84,3 +84,10 @@ def test_what_git_says_comes_back(repo: GitRepo, tmp_path: Path, place: Path) ->
         repo, place, str(tmp_path / "nowhere"), {f"{PREFIX}runs/one": commit(repo, "one")}, PREFIX
     )
     assert not done.ok and "does not appear to be a git repository" in done.errors
+
+
+def test_all_of_a_push_or_none_of_it(repo: GitRepo, there: GitRepo, place: Path) -> None:
+    there.create_refs({f"{PREFIX}runs/taken": commit(there, "theirs")})
+    ours = {f"{PREFIX}runs/{name}": commit(repo, name) for name in ("taken", "free")}
+    assert not push_new(repo, place, str(there.path), ours, PREFIX, atomic=True).ok
+    assert list(there.refs()) == [f"{PREFIX}runs/taken"]
