@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from patchrun.adapters.durable import INCOMING
 from patchrun.adapters.store import Arena
 from patchrun.faces import cli
 from patchrun.services import refchecks, verify
@@ -73,7 +74,11 @@ def free_locks(arena: Arena) -> None:
 
 
 def require_whole(arena: Arena, before: dict[str, str]) -> None:
-    """Nothing that was there is gone or changed, no object is broken, and whatever is new verifies."""
+    """Nothing that was there is gone or changed, no object is broken, and whatever is new verifies.
+
+    What an earlier `sync` had fetched and not verified may go: the next one empties its waiting room.
+    """
+    before = {ref: oid for ref, oid in before.items() if not ref.startswith(INCOMING)}
     free_locks(arena)
     opened = Arena.open(arena.repo.path)
     now = opened.repo.refs("refs/")
