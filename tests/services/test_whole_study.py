@@ -185,7 +185,7 @@ def test_a_few_steps_give_step_times_and_never_a_score(whole: Arena) -> None:
     [study] = tournament.plan_steps(whole, [name], 20)
     assert (study.seed_source, study.steps, study.blocks) == ("steps", 20, 2)
     run_study(whole, study)
-    rows = compare_steps(whole.runs(), 20)
+    rows = compare_steps(whole.runs_of([study]), 20)
     assert [row.kind for row in rows] == ["baseline", "human", "submission"]
     assert all(row.trouble == "" and row.steps >= 18 for row in rows)
     assert rows[1].median < rows[0].median
