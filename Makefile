@@ -7,7 +7,7 @@ STAMP := $(VENV)/.patchrun-set-up
 
 SLURM := slurmctld slurmd slurm-client munge
 
-.PHONY: setup slurm demo test test-long lint check bench bench-scale fuzz clean
+.PHONY: setup slurm demo test test-long test-slurm lint check bench bench-scale fuzz clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -49,6 +49,10 @@ test: setup
 # What takes minutes each: a Slurm cluster that loses nodes, studies in full.
 test-long: setup slurm
 	$(BIN)/python -m pytest -m long
+
+# A real cluster of two nodes on this host, and what clusters do to jobs.
+test-slurm: setup slurm
+	$(BIN)/python -m pytest -m long tests/services/test_slurm.py
 
 lint: setup
 	$(BIN)/ruff check .
