@@ -251,19 +251,18 @@ class GitRepo(Refs):
         return data
 
     def read_many(self, specs: Iterable[str]) -> list[bytes | None]:
-        """The bytes of each object, None where absent, by one process."""
-        return list(self.stream(specs))
+        """The bytes of each object, None where absent, by one ``cat-file --batch``."""
+        wanted = list(specs)
+        if not wanted:
+            return []
+        query = "".join(f"{spec}\n" for spec in wanted).encode("utf-8", "surrogateescape")
+        answer = self.git("cat-file", "--batch", input=query).stdout
+        return list(_split_batch(answer, len(wanted)))
 
     def stream(self, specs: Iterable[str]) -> Iterator[bytes | None]:
-        """The bytes of each object, None where absent, one by one as git reads them by one ``cat-file --batch``.
-
-        Raises:
-            ArenaError: git ends before it has read all: an object is damaged.
-        """
+        """What ``read_many`` gives, one by one as git reads it; ArenaError where git ends before it has read all."""
         with tempfile.TemporaryFile(dir=_memory()) as asked:
             count = sum(bool(asked.write(f"{spec}\n".encode("utf-8", "surrogateescape"))) for spec in specs)
-            if not count:
-                return
             asked.seek(0)
             words = self._argv(("cat-file", "--batch", "--buffer"))
             child = process.spawn(
@@ -392,3 +391,18 @@ def _split_changes(answer: bytes) -> Iterator[tuple[str, str | None]]:
             position = end + 1
         else:
             yield field, None
+
+
+def _split_batch(answer: bytes, count: int) -> Iterator[bytes | None]:
+    """Cut the answer of ``cat-file --batch`` into the objects asked for."""
+    position = 0
+    for _ in range(count):
+        end = answer.index(b"\n", position)
+        header = answer[position:end].rsplit(b" ", 2)
+        position = end + 1
+        if header[-1] in ABSENT:
+            yield None
+            continue
+        size = int(header[-1])
+        yield answer[position : position + size]
+        position += size + 1
