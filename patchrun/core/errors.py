@@ -42,3 +42,7 @@ class UnreadableDiff(PatchrunError):
     """The input cannot be read as a unified diff: nothing is stored (exit code 1)."""
 
     exit_code = 1
+
+
+class NotADiff(UnreadableDiff):
+    """No file header and no hunk in it, as git writes them."""

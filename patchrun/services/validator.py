@@ -15,12 +15,15 @@ from patchrun.adapters.gitrepo import Applied, GitRepo
 from patchrun.adapters.lint import find_ruff, lint
 from patchrun.core import findings as verdicts
 from patchrun.core.codes import make_finding
+from patchrun.core.edits import NoEdits, Refusal
+from patchrun.core.errors import NotADiff, UnreadableDiff
 from patchrun.core.filepair import FilePair
 from patchrun.core.findings import Finding
 from patchrun.core.guards import check_guards
 from patchrun.core.hunks import Stats, count_lines, explain_refusal, judge_offsets
 from patchrun.core.lintrules import Problem, judge_problems
-from patchrun.core.patch import Part, Patch, check_named, check_text, read_patch
+from patchrun.core.normal_form import Normal, normalise
+from patchrun.core.patch import MAIL, Part, Patch, check_named, check_text, read_patch
 from patchrun.core.pyfile import PyFile, TreeCode, parse, parse_baseline
 from patchrun.core.pyrules import check_track_rules
 from patchrun.core.rules import FileChange, check_changes
@@ -30,12 +33,18 @@ if TYPE_CHECKING:
     from patchrun.core.track import Track
 
 MOST_OF_ONE_CODE = 25
+MENDABLE = frozenset(
+    {"PR103", "PR104", "PR105", "PR106", "PR107", "PR108", "PR110"}
+)  # faults of a diff's form
 ORDER = ("error", "review", "warning", "info")
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What the validator says of a diff; ``tree`` is the patched tree, None where git refused."""
+    """What the validator says of a diff; ``tree`` is the patched tree, None where git refused.
+
+    ``mended``: what had to be mended in the diff's form before git took it, in words.
+    """
 
     patch_id: str
     stats: Stats
@@ -43,6 +52,7 @@ class Validation:
     tree: str | None
     diff: bytes
     code: TreeCode | None
+    mended: tuple[str, ...] = ()
 
     @cached_property
     def ast_digest(self) -> str:
@@ -80,13 +90,78 @@ class _Baseline:
     parsed: Mapping[str, PyFile | Finding]
 
 
-def validate(repo: GitRepo, track: Track, baseline: str, diff: bytes) -> Validation:
+def validate(repo: GitRepo, track: Track, baseline: str, diff: bytes, strict: bool = False) -> Validation:
     """Check ``diff`` against the commit or tree ``baseline`` under the rules of ``track``.
+
+    What git does not take as it is, is brought into normal form first, unless ``strict`` or the track forbids it.
 
     Raises:
         UnreadableDiff: it is empty, too large, or no diff: nothing to keep.
         SetupError, ArenaError: the linter or git cannot do their work.
     """
+    try:
+        plain = _validate(repo, track, baseline, diff)
+    except NotADiff as error:
+        if strict or not track.edit.mend:
+            raise
+        return _mend_unreadable(repo, track, baseline, diff, error)
+    if strict or not track.edit.mend or not _asks_for_mending(plain):
+        return plain
+    return _mend(repo, track, baseline, plain)
+
+
+def _asks_for_mending(found: Validation) -> bool:
+    return any(one.severity == "error" and one.code in MENDABLE for one in found.findings)
+
+
+def _mend(repo: GitRepo, track: Track, baseline: str, plain: Validation) -> Validation:
+    """The validation of the normal form where there is one; else ``plain`` with the reason why there is none."""
+    if len(MAIL.findall(plain.diff)) > 1:  # each mail of a series is against what the one before it leaves
+        return plain
+    try:
+        normal = normalise(plain.diff, _read_files(repo, baseline))
+    except Refusal as refusal:
+        return _explain(plain, refusal)
+    mended = _validate(repo, track, baseline, normal.diff)
+    return (
+        plain if mended.tree is None or _asks_for_mending(mended) else _tell_mends(mended, plain.diff, normal)
+    )
+
+
+def _mend_unreadable(repo: GitRepo, track: Track, baseline: str, diff: bytes, error: NotADiff) -> Validation:
+    try:
+        normal = normalise(diff, _read_files(repo, baseline))
+    except NoEdits:
+        raise error from None
+    except Refusal as refusal:
+        raise UnreadableDiff(f"cannot be read as a diff: {refusal.message}", refusal.hint) from None
+    mended = _validate(repo, track, baseline, normal.diff)
+    if mended.tree is None:
+        raise error
+    return _tell_mends(mended, diff, normal)
+
+
+def _tell_mends(mended: Validation, diff: bytes, normal: Normal) -> Validation:
+    told = [make_finding("PR112", f"mended: {mend}") for mend in normal.mends]
+    return replace(mended, findings=_arrange([*mended.findings, *told]), diff=diff, mended=normal.mends)
+
+
+def _explain(plain: Validation, refusal: Refusal) -> Validation:
+    """``plain`` with one finding, true for the case, in place of those that the form of the diff gave."""
+    form = [one for one in plain.findings if one.severity == "error" and one.code in MENDABLE]
+    words = f" ({form[0].message})" if form[0].code == "PR108" else ""
+    told = make_finding(form[0].code, refusal.message + words, line=refusal.line, hint=refusal.hint)
+    return replace(plain, findings=_arrange([*(one for one in plain.findings if one not in form), told]))
+
+
+def _read_files(repo: GitRepo, baseline: str) -> dict[str, bytes]:
+    oids = {path: entry.oid for path, entry in repo.files(baseline).items()}
+    return {
+        path: blob for path, blob in zip(oids, repo.read_many(oids.values()), strict=True) if blob is not None
+    }
+
+
+def _validate(repo: GitRepo, track: Track, baseline: str, diff: bytes) -> Validation:
     patch = read_patch(diff, track.limits.diff_kb)
     find_ruff()  # before there are threads: sysconfig fills its table without a lock, and both it and we ask it
     with ThreadPoolExecutor(max_workers=2) as pool:  # git and ruff work while this thread reads and parses
