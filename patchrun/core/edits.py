@@ -143,11 +143,22 @@ class _Reader:
             elif line.startswith("new file mode "):
                 edit.mode = line.split()[-1]
             self.at += 1
-        if not edit.names:
-            edit.names = _names_of_git_line(self.lines[edit.number - self.first])
+        self._compare_names(edit, _names_of_git_line(self.lines[edit.number - self.first]))
         self.edits.append(edit)
         if self.at < len(self.lines) and self.lines[self.at].startswith(("+", "-", " ")):
             self._take_hunk(self._number(), None, None)
+
+    def _compare_names(self, edit: FileEdit, stated: list[str]) -> None:
+        """The names of the ``diff --git`` line must be those of the lines below it, or stand for them."""
+        below = {_cut(name) for name in edit.names if name is not None}
+        if below and stated and not below & {_cut(name) for name in stated}:
+            raise Refusal(
+                f"the header lines of the diff at line {edit.number} name different files: {', '.join(stated)} and "
+                f"{', '.join(name or '/dev/null' for name in edit.names)}",
+                "name one file on the diff, --- and +++ lines",
+                edit.number,
+            )
+        edit.names = edit.names or [*stated]
 
     def _read_update(self) -> None:
         match = UPDATE.fullmatch(self.lines[self.at])
@@ -178,7 +189,7 @@ class _Reader:
         end = counts and self._end_by_counts(*counts)
         counted = bool(end)
         end = end or self._end_by_look()
-        lines = tuple(self._signed(end))
+        lines = tuple(self._signed(self._leave_blank_end(end)))
         if not lines:
             raise Refusal(f"the hunk at line {number} has no lines", "leave it out", number)
         self.edits[-1].hunks.append(Hunk(number, start, lines, counted))
@@ -212,9 +223,13 @@ class _Reader:
             if begins_file(self.lines, at) or _is_signature(self.lines, at):
                 break
             at += 1
-        while at > self.at and self.lines[at - 1].rstrip("\r") == "":
-            at -= 1
-        return at
+        return self._leave_blank_end(at)
+
+    def _leave_blank_end(self, end: int) -> int:
+        """The place before the blank lines at a hunk's end: context or not, they change nothing."""
+        while end > self.at and self.lines[end - 1].rstrip("\r") == "":
+            end -= 1
+        return end
 
     def _signed(self, end: int) -> Iterator[Line]:
         for at in range(self.at, end):
@@ -281,8 +296,14 @@ def _read_name(text: str) -> str | None:
     return None if plain == "/dev/null" else plain
 
 
-def _names_of_git_line(line: str) -> list[str | None]:
-    """Both names of a ``diff --git`` line that stands alone; none where they cannot be told apart."""
+def _cut(name: str) -> str:
+    return name.split("/", 1)[-1]
+
+
+def _names_of_git_line(line: str) -> list[str]:
+    """Both names of a ``diff --git`` line; none on another line, or where they cannot be told apart."""
+    if not line.startswith("diff --git "):
+        return []
     rest = line.removeprefix("diff --git ").rstrip("\r")
     words = rest.split(" ")
     if len(words) % 2:

@@ -83,17 +83,27 @@ def _normalise_file(
         return _delete(path, edits, lines), mends
     if first.creates or lines is None:
         return _create(path, edits, lines, mends), mends
-    placed: list[Placed] = []
+    changes: list[Placed] = []
     for edit in edits:
-        for hunk in edit.hunks:
-            if hunk.start is not None and not hunk.counted:
-                mends.append("the counts of @@ lines")
-            place, more = place_hunk(hunk, lines, path)
-            placed.append(place)
-            mends += more
-            if all(line.sign != " " for line in hunk.lines) and len(place.old) < len(lines):
-                mends.append("lines without context")
-    return _write_section(path, lines, order(placed, path)), mends
+        placed, more = _place(edit, lines, path)
+        changes += [place.changes for place in order(placed, path)]
+        mends += more
+    kept = [place for place in order(changes, path) if place.hunk.lines]
+    return _write_section(path, lines, kept), mends
+
+
+def _place(edit: FileEdit, lines: Sequence[str], path: str) -> tuple[list[Placed], list[str]]:
+    """The hunks of one section at their places, and what was mended in them."""
+    placed, mends = [], []
+    for hunk in edit.hunks:
+        if hunk.start is not None and not hunk.counted:
+            mends.append("the counts of @@ lines")
+        place, more = place_hunk(hunk, lines, path)
+        placed.append(place)
+        mends += more
+        if all(line.sign != " " for line in hunk.lines) and len(place.old) < len(lines):
+            mends.append("lines without context")
+    return placed, mends
 
 
 def _create(path: str, edits: Sequence[FileEdit], lines: Sequence[str] | None, mends: list[str]) -> str:

@@ -6,7 +6,7 @@ Only one answer counts: a name or a place that could be meant in two ways is ref
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from patchrun.core.edits import FileEdit, Hunk, Refusal
 
@@ -26,6 +26,15 @@ class Placed:
     @property
     def end(self) -> int:
         return self.at + len(self.old)
+
+    @property
+    def changes(self) -> Placed:
+        """The same without the context before its first and after its last change; empty where it changes nothing."""
+        lines = self.hunk.lines
+        changed = [at for at, line in enumerate(lines) if line.sign != " "]
+        first, last = (changed[0], changed[-1] + 1) if changed else (0, 0)
+        kept = replace(self.hunk, lines=lines[first:last])
+        return Placed(kept, self.at + first, self.old[first : first + len(kept.old)])
 
 
 def find_file(edit: FileEdit, known: Collection[str]) -> tuple[str, bool]:
@@ -89,7 +98,11 @@ def place_hunk(hunk: Hunk, lines: Sequence[str], path: str) -> tuple[Placed, lis
 
 
 def order(placed: Iterable[Placed], path: str) -> list[Placed]:
-    """The hunks of a file from its top to its bottom; Refusal where two of them claim the same lines."""
+    """The hunks of a file from its top to its bottom.
+
+    Raises:
+        Refusal: two of them claim the same lines, or add lines at the same place.
+    """
     ordered = sorted(placed, key=lambda one: (one.at, one.end))
     for before, after in zip(ordered, ordered[1:], strict=False):
         if after.at < before.end or (after.at == before.at and after.end == before.end):
@@ -125,6 +138,8 @@ def _cut(name: str) -> str:
 def _candidates(name: str, known: Collection[str]) -> set[str]:
     """The files that ``name`` can mean: itself, or what is left when leading folders are taken away."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        return set()
     return {"/".join(parts[at:]) for at in range(len(parts))} & set(known)
 
 
@@ -162,7 +177,7 @@ def _refuse_absent(hunk: Hunk, lines: Sequence[str], path: str) -> Refusal:
     at, score = _nearest(hunk.old, lines, hunk.start)
     bad = next((i for i, line in enumerate(old) if not _stands(line.text, lines, at + i)), 0)
     there = lines[at + bad].rstrip("\n") if 0 <= at + bad < len(lines) else "the end of the file"
-    if score == 0:
+    if score == 0 and hunk.start is None:
         return Refusal(
             f"none of the old lines of the hunk at line {hunk.number} stands in {path}",
             "make the diff against this baseline: `patchrun checkout N DIR`, edit, `git diff`",
@@ -187,9 +202,9 @@ def _nearest(old: Sequence[str], lines: Sequence[str], start: int | None) -> tup
         if line.strip() and len(places) <= 50:
             for at in places:
                 votes[at - offset] = votes.get(at - offset, 0) + 1
-    if not votes:
-        return 0, 0
     stated = (start or 1) - 1
+    if not votes:
+        return stated, 0
     best = max(votes, key=lambda at: (votes[at], -abs(at - stated)))
     return best, votes[best]
 

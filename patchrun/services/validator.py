@@ -149,8 +149,9 @@ def _tell_mends(mended: Validation, diff: bytes, normal: Normal) -> Validation:
 def _explain(plain: Validation, refusal: Refusal) -> Validation:
     """``plain`` with one finding, true for the case, in place of those that the form of the diff gave."""
     form = [one for one in plain.findings if one.severity == "error" and one.code in MENDABLE]
-    words = f" ({form[0].message})" if form[0].code == "PR108" else ""
-    told = make_finding(form[0].code, refusal.message + words, line=refusal.line, hint=refusal.hint)
+    own = next((one for one in form if one.code != "PR108"), form[0])
+    words = "".join(f" ({one.message})" for one in form if one.code == "PR108")
+    told = make_finding(own.code, refusal.message + words, line=refusal.line, hint=refusal.hint)
     return replace(plain, findings=_arrange([*(one for one in plain.findings if one not in form), told]))
 
 
