@@ -34,6 +34,9 @@ GROUPS = {
 }
 
 _TABLE = (
+    Code("PR100", "unreadable", "error",
+         "What was submitted cannot be read as a diff.",
+         "Make one with `git diff` or `git format-patch` against the baseline."),
     Code("PR101", "not-utf8", "error",
          "The diff holds bytes that are not UTF-8.",
          "Save the changed files and the diff as UTF-8."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +19,13 @@ PREDICTIONS = (".jsonl", ".ndjson")
 
 @dataclass(frozen=True)
 class HandIn:
-    """One diff with the record it is for and the agent who made it."""
+    """One diff with the record it is for and the agent who made it; ``line`` of a predictions file, 0 of another."""
 
     diff: bytes
     span: Span
     agent: str
     onto: str = ""
+    line: int = 0
 
 
 class _Prediction(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,6 +55,29 @@ def read(arena: Arena, source: str, span: Span | None, agent: str, onto: str = "
         raise UsageError("which record is it for?", "say --record N")
     commit = _find_commit(arena, span, agent, onto)
     return [HandIn(read_diff(arena, source, span, commit), span, agent, onto)]
+
+
+def check_readable(arena: Arena, handins: Sequence[HandIn], strict: bool = False) -> None:
+    """Of several diffs each must be one before any of them is stored; a diff that is rejected is one all the same.
+
+    Raises:
+        UsageError: names every line of the predictions that is none.
+    """
+    from patchrun.services import tournament, validator
+
+    problems = []
+    for one in handins if len(handins) > 1 else ():
+        ground = tournament.find_ground(arena, one.span, one.agent, one.onto)
+        try:
+            track = arena.track.at_record(ground.span.first)
+            validator.check_readable(arena.repo, track, ground.commit, one.diff, strict)
+        except UnreadableDiff as error:
+            problems.append(f"line {one.line} ({one.agent}, record {one.span}): {error.message}")
+    if problems:
+        raise UsageError(
+            "\n".join(problems),
+            "nothing was stored; mend these lines, or say --keep-going to keep them as rejected attempts",
+        )
 
 
 def _find_commit(arena: Arena, span: Span, agent: str, onto: str) -> str | None:
@@ -113,7 +138,7 @@ def _read_prediction(path: Path, number: int, line: bytes) -> HandIn:
     try:
         entry = msgspec.json.decode(line, type=_Prediction)
         span = parse_span(str(entry.record))
-        return HandIn(entry.patch.encode("utf-8", "surrogatepass"), span, entry.agent, entry.onto)
+        return HandIn(entry.patch.encode("utf-8", "surrogatepass"), span, entry.agent, entry.onto, number)
     except (msgspec.MsgspecError, UsageError, UnicodeError, RecursionError) as error:
         text = str(error).splitlines()[0]
         raise UsageError(

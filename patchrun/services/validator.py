@@ -104,10 +104,17 @@ def validate(repo: GitRepo, track: Track, baseline: str, diff: bytes, strict: bo
     except NotADiff as error:
         if strict or not track.edit.mend:
             raise
-        return _mend_unreadable(repo, track, baseline, diff, error)
+        normal = _find_edits(repo, baseline, diff, error)
+        return _tell_mends(_validate(repo, track, baseline, normal.diff), diff, normal)
     if strict or not track.edit.mend or not _asks_for_mending(plain):
         return plain
     return _mend(repo, track, baseline, plain)
+
+
+def refuse(diff: bytes, error: UnreadableDiff) -> Validation:
+    """The validation of what cannot be read as a diff: one finding that says why."""
+    told = make_finding("PR100", error.message, line=1, hint=error.hint)
+    return Validation("", Stats(0, 0, 0), (told,), None, diff, None)
 
 
 def _asks_for_mending(found: Validation) -> bool:
@@ -128,17 +135,24 @@ def _mend(repo: GitRepo, track: Track, baseline: str, plain: Validation) -> Vali
     )
 
 
-def _mend_unreadable(repo: GitRepo, track: Track, baseline: str, diff: bytes, error: NotADiff) -> Validation:
+def check_readable(repo: GitRepo, track: Track, baseline: str, diff: bytes, strict: bool = False) -> None:
+    """Raise UnreadableDiff where ``validate`` would, without validating."""
     try:
-        normal = normalise(diff, _read_files(repo, baseline))
+        read_patch(diff, track.limits.diff_kb)
+    except NotADiff as error:
+        if strict or not track.edit.mend:
+            raise
+        _find_edits(repo, baseline, diff, error)
+
+
+def _find_edits(repo: GitRepo, baseline: str, diff: bytes, error: NotADiff) -> Normal:
+    """The normal form of what is no diff as git writes it; ``error`` where there are no edits in it at all."""
+    try:
+        return normalise(diff, _read_files(repo, baseline))
     except NoEdits:
         raise error from None
     except Refusal as refusal:
         raise UnreadableDiff(f"cannot be read as a diff: {refusal.message}", refusal.hint) from None
-    mended = _validate(repo, track, baseline, normal.diff)
-    if mended.tree is None:
-        raise error
-    return _tell_mends(mended, diff, normal)
 
 
 def _tell_mends(mended: Validation, diff: bytes, normal: Normal) -> Validation:
