@@ -11,6 +11,7 @@ import msgspec
 
 from patchrun.adapters.store import Arena
 from patchrun.core.errors import UnreadableDiff, UsageError
+from patchrun.core.leaving_out import MOST_BYTES
 from patchrun.core.selection import Span, parse_span
 from patchrun.services.checkout import diff_of_folder
 
@@ -101,7 +102,7 @@ def read_diff(arena: Arena, source: str, span: Span, commit: str | None = None) 
             what = "the code that it builds on" if commit else f"baseline {span.first}"
             raise UnreadableDiff(f"{source} does not differ from {what}", "edit it first")
         return diff
-    limit = arena.track.limits.diff_kb * 1024 + 1
+    limit = MOST_BYTES + 1
     try:
         if source == "-":
             return sys.stdin.buffer.read(limit)

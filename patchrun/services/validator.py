@@ -11,7 +11,7 @@ from functools import cached_property
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
-from patchrun.adapters.gitrepo import Applied, GitRepo
+from patchrun.adapters.gitrepo import Applied, Change, GitRepo
 from patchrun.adapters.lint import find_ruff, lint
 from patchrun.core import findings as verdicts
 from patchrun.core.codes import make_finding
@@ -21,12 +21,14 @@ from patchrun.core.filepair import FilePair
 from patchrun.core.findings import Finding
 from patchrun.core.guards import check_guards
 from patchrun.core.hunks import Stats, count_lines, explain_refusal, judge_offsets
+from patchrun.core.leaving_out import MOST_BYTES, LeftOut, leave_out
 from patchrun.core.lintrules import Problem, judge_problems
 from patchrun.core.normal_form import Normal, normalise
 from patchrun.core.patch import MAIL, Part, Patch, check_named, check_text, read_patch
 from patchrun.core.pyfile import PyFile, TreeCode, parse, parse_baseline
 from patchrun.core.pyrules import check_track_rules
-from patchrun.core.rules import FileChange, check_changes
+from patchrun.core.rules import EXECUTABLE, PLAIN, FileChange, check_changes, matches
+from patchrun.core.sections import read_sections
 from patchrun.core.suspicion import check_integrity
 
 if TYPE_CHECKING:
@@ -43,7 +45,8 @@ ORDER = ("error", "review", "warning", "info")
 class Validation:
     """What the validator says of a diff; ``tree`` is the patched tree, None where git refused.
 
-    ``mended``: what had to be mended in the diff's form before git took it, in words.
+    ``mended``: what had to be mended in the diff's form before git took it, in words. ``left``: the files that it
+    brings along and that no run would see.
     """
 
     patch_id: str
@@ -53,6 +56,7 @@ class Validation:
     diff: bytes
     code: TreeCode | None
     mended: tuple[str, ...] = ()
+    left: tuple[LeftOut, ...] = ()
 
     @cached_property
     def ast_digest(self) -> str:
@@ -177,6 +181,7 @@ def _read_files(repo: GitRepo, baseline: str) -> dict[str, bytes]:
 
 
 def _validate(repo: GitRepo, track: Track, baseline: str, diff: bytes) -> Validation:
+    submitted, (diff, left) = diff, _leave_out(repo, track, baseline, diff)
     patch = read_patch(diff, track.limits.diff_kb)
     find_ruff()  # before there are threads: sysconfig fills its table without a lock, and both it and we ask it
     with ThreadPoolExecutor(max_workers=2) as pool:  # git and ruff work while this thread reads and parses
@@ -187,6 +192,7 @@ def _validate(repo: GitRepo, track: Track, baseline: str, diff: bytes) -> Valida
         patch_id, stats, found = repo.patch_id(diff), count_lines(patch.sections), check_text(patch)
         result, code = applied.result(), None
         found += result.findings
+        found += [make_finding("PR113", f"{one.path} was left out: {one.kind}") for one in left]
         if result.tree is not None:
             files = zip(python, blobs, strict=True)
             base = _Baseline(oids, {path: parse_baseline(path, blob or b"") for path, blob in files})
@@ -194,7 +200,7 @@ def _validate(repo: GitRepo, track: Track, baseline: str, diff: bytes) -> Valida
             found += _check_paths(track, base, result)
             told, code = _check_python(track, base, result)
             found += told + _check_guards(track, base, code)
-        return Validation(patch_id, stats, _arrange(found), result.tree, diff, code)
+        return Validation(patch_id, stats, _arrange(found), result.tree, submitted, code, left=left)
 
 
 def _apply(repo: GitRepo, track: Track, baseline: str, patch: Patch, pool: ThreadPoolExecutor) -> _Result:
@@ -210,12 +216,54 @@ def _apply(repo: GitRepo, track: Track, baseline: str, patch: Patch, pool: Threa
             findings += _judge_offsets(repo, tree, part, applied)
         tree = applied.tree
     changes = repo.changes(baseline, tree)
+    if told := _find_modes(changes):
+        tree = _keep_modes(repo, tree, changes)
+        changes, findings = repo.changes(baseline, tree), findings + told
     blobs = repo.read_many(oid for change in changes for oid in (change.old_oid, change.new_oid))
     pairs = zip(changes, blobs[::2], blobs[1::2], strict=True)
     files = tuple(FileChange(one.path, one.old_mode, one.new_mode, old, new) for one, old, new in pairs)
     python = {one.path: one.text for one in files if one.text is not None and _is_python(one.path, track)}
     linted = {path: pool.submit(lint, path, text) for path, text in python.items()}
     return _Result(tree, files, {change.path: change.new_oid for change in changes}, linted, tuple(findings))
+
+
+def _wanted_mode(change: Change) -> str:
+    """The mode that a plain file keeps: the baseline's, without an executable bit where it is new."""
+    return change.old_mode if change.old_mode in (PLAIN, EXECUTABLE) else PLAIN
+
+
+def _find_modes(changes: Iterable[Change]) -> list[Finding]:
+    """A finding for each plain file of which the diff sets or clears the executable bit."""
+    return [
+        make_finding("PR206", f"{one.path} keeps mode {_wanted_mode(one)}", one.path)
+        for one in changes
+        if one.new_mode in (PLAIN, EXECUTABLE) and one.new_mode != _wanted_mode(one)
+    ]
+
+
+def _keep_modes(repo: GitRepo, tree: str, changes: Iterable[Change]) -> str:
+    entries = {path: (entry.mode, entry.oid) for path, entry in repo.files(tree).items()}
+    plain = [one for one in changes if one.new_mode in (PLAIN, EXECUTABLE)]
+    return repo.write_tree(entries | {one.path: (_wanted_mode(one), one.new_oid) for one in plain})
+
+
+def _leave_out(repo: GitRepo, track: Track, baseline: str, diff: bytes) -> tuple[bytes, tuple[LeftOut, ...]]:
+    """What is kept of a diff, and the files that were left out of it.
+
+    Raises:
+        UnreadableDiff: it is larger than anything that is read.
+    """
+    if len(diff) > MOST_BYTES:
+        raise UnreadableDiff(
+            f"the diff is larger than {MOST_BYTES >> 20} MiB",
+            "submit the change of the code, without what it made",
+        )
+    sections = read_sections(diff.decode("utf-8", "surrogateescape").split("\n"), 1)
+    if all(matches(one.names.target, track.edit.paths) for one in sections):
+        return diff, ()
+    kept, left = leave_out(diff, _read_files(repo, baseline), track.edit)
+    nothing = next(read_sections(kept.decode("utf-8", "surrogateescape").split("\n"), 1), None) is None
+    return (diff, ()) if nothing else (kept, left)  # the rules say of each file why it cannot be taken
 
 
 def _judge_offsets(repo: GitRepo, tree: str, part: Part, applied: Applied) -> list[Finding]:

@@ -227,7 +227,9 @@ def test_sarif_locations() -> None:
     ]
     assert places[0] == {"artifactLocation": {"uri": "train.py"}, "region": {"startLine": 5}}
     assert places[1] == {"artifactLocation": {"uri": "patch.diff"}, "region": {"startLine": 3}}
-    assert places[2] == {"artifactLocation": {"uri": "patch.diff"}, "region": {"startLine": 1}}, "GitHub wants one"
+    assert places[2] == {"artifactLocation": {"uri": "patch.diff"}, "region": {"startLine": 1}}, (
+        "GitHub wants one"
+    )
     assert places[4]["artifactLocation"] == {"uri": "a%20dir/%C3%A9.py"}
 
 

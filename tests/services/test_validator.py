@@ -214,7 +214,7 @@ def test_an_absolute_path_changes_nothing_outside(check, tmp_path: Path) -> None
     ("diff", "expected"),
     [
         (edit("print(", "print (", "other.py", OTHER), ["PR201"]),
-        ("diff --git a/train.py b/train.py\nold mode 100644\nnew mode 100755\n", ["PR206"]),
+        ("diff --git a/train.py b/train.py\nold mode 100644\nnew mode 100755\n", ["PR111", "PR206"]),
         (new_file("extra/link.py", "/etc/passwd", "120000"), ["PR204"]),
         (new_file("torch.py"), ["PR202", "PR209"]),
         (new_file("numpy/__init__.py"), ["PR202", "PR209"]),
@@ -225,7 +225,6 @@ def test_an_absolute_path_changes_nothing_outside(check, tmp_path: Path) -> None
         (new_file(".gitattributes", "*.py filter=evil\n"), ["PR202", "PR207"]),
         (new_file(".gitmodules", "[submodule]\n"), ["PR202", "PR207"]),
         (new_file("Train.py"), ["PR202", "PR208"]),
-        (new_file("extra/run.py", mode="100755"), ["PR206"]),
         (
             "diff --git a/train.py b/main.py\nrename from train.py\nrename to main.py\n",
             ["PR202", "PR211", "PR402", "PR404"],
@@ -341,6 +340,91 @@ def test_two_diffs_that_change_one_line_are_rejected(check) -> None:
     found = check(edit("RATE = 1", "RATE = 2") + edit("RATE = 1", "RATE = 3"))
     assert codes(found) == ["PR105"]
     assert "overlap at line 3 of train.py" in found.findings[0].message
+
+
+# What a run would never see.
+
+
+def executable(diff: str) -> str:
+    return diff.replace("--- a", "old mode 100644\nnew mode 100755\n--- a", 1)
+
+
+def test_executable_bits_mean_nothing(check, repo: GitRepo) -> None:
+    plain = check(edit("RATE = 1", "RATE = 2"))
+    found = check(executable(edit("RATE = 1", "RATE = 2")))
+    assert found.accepted
+    assert found.tree == plain.tree, "the baseline's mode is kept"
+    assert codes(found) == ["PR206"]
+    new = check(edit("RATE = 1", "RATE = 2") + new_file("extra/run.py", mode="100755"))
+    assert new.accepted
+    assert repo.files(new.tree)["extra/run.py"].mode == "100644"
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        new_file("records/2026/log.txt", "step 1\n"),
+        new_file("notes.md", "# what I tried\n"),
+        new_file("records/2026/train.py", "x = 1\n"),
+        new_file("docs/deep/er/loss.csv", "1,2\n"),
+        new_file("sweep.sh", "true\n"),
+        "diff --git a/a.png b/a.png\nnew file mode 100644\nindex 0000000..1111111\n"
+        "Binary files /dev/null and b/a.png differ\n",
+        "diff --git a/a.png b/a.png\nnew file mode 100644\nindex 0000000..1111111\nGIT binary patch\nliteral 8\n"
+        "PcmV+l0002M0000000000\n\nliteral 0\nHcmV?d00001\n\n",
+        "diff --git a/CHANGES.md b/CHANGES.md\n--- a/CHANGES.md\n+++ b/CHANGES.md\n@@ -1 +1 @@\n-old\n+new\n",
+        new_file("records/big.log", "x" * 99 + "\n" * 20_000),
+    ],
+)  # fmt: skip
+def test_what_a_run_would_never_see_is_left_out_and_named(check, beside: str) -> None:
+    code = edit("RATE = 1", "RATE = 2")
+    plain = check(code)
+    for diff in (code + beside, beside + code):
+        found = check(diff)
+        assert found.accepted, found.findings
+        assert found.tree == plain.tree
+        assert codes(found) == ["PR113"]
+        assert found.diff == diff.encode(), "the bytes as submitted are kept"
+
+
+@pytest.mark.parametrize(
+    ("beside", "code"),
+    [
+        (new_file("sitecustomize.py"), "PR210"),
+        (new_file("random.py"), "PR209"),
+        (new_file("json/__init__.py"), "PR209"),
+        (new_file(".gitattributes", "* filter=x\n"), "PR207"),
+        (new_file("fast.so", "x\n"), "PR210"),
+        (new_file("link.txt", "/etc/passwd", "120000"), "PR204"),
+        (new_file("sub", f"Subproject commit {'1' * 40}", mode="160000"), "PR205"),
+        (edit("import json", "import  json", "other.py", OTHER), "PR201"),
+        (new_file("weights.txt", "1 2 3\n"), "PR202"),
+        (new_file("helper.py", "x = 1\n"), "PR202"),
+    ],
+)
+def test_what_could_matter_is_not_left_out(check, beside: str, code: str) -> None:
+    uses = edit(
+        "    return rate * 2\n",
+        "    import helper\n\n    return rate * helper.x * len(open('weights.txt').read())\n",
+    )
+    found = check(uses + beside)
+    assert not found.accepted
+    assert code in codes(found)
+
+
+def test_a_header_that_names_a_document_and_changes_code_is_no_document(check) -> None:
+    diff = edit("RATE = 1", "RATE = 2").replace(
+        "diff --git a/train.py b/train.py", "diff --git a/notes.md b/notes.md"
+    )
+    found = check(edit("STEPS = 100", "STEPS = 9") + diff)
+    assert not found.left
+    assert not found.accepted
+
+
+def test_the_limit_counts_what_is_kept(repo: GitRepo, track: Track, baseline: str) -> None:
+    limited = replace(track, limits=replace(track.limits, diff_kb=1))
+    code, log = edit("RATE = 1", "RATE = 2"), new_file("run.log", "x" * 5000 + "\n")
+    assert validate(repo, limited, baseline, (code + log).encode()).accepted
 
 
 # Offsets.
