@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from patchrun.core.patch import MAIL
@@ -77,9 +76,8 @@ def _is_link(line: str) -> bool:
 
 
 def _document(path: str) -> str:
-    suffix = PurePosixPath(path).suffix.lower()
     kinds = ((DOCUMENTS, "a document"), (PICTURES, "a picture"), (LOGS, "a log"))
-    return next((kind for suffixes, kind in kinds if suffix in suffixes), "")
+    return next((kind for suffixes, kind in kinds if path.lower().endswith(suffixes)), "")
 
 
 def _kind_of(path: str) -> str:
@@ -95,10 +93,9 @@ def _words_of_code(files: Mapping[str, bytes], edit: Edit, kept: Iterable[Sectio
 
 def _is_named(path: str, words: str) -> bool:
     """Whether the code spells the file's name, or imports what lies under the top of its path."""
-    name = PurePosixPath(path)
-    module = re.escape(name.parts[0].split(".")[0])
+    module = re.escape(path.split("/")[0].split(".")[0])
     imports = rf"^\+?\s*(?:from|import)\b[^\n]*\b{module}\b"
-    return name.name in words or re.search(imports, words, re.MULTILINE) is not None
+    return path.rpartition("/")[2] in words or re.search(imports, words, re.MULTILINE) is not None
 
 
 def _without(lines: Sequence[str], sections: Sequence[Section], left: Collection[int]) -> Iterator[str]:
