@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 64 << 20  # of a diff, with all that is left out of it
 DOCUMENTS = (".md", ".rst", ".txt", ".pdf", ".ipynb", ".csv", ".tsv", ".html")
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp")
+HARMLESS = (".gitignore",)  # it steers git in a work tree, and there is none
 LOGS = (".log", ".out", ".err", ".gz", ".zst", ".jsonl")
 
 
@@ -58,7 +59,8 @@ def leave_out(data: bytes, files: Mapping[str, bytes], edit: Edit) -> tuple[byte
 
 def _is_beside(section: Section, files: Collection[str], edit: Edit) -> bool:
     names = section.names
-    if not names.agree or not is_sound_name(names.target) or any(_is_link(line) for line in section.header):
+    sound = is_sound_name(names.target) or names.target.endswith(HARMLESS)
+    if not names.agree or not sound or any(_is_link(line) for line in section.header):
         return False
     if names.spelled & set(files):
         return (

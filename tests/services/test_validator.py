@@ -368,6 +368,7 @@ def test_executable_bits_mean_nothing(check, repo: GitRepo) -> None:
         new_file("records/2026/train.py", "x = 1\n"),
         new_file("docs/deep/er/loss.csv", "1,2\n"),
         new_file("sweep.sh", "true\n"),
+        "diff --git a/.gitignore b/.gitignore\n--- a/.gitignore\n+++ b/.gitignore\n@@ -1 +1,2 @@\n *.pyc\n+logs\n",
         "diff --git a/a.png b/a.png\nnew file mode 100644\nindex 0000000..1111111\n"
         "Binary files /dev/null and b/a.png differ\n",
         "diff --git a/a.png b/a.png\nnew file mode 100644\nindex 0000000..1111111\nGIT binary patch\nliteral 8\n"
