@@ -97,7 +97,11 @@ def _is_named(path: str, words: str) -> bool:
     """Whether the code spells the file's name, or imports what lies under the top of its path."""
     module = re.escape(path.split("/")[0].split(".")[0])
     imports = rf"^\+?\s*(?:from|import)\b[^\n]*\b{module}\b"
-    return path.rpartition("/")[2] in words or re.search(imports, words, re.MULTILINE) is not None
+    return (
+        path.rpartition("/")[2] in words
+        or bool(module)
+        and re.search(imports, words, re.MULTILINE) is not None
+    )
 
 
 def _without(lines: Sequence[str], sections: Sequence[Section], left: Collection[int]) -> Iterator[str]:
