@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from patchrun.core.codes import make_finding
-from patchrun.core.errors import UnreadableDiff
+from patchrun.core.errors import NotADiff, UnreadableDiff
 from patchrun.core.findings import Finding
 from patchrun.core.sections import Section, read_sections
 
@@ -64,9 +64,7 @@ def read_patch(data: bytes, limit_kb: int) -> Patch:
         raise UnreadableDiff("cannot be read as a diff: it is UTF-16", "save it as UTF-8")
     parts = tuple(part for part in _split_mails(data) if part.sections)
     if not parts:
-        raise UnreadableDiff(
-            "cannot be read as a diff: no file header and no hunk in it", _reading_hint(data)
-        )
+        raise NotADiff("cannot be read as a diff: no file header and no hunk in it", _reading_hint(data))
     return Patch(data, parts)
 
 

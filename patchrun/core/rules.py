@@ -100,6 +100,12 @@ def _fits(parts: Sequence[str], patterns: Sequence[str]) -> bool:
     return bool(parts) and fnmatchcase(parts[0], patterns[0]) and _fits(parts[1:], patterns[1:])
 
 
+def is_sound_name(path: str) -> bool:
+    """Whether a new file's path can steer neither git nor Python, whatever the file holds."""
+    change = FileChange(path, ABSENT, PLAIN, None, b"")
+    return not any(_check_name(change)) and change.module not in sys.stdlib_module_names
+
+
 def _check_allowed(change: FileChange, edit: Edit, script: str) -> Iterator[Finding]:
     if change.added:
         if not matches(change.path, edit.new_paths):
@@ -118,8 +124,6 @@ def _check_kind(change: FileChange) -> Iterator[Finding]:
         yield make_finding("PR204", f"{path} becomes a symbolic link", path)
     elif mode == SUBMODULE:
         yield make_finding("PR205", f"{path} becomes a submodule", path)
-    elif not change.removed and mode != (PLAIN if change.added else change.old_mode):
-        yield make_finding("PR206", f"{path} gets mode {mode}", path)
     if change.after and b"\0" in change.after and b"\0" not in (change.before or b""):
         yield make_finding("PR203", f"{path} becomes binary", path)
 

@@ -70,8 +70,8 @@ def read_names(header: Sequence[str]) -> Names:
     """The names in the header of one file's diff, their first folder (a/, b/) taken off as git does."""
     minus = [_side(name) for name in _said(header, "--- ")]
     plus = [_side(name) for name in _said(header, "+++ ")]
-    sources = [_decode(name) for verb in ("rename", "copy") for name in _said(header, f"{verb} from ")]
-    targets = [_decode(name) for verb in ("rename", "copy") for name in _said(header, f"{verb} to ")]
+    sources = [decode_name(name) for verb in ("rename", "copy") for name in _said(header, f"{verb} from ")]
+    targets = [decode_name(name) for verb in ("rename", "copy") for name in _said(header, f"{verb} to ")]
     if sources and targets:
         old, new = {*sources, *minus} - {None}, {*targets, *plus} - {None}
         return Names(targets[0], len(old) == len(new) == 1, frozenset(old | new))
@@ -90,18 +90,18 @@ def _pair(line: str) -> tuple[str, ...]:
         return ()
     rest = line.removeprefix("diff --git ")
     if match := re.fullmatch(r'("(?:\\.|[^"\\])*"|\S+) ("(?:\\.|[^"\\])*"|\S+)', rest):
-        return _strip(_decode(match[1])), _strip(_decode(match[2]))
+        return _strip(decode_name(match[1])), _strip(decode_name(match[2]))
     middle = len(rest) // 2
     return _strip(rest[:middle].rstrip()), _strip(rest[middle:].lstrip())
 
 
 def _side(name: str) -> str | None:
     """The file on a --- or +++ line, without its timestamp; None for /dev/null."""
-    plain = _decode(name if name.startswith('"') else name.split("\t")[0])
+    plain = decode_name(name if name.startswith('"') else name.split("\t")[0])
     return None if plain == "/dev/null" else _strip(plain)
 
 
-def _decode(name: str) -> str:
+def decode_name(name: str) -> str:
     """A name as git writes it, its C quoting undone."""
     if not name.startswith('"'):
         return name

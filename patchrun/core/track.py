@@ -119,7 +119,8 @@ class Edit(Strict):
     ``paths``: glob patterns of files that may change. ``new_paths``: of files that may be added.
     ``protected``: definitions compared as AST, ``file:qualified.name``. ``review``: the same, but a change is
     a finding for review. ``forbidden_calls``: dotted names that changed code may not use. ``guards``: statements,
-    calls and strings that must stay, wherever they stand.
+    calls and strings that must stay, wherever they stand. ``mend``: diffs whose form is spoiled are brought into normal
+    form, where they can be meant in one way only.
     """
 
     paths: Annotated[tuple[str, ...], Meta(min_length=1)]
@@ -128,6 +129,7 @@ class Edit(Strict):
     review: tuple[str, ...] = ()
     forbidden_calls: tuple[str, ...] = ()
     guards: tuple[Guard, ...] = ()
+    mend: bool = True
 
 
 class Launch(Strict):

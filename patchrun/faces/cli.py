@@ -90,9 +90,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return outcome if isinstance(outcome, int) else 0
     except PatchrunError as error:
         echo_plain(f"patchrun: {error}", err=True)
+        _echo_error(arguments, error.code, error.message, error.hint)
         return error.exit_code
     except click.ClickException as error:
         error.show()
+        _echo_error(arguments, "usage", error.format_message(), "patchrun --help")
         return 2
     except (KeyboardInterrupt, click.Abort):
         click.echo(
@@ -105,6 +107,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except Exception:  # noqa: BLE001 - whatever is left is our bug, and the user gets a file to send
         click.echo(f"patchrun: this is a bug in patchrun; the details are in {_write_crash()}", err=True)
         return 3
+
+
+def _echo_error(arguments: Sequence[str] | None, code: str, message: str, hint: str) -> None:
+    """The error as a JSON document on standard output, where JSON was asked for."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    asked = any(pair == ("--format", "json") for pair in zip(words, words[1:], strict=False))
+    if asked or "--format=json" in words:
+        from patchrun.faces.options import echo_json
+
+        echo_json({"error": {"code": code, "message": message, "hint": hint}})
 
 
 def _write_crash() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -54,7 +55,9 @@ def _to_document(validation: Validation, record: int | str, track_name: str) -> 
         "record": record,
         "accepted": validation.accepted,
         "patch_id": validation.patch_id or None,
+        "tree": validation.tree,
         "stats": {"files": stats.files, "added": stats.added, "removed": stats.removed},
+        "mended": list(validation.mended),
         "findings": [
             {key: getattr(one, key) for key in ("code", "severity", "path", "line", "message", "hint")}
             for one in validation.findings
@@ -146,15 +149,21 @@ def _to_rule(code: str) -> dict[str, Any]:
 
 
 def _to_result(finding: Finding, codes: Sequence[str]) -> dict[str, Any]:
-    place: dict[str, Any] = {"artifactLocation": {"uri": quote(finding.path or DIFF)}}
-    if finding.line:
-        place["region"] = {"startLine": finding.line}
+    """GitHub shows a result where a region says where, and knows it again by its fingerprint."""
+    place = {
+        "artifactLocation": {"uri": quote(finding.path or DIFF)},
+        "region": {"startLine": finding.line or 1},
+    }
+    print_of = hashlib.sha256(
+        "\0".join((finding.code, finding.path or "", finding.message)).encode()
+    ).hexdigest()
     return {
         "ruleId": finding.code,
         "ruleIndex": codes.index(finding.code),
         "level": SARIF_LEVELS[finding.severity],
         "message": {"text": f"{finding.message}\n{finding.hint}".rstrip("\n")},
         "locations": [{"physicalLocation": place}],
+        "partialFingerprints": {"patchrun/v1": print_of},
         "properties": {"severity": finding.severity},
     }
 

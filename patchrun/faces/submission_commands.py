@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from patchrun.core.errors import SetupError, UsageError
+from patchrun.core.errors import SetupError, UnreadableDiff, UsageError
 from patchrun.core.selection import Span
 from patchrun.faces.how import How, measure, with_how, with_race_options
 from patchrun.faces.judge_options import make_review, with_judge_options
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from patchrun.services.assessment import Scored
     from patchrun.services.validator import Validation
 
+strict_option = click.option(
+    "--strict", is_flag=True, help="Refuse diffs whose form is spoiled instead of mending them."
+)
 steps_option = click.option(
     "--steps",
     type=click.IntRange(min=2),
@@ -43,10 +46,13 @@ steps_option = click.option(
 @click.argument("diff")
 @click.option("--record", "span", type=SpanType(), required=True, help="12, or a span 30..62.")
 @onto_option
+@strict_option
 @with_judge_options
 @format_option("text", "json", "sarif", "github")
 @click.pass_obj
-def validate_command(named: str | None, diff: str, span: Span, onto: str, form: str, **judging: Any) -> int:
+def validate_command(
+    named: str | None, diff: str, span: Span, onto: str, strict: bool, form: str, **judging: Any
+) -> int:
     """Say what is wrong with DIFF (a file, an edited checkout, or -); nothing is stored."""
     from patchrun.faces import findings_view
     from patchrun.services import intake, validator
@@ -54,15 +60,22 @@ def validate_command(named: str | None, diff: str, span: Span, onto: str, form: 
     arena = open_arena(named)
     arena.ladder.get(span.last)
     baseline, review = arena.baseline(span.first), make_review(arena, **judging)
-    if ground := find_ground(arena, span, None, onto):
-        from patchrun.services import tournament
+    ground = find_ground(arena, span, None, onto)
+    data = intake.read_diff(arena, diff, span, ground.commit if ground else None)
+    try:
+        if ground:
+            from patchrun.services import tournament
 
-        data = intake.read_diff(arena, diff, span, ground.commit)
-        validation = tournament.validate(arena, data, span, ground)
-    else:
-        track = arena.track.at_record(span.first)
-        validation = validator.validate(arena.repo, track, baseline, intake.read_diff(arena, diff, span))
-    validation = review(validation, ground.span if ground else span)
+            validation = tournament.validate(arena, data, span, ground, strict)
+        else:
+            validation = validator.validate(
+                arena.repo, arena.track.at_record(span.first), baseline, data, strict
+            )
+        validation = review(validation, ground.span if ground else span)
+    except UnreadableDiff as error:
+        if form not in ("sarif", "github"):
+            raise
+        validation = validator.refuse(data, error)
     said = findings_view.render(
         validation, span.to_json(), arena.track.name, form, _sources(arena, validation)
     )
@@ -89,6 +102,12 @@ def _sources(arena: Arena, validation: Validation) -> dict[str, str]:
     "--hint-tier", "tiers", type=TiersType(), default=(), help="Hints the agent had: 1,3; 0 is none."
 )
 @onto_option
+@strict_option
+@click.option(
+    "--keep-going",
+    is_flag=True,
+    help="Of predictions: keep what cannot be read as a rejected attempt, instead of storing nothing.",
+)
 @click.option("--no-run", is_flag=True, help="Store it; `patchrun run --pending` measures it later.")
 @click.option("--dry-run", is_flag=True, help="Say what it would take; store and run nothing.")
 @steps_option
@@ -104,6 +123,8 @@ def submit_command(
     agent: str,
     tiers: tuple[int, ...],
     onto: str,
+    strict: bool,
+    keep_going: bool,
     no_run: bool,
     dry_run: bool,
     steps: int | None,
@@ -120,12 +141,24 @@ def submit_command(
     for handin in handins:
         arena.ladder.get(handin.span.last)
         arena.baseline(handin.span.first)
+    if not keep_going:
+        intake.check_readable(arena, handins, strict)
     if dry_run:
         return _show_cost(arena, handins, form, how, tiers)
     if not no_run:
         how.choose(arena).check()
     handed = [
-        tournament.hand_in(arena, h.diff, h.span, h.agent, tiers, h.onto, review=partial(review, span=h.span))
+        tournament.hand_in(
+            arena,
+            h.diff,
+            h.span,
+            h.agent,
+            tiers,
+            h.onto,
+            strict=strict,
+            keep_unreadable=keep_going,
+            review=partial(review, span=h.span),
+        )
         for h in handins
     ]
     for one in handed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
 OURS = ("TASK.md", "ATTEMPTS.md", "hints", ".patchrun")
 SKIPPED = {".git", "__pycache__", ".ruff_cache", ".mypy_cache", ".venv", *OURS}
+MADE = (
+    "model.safetensors",
+    "node_modules",
+    ".pytest_cache",
+    ".ipynb_checkpoints",
+)  # by the script, or by tools
 EPOCH = "2000-01-01T00:00:00+00:00"
 HAND_IN = """## Check and hand in
     patchrun validate DIFF {words}      # findings, nothing is stored
@@ -125,19 +132,20 @@ def diff_of_folder(arena: Arena, span: Span, folder: Path, commit: str | None = 
         scratch = GitRepo.init(Path(name) / "diff.git")
         (scratch.path / "objects" / "info").mkdir(parents=True, exist_ok=True)
         (scratch.path / "objects" / "info" / "alternates").write_text(f"{arena.repo.path / 'objects'}\n")
-        edited = _store_folder(scratch, folder)
+        made = {*SKIPPED, *arena.track.launch.outputs, *MADE} - {path.split("/")[0] for path in baseline}
+        edited = _store_folder(scratch, folder, made)
         if not set(edited) & set(baseline):
             raise UsageError(f"{folder} holds none of the files of baseline {span.first}",
                              "name an edited copy made by `patchrun checkout`")  # fmt: skip
         return scratch.diff(commit, scratch.write_tree(edited))
 
 
-def _store_folder(repo: GitRepo, folder: Path) -> dict[str, tuple[str, str]]:
-    """Store the files of a folder, links as links; path -> (mode, blob id)."""
+def _store_folder(repo: GitRepo, folder: Path, skipped: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Store the files of a folder but for the names in ``skipped``, links as links; path -> (mode, blob id)."""
     entries: dict[str, tuple[str, str]] = {}
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
-        if SKIPPED & set(relative.parts):
+        if not set(relative.parts).isdisjoint(skipped):
             continue
         if path.is_symlink():
             entries[relative.as_posix()] = ("120000", repo.write_blob(str(path.readlink()).encode()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import msgspec
 
 from patchrun.adapters.store import Arena
 from patchrun.core.errors import UnreadableDiff, UsageError
+from patchrun.core.leaving_out import MOST_BYTES
 from patchrun.core.selection import Span, parse_span
 from patchrun.services.checkout import diff_of_folder
 
@@ -18,12 +20,13 @@ PREDICTIONS = (".jsonl", ".ndjson")
 
 @dataclass(frozen=True)
 class HandIn:
-    """One diff with the record it is for and the agent who made it."""
+    """One diff with the record it is for and the agent who made it; ``line`` of a predictions file, 0 of another."""
 
     diff: bytes
     span: Span
     agent: str
     onto: str = ""
+    line: int = 0
 
 
 class _Prediction(msgspec.Struct, forbid_unknown_fields=True):
@@ -55,6 +58,29 @@ def read(arena: Arena, source: str, span: Span | None, agent: str, onto: str = "
     return [HandIn(read_diff(arena, source, span, commit), span, agent, onto)]
 
 
+def check_readable(arena: Arena, handins: Sequence[HandIn], strict: bool = False) -> None:
+    """Of several diffs each must be one before any of them is stored; a diff that is rejected is one all the same.
+
+    Raises:
+        UsageError: names every line of the predictions that is none.
+    """
+    from patchrun.services import tournament, validator
+
+    problems = []
+    for one in handins if len(handins) > 1 else ():
+        ground = tournament.find_ground(arena, one.span, one.agent, one.onto)
+        try:
+            track = arena.track.at_record(ground.span.first)
+            validator.check_readable(arena.repo, track, ground.commit, one.diff, strict)
+        except UnreadableDiff as error:
+            problems.append(f"line {one.line} ({one.agent}, record {one.span}): {error.message}")
+    if problems:
+        raise UsageError(
+            "\n".join(problems),
+            "nothing was stored; mend these lines, or say --keep-going to keep them as rejected attempts",
+        )
+
+
 def _find_commit(arena: Arena, span: Span, agent: str, onto: str) -> str | None:
     """The code that is built on; None where that is the baseline."""
     if not onto:
@@ -76,7 +102,7 @@ def read_diff(arena: Arena, source: str, span: Span, commit: str | None = None) 
             what = "the code that it builds on" if commit else f"baseline {span.first}"
             raise UnreadableDiff(f"{source} does not differ from {what}", "edit it first")
         return diff
-    limit = arena.track.limits.diff_kb * 1024 + 1
+    limit = MOST_BYTES + 1
     try:
         if source == "-":
             return sys.stdin.buffer.read(limit)
@@ -113,7 +139,7 @@ def _read_prediction(path: Path, number: int, line: bytes) -> HandIn:
     try:
         entry = msgspec.json.decode(line, type=_Prediction)
         span = parse_span(str(entry.record))
-        return HandIn(entry.patch.encode("utf-8", "surrogatepass"), span, entry.agent, entry.onto)
+        return HandIn(entry.patch.encode("utf-8", "surrogatepass"), span, entry.agent, entry.onto, number)
     except (msgspec.MsgspecError, UsageError, UnicodeError, RecursionError) as error:
         text = str(error).splitlines()[0]
         raise UsageError(

@@ -75,11 +75,13 @@ def _find_last_valid(arena: Arena, agent: str | None) -> Scored:
     return found[-1]
 
 
-def validate(arena: Arena, diff: bytes, span: Span, ground: Ground | None = None) -> Validation:
+def validate(
+    arena: Arena, diff: bytes, span: Span, ground: Ground | None = None, strict: bool = False
+) -> Validation:
     """Findings on a diff against the baseline of ``span``, or against ``ground``; nothing is stored under a ref."""
     ground = ground or find_ground(arena, span)
     track = arena.track.at_record(ground.span.first)
-    found = validator.validate(arena.repo, track, ground.commit, diff)
+    found = validator.validate(arena.repo, track, ground.commit, diff, strict)
     if ground.onto is None or found.tree is None:
         return found
     return _validate_whole(arena, found, ground)
@@ -104,6 +106,8 @@ def hand_in(
     tiers: tuple[int, ...] = (),
     onto: str = "",
     *,
+    strict: bool = False,
+    keep_unreadable: bool = False,
     also: Callable[[Attempt], Mapping[str, str]] = lambda attempt: {},
     review: Callable[[Validation], Validation] = lambda validation: validation,
 ) -> Handed:
@@ -111,15 +115,21 @@ def hand_in(
 
     ``onto``: the agent's own valid submission that the diff is against (see ``find_ground``). ``also`` names more refs
     of the same act (name -> commit), created in the same transaction. ``review`` may add findings before anything
-    is stored (see ``services.judge``).
+    is stored (see ``services.judge``). ``strict``: nothing is mended in the diff's form. ``keep_unreadable``: what is
+    no diff is kept as a rejected attempt.
 
     Raises:
         UsageError: no such record, a name git cannot keep, or nothing that can be built on.
-        UnreadableDiff: the bytes are not a diff; nothing is stored.
+        UnreadableDiff: the bytes are not a diff; nothing is stored (unless ``keep_unreadable``).
     """
     author = Author(agent, f"{content_id(agent)[:12]}@agents.patchrun.invalid")
     ground = find_ground(arena, span, agent, onto)
-    validation = review(validate(arena, diff, span, ground))
+    try:
+        validation = review(validate(arena, diff, span, ground, strict))
+    except UnreadableDiff as error:
+        if not keep_unreadable:
+            raise
+        validation = validator.refuse(diff, error)
     attempt = describe(arena, validation, diff, ground, agent, tiers)
     submission = _commit(arena, attempt, validation, author, ground) if validation.accepted else None
     fresh = arena.add_attempt(attempt, diff, submission, also(attempt))

@@ -11,31 +11,43 @@ from functools import cached_property
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
-from patchrun.adapters.gitrepo import Applied, GitRepo
+from patchrun.adapters.gitrepo import Applied, Change, GitRepo
 from patchrun.adapters.lint import find_ruff, lint
 from patchrun.core import findings as verdicts
 from patchrun.core.codes import make_finding
+from patchrun.core.edits import NoEdits, Refusal
+from patchrun.core.errors import NotADiff, UnreadableDiff
 from patchrun.core.filepair import FilePair
 from patchrun.core.findings import Finding
 from patchrun.core.guards import check_guards
 from patchrun.core.hunks import Stats, count_lines, explain_refusal, judge_offsets
+from patchrun.core.leaving_out import MOST_BYTES, LeftOut, leave_out
 from patchrun.core.lintrules import Problem, judge_problems
-from patchrun.core.patch import Part, Patch, check_named, check_text, read_patch
+from patchrun.core.normal_form import Normal, normalise
+from patchrun.core.patch import MAIL, Part, Patch, check_named, check_text, read_patch
 from patchrun.core.pyfile import PyFile, TreeCode, parse, parse_baseline
 from patchrun.core.pyrules import check_track_rules
-from patchrun.core.rules import FileChange, check_changes
+from patchrun.core.rules import EXECUTABLE, PLAIN, FileChange, check_changes, matches
+from patchrun.core.sections import read_sections
 from patchrun.core.suspicion import check_integrity
 
 if TYPE_CHECKING:
     from patchrun.core.track import Track
 
 MOST_OF_ONE_CODE = 25
+MENDABLE = frozenset(
+    {"PR103", "PR104", "PR105", "PR106", "PR107", "PR108", "PR110"}
+)  # faults of a diff's form
 ORDER = ("error", "review", "warning", "info")
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What the validator says of a diff; ``tree`` is the patched tree, None where git refused."""
+    """What the validator says of a diff; ``tree`` is the patched tree, None where git refused.
+
+    ``mended``: what had to be mended in the diff's form before git took it, in words. ``left``: the files that it
+    brings along and that no run would see.
+    """
 
     patch_id: str
     stats: Stats
@@ -43,6 +55,8 @@ class Validation:
     tree: str | None
     diff: bytes
     code: TreeCode | None
+    mended: tuple[str, ...] = ()
+    left: tuple[LeftOut, ...] = ()
 
     @cached_property
     def ast_digest(self) -> str:
@@ -80,13 +94,94 @@ class _Baseline:
     parsed: Mapping[str, PyFile | Finding]
 
 
-def validate(repo: GitRepo, track: Track, baseline: str, diff: bytes) -> Validation:
+def validate(repo: GitRepo, track: Track, baseline: str, diff: bytes, strict: bool = False) -> Validation:
     """Check ``diff`` against the commit or tree ``baseline`` under the rules of ``track``.
+
+    What git does not take as it is, is brought into normal form first, unless ``strict`` or the track forbids it.
 
     Raises:
         UnreadableDiff: it is empty, too large, or no diff: nothing to keep.
         SetupError, ArenaError: the linter or git cannot do their work.
     """
+    try:
+        plain = _validate(repo, track, baseline, diff)
+    except NotADiff as error:
+        if strict or not track.edit.mend:
+            raise
+        normal = _find_edits(repo, baseline, diff, error)
+        return _tell_mends(_validate(repo, track, baseline, normal.diff), diff, normal)
+    if strict or not track.edit.mend or not _asks_for_mending(plain):
+        return plain
+    return _mend(repo, track, baseline, plain)
+
+
+def refuse(diff: bytes, error: UnreadableDiff) -> Validation:
+    """The validation of what cannot be read as a diff: one finding that says why."""
+    told = make_finding("PR100", error.message, line=1, hint=error.hint)
+    return Validation("", Stats(0, 0, 0), (told,), None, diff, None)
+
+
+def _asks_for_mending(found: Validation) -> bool:
+    return any(one.severity == "error" and one.code in MENDABLE for one in found.findings)
+
+
+def _mend(repo: GitRepo, track: Track, baseline: str, plain: Validation) -> Validation:
+    """The validation of the normal form where there is one; else ``plain`` with the reason why there is none."""
+    if len(MAIL.findall(plain.diff)) > 1:  # each mail of a series is against what the one before it leaves
+        return plain
+    try:
+        normal = normalise(plain.diff, _read_files(repo, baseline))
+    except Refusal as refusal:
+        return _explain(plain, refusal)
+    mended = _validate(repo, track, baseline, normal.diff)
+    return (
+        plain if mended.tree is None or _asks_for_mending(mended) else _tell_mends(mended, plain.diff, normal)
+    )
+
+
+def check_readable(repo: GitRepo, track: Track, baseline: str, diff: bytes, strict: bool = False) -> None:
+    """Raise UnreadableDiff where ``validate`` would, without validating."""
+    try:
+        read_patch(diff, track.limits.diff_kb)
+    except NotADiff as error:
+        if strict or not track.edit.mend:
+            raise
+        _find_edits(repo, baseline, diff, error)
+
+
+def _find_edits(repo: GitRepo, baseline: str, diff: bytes, error: NotADiff) -> Normal:
+    """The normal form of what is no diff as git writes it; ``error`` where there are no edits in it at all."""
+    try:
+        return normalise(diff, _read_files(repo, baseline))
+    except NoEdits:
+        raise error from None
+    except Refusal as refusal:
+        raise UnreadableDiff(f"cannot be read as a diff: {refusal.message}", refusal.hint) from None
+
+
+def _tell_mends(mended: Validation, diff: bytes, normal: Normal) -> Validation:
+    told = [make_finding("PR112", f"mended: {mend}") for mend in normal.mends]
+    return replace(mended, findings=_arrange([*mended.findings, *told]), diff=diff, mended=normal.mends)
+
+
+def _explain(plain: Validation, refusal: Refusal) -> Validation:
+    """``plain`` with one finding, true for the case, in place of those that the form of the diff gave."""
+    form = [one for one in plain.findings if one.severity == "error" and one.code in MENDABLE]
+    own = next((one for one in form if one.code != "PR108"), form[0])
+    words = "".join(f" ({one.message})" for one in form if one.code == "PR108")
+    told = make_finding(own.code, refusal.message + words, line=refusal.line, hint=refusal.hint)
+    return replace(plain, findings=_arrange([*(one for one in plain.findings if one not in form), told]))
+
+
+def _read_files(repo: GitRepo, baseline: str) -> dict[str, bytes]:
+    oids = {path: entry.oid for path, entry in repo.files(baseline).items()}
+    return {
+        path: blob for path, blob in zip(oids, repo.read_many(oids.values()), strict=True) if blob is not None
+    }
+
+
+def _validate(repo: GitRepo, track: Track, baseline: str, diff: bytes) -> Validation:
+    submitted, (diff, left) = diff, _leave_out(repo, track, baseline, diff)
     patch = read_patch(diff, track.limits.diff_kb)
     find_ruff()  # before there are threads: sysconfig fills its table without a lock, and both it and we ask it
     with ThreadPoolExecutor(max_workers=2) as pool:  # git and ruff work while this thread reads and parses
@@ -97,6 +192,7 @@ def validate(repo: GitRepo, track: Track, baseline: str, diff: bytes) -> Validat
         patch_id, stats, found = repo.patch_id(diff), count_lines(patch.sections), check_text(patch)
         result, code = applied.result(), None
         found += result.findings
+        found += [make_finding("PR113", f"{one.path} was left out: {one.kind}") for one in left]
         if result.tree is not None:
             files = zip(python, blobs, strict=True)
             base = _Baseline(oids, {path: parse_baseline(path, blob or b"") for path, blob in files})
@@ -104,7 +200,7 @@ def validate(repo: GitRepo, track: Track, baseline: str, diff: bytes) -> Validat
             found += _check_paths(track, base, result)
             told, code = _check_python(track, base, result)
             found += told + _check_guards(track, base, code)
-        return Validation(patch_id, stats, _arrange(found), result.tree, diff, code)
+        return Validation(patch_id, stats, _arrange(found), result.tree, submitted, code, left=left)
 
 
 def _apply(repo: GitRepo, track: Track, baseline: str, patch: Patch, pool: ThreadPoolExecutor) -> _Result:
@@ -120,12 +216,54 @@ def _apply(repo: GitRepo, track: Track, baseline: str, patch: Patch, pool: Threa
             findings += _judge_offsets(repo, tree, part, applied)
         tree = applied.tree
     changes = repo.changes(baseline, tree)
+    if told := _find_modes(changes):
+        tree = _keep_modes(repo, tree, changes)
+        changes, findings = repo.changes(baseline, tree), findings + told
     blobs = repo.read_many(oid for change in changes for oid in (change.old_oid, change.new_oid))
     pairs = zip(changes, blobs[::2], blobs[1::2], strict=True)
     files = tuple(FileChange(one.path, one.old_mode, one.new_mode, old, new) for one, old, new in pairs)
     python = {one.path: one.text for one in files if one.text is not None and _is_python(one.path, track)}
     linted = {path: pool.submit(lint, path, text) for path, text in python.items()}
     return _Result(tree, files, {change.path: change.new_oid for change in changes}, linted, tuple(findings))
+
+
+def _wanted_mode(change: Change) -> str:
+    """The mode that a plain file keeps: the baseline's, without an executable bit where it is new."""
+    return change.old_mode if change.old_mode in (PLAIN, EXECUTABLE) else PLAIN
+
+
+def _find_modes(changes: Iterable[Change]) -> list[Finding]:
+    """A finding for each plain file of which the diff sets or clears the executable bit."""
+    return [
+        make_finding("PR206", f"{one.path} keeps mode {_wanted_mode(one)}", one.path)
+        for one in changes
+        if one.new_mode in (PLAIN, EXECUTABLE) and one.new_mode != _wanted_mode(one)
+    ]
+
+
+def _keep_modes(repo: GitRepo, tree: str, changes: Iterable[Change]) -> str:
+    entries = {path: (entry.mode, entry.oid) for path, entry in repo.files(tree).items()}
+    plain = [one for one in changes if one.new_mode in (PLAIN, EXECUTABLE)]
+    return repo.write_tree(entries | {one.path: (_wanted_mode(one), one.new_oid) for one in plain})
+
+
+def _leave_out(repo: GitRepo, track: Track, baseline: str, diff: bytes) -> tuple[bytes, tuple[LeftOut, ...]]:
+    """What is kept of a diff, and the files that were left out of it.
+
+    Raises:
+        UnreadableDiff: it is larger than anything that is read.
+    """
+    if len(diff) > MOST_BYTES:
+        raise UnreadableDiff(
+            f"the diff is larger than {MOST_BYTES >> 20} MiB",
+            "submit the change of the code, without what it made",
+        )
+    sections = read_sections(diff.decode("utf-8", "surrogateescape").split("\n"), 1)
+    if all(matches(one.names.target, track.edit.paths) for one in sections):
+        return diff, ()
+    kept, left = leave_out(diff, _read_files(repo, baseline), track.edit)
+    nothing = next(read_sections(kept.decode("utf-8", "surrogateescape").split("\n"), 1), None) is None
+    return (diff, ()) if nothing else (kept, left)  # the rules say of each file why it cannot be taken
 
 
 def _judge_offsets(repo: GitRepo, tree: str, part: Part, applied: Applied) -> list[Finding]:

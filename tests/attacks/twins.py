@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.attacks.ground import Change, at_bottom, at_top, in_build, in_loop, in_main, replace
+from tests.attacks.ground import Change, at_bottom, at_top, in_build, in_loop, in_main, join, replace
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ RATE = replace(("HEAD_RATE = 0.02\n", "HEAD_RATE = 0.03\n"))
 BARS = ", ".join(f"{1 / (step + 1):.3f}" for step in range(40))
 
 TWINS = (
+    Twin(20, "CRLF throughout", lambda text: RATE(text).replace(b"\n", b"\r\n")),
+    Twin(23, "two diffs of one file that change different lines", join(RATE, replace(("LAYERS = 2\n", "LAYERS = 1\n")))),
     Twin(32, "a learning rate", RATE),
     Twin(32, "fewer steps", replace(("STEPS = 67 ", "STEPS = 66 "))),
     Twin(20, "a mail of format-patch", mail(RATE)),

@@ -10,7 +10,7 @@ import pytest
 
 from patchrun.adapters.store import Arena
 from patchrun.faces import cli
-from patchrun.services import tournament
+from patchrun.services import tournament, verify
 from tests.conftest import TINY, change
 from tests.faces.conftest import GOOD
 from tests.services.test_tournament import fill
@@ -124,7 +124,8 @@ def test_records(shell: Shell) -> None:
 
 def test_validate_stores_nothing(plain: Arena, shell: Shell, diff: str, tmp_path: Path) -> None:
     document = shell.json("validate", diff, "--record", "1")
-    assert set(document) == {"track", "record", "accepted", "patch_id", "stats", "findings"}
+    keys = {"track", "record", "accepted", "patch_id", "tree", "stats", "mended", "findings"}
+    assert set(document) == keys
     assert document["accepted"] and document["stats"] == {"files": 1, "added": 1, "removed": 1}
     (tmp_path / "broken.diff").write_bytes(BROKEN)
     document = shell.json("validate", str(tmp_path / "broken.diff"), "--record", "1", code=1)
@@ -178,6 +179,75 @@ def test_predictions_are_handed_in_together(plain: Arena, shell: Shell, tmp_path
     documents = shell.json("submit", str(path), "--no-run")
     assert [document["agent"] for document in documents] == ["ada", "bob"]
     assert len(tournament.plan_waiting(plain)) == 1
+
+
+def predictions(path: Path, *patches: str) -> str:
+    lines = [{"record": 1, "agent": f"a{number}", "patch": patch} for number, patch in enumerate(patches)]
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+    return str(path)
+
+
+def test_predictions_of_which_one_is_no_diff_store_nothing(
+    plain: Arena, shell: Shell, tmp_path: Path
+) -> None:
+    path = predictions(tmp_path / "p.jsonl", GOOD.decode(), "", "no diff at all")
+    shell("submit", path, "--no-run", code=2)
+    assert "line 2 (a1, record 1): the diff is empty" in shell.err
+    assert "line 3 (a2, record 1): cannot be read as a diff" in shell.err
+    assert plain.attempts() == []
+
+
+def test_predictions_that_keep_going_keep_what_is_no_diff_as_rejected(
+    plain: Arena, shell: Shell, tmp_path: Path
+) -> None:
+    path = predictions(tmp_path / "p.jsonl", GOOD.decode(), "", "no diff at all")
+    shell("submit", path, "--no-run", "--keep-going", code=1)
+    kept = {attempt.agent: attempt for attempt in plain.attempts()}
+    assert {agent: attempt.accepted for agent, attempt in kept.items()} == {
+        "a0": True,
+        "a1": False,
+        "a2": False,
+    }
+    assert [one.code for one in kept["a1"].findings] == ["PR100"]
+    assert "the diff is empty" in kept["a1"].findings[0].message
+    assert verify.verify(plain).problems == ()
+
+
+@pytest.mark.parametrize("form", ["json", "sarif", "github"])
+def test_what_is_no_diff_gets_a_document_in_every_format(
+    plain: Arena, shell: Shell, tmp_path: Path, form: str
+) -> None:
+    (tmp_path / "x.diff").write_text("no diff at all\n")
+    said = shell("validate", str(tmp_path / "x.diff"), "--record", "1", "--format", form, code=1)
+    if form == "github":
+        assert said.startswith("::error ")
+        return
+    document = json.loads(said)
+    if form == "json":
+        assert document["error"]["code"] == "unreadable-diff"
+        assert document["error"]["hint"]
+    else:
+        (result,) = document["runs"][0]["results"]
+        assert (result["ruleId"], result["locations"][0]["physicalLocation"]["region"]) == (
+            "PR100",
+            {"startLine": 1},
+        )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("show", "nobody", "--format", "json"),
+        ("leaderboard", "--format=json", "--pick", "x"),
+        ("validate", "absent.diff", "--record", "1", "--format", "json"),
+    ],
+)
+def test_an_error_is_a_document_where_json_was_asked_for(
+    plain: Arena, shell: Shell, words: tuple[str, ...]
+) -> None:
+    error = json.loads(shell(*words, code=2))["error"]
+    assert error["code"] == "usage"
+    assert error["message"] and error["hint"]
 
 
 def test_show_and_its_neighbours(plain: Arena, shell: Shell, scored: str, diff: str) -> None:

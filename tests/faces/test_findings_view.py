@@ -188,7 +188,8 @@ def test_source_lines_cannot_steer_a_terminal_and_are_cut() -> None:
 
 def test_json_has_exactly_the_documented_keys() -> None:
     document = json.loads(show("json", *FINDINGS))
-    assert list(document) == ["track", "record", "accepted", "patch_id", "stats", "findings"]
+    keys = ["track", "record", "accepted", "patch_id", "tree", "stats", "mended", "findings"]
+    assert list(document) == keys
     assert (document["track"], document["record"], document["accepted"]) == ("pocket", 12, False)
     assert document["stats"] == {"files": 2, "added": 3, "removed": 1}
     assert list(document["findings"][0]) == ["code", "severity", "path", "line", "message", "hint"]
@@ -226,7 +227,9 @@ def test_sarif_locations() -> None:
     ]
     assert places[0] == {"artifactLocation": {"uri": "train.py"}, "region": {"startLine": 5}}
     assert places[1] == {"artifactLocation": {"uri": "patch.diff"}, "region": {"startLine": 3}}
-    assert places[2] == {"artifactLocation": {"uri": "patch.diff"}}
+    assert places[2] == {"artifactLocation": {"uri": "patch.diff"}, "region": {"startLine": 1}}, (
+        "GitHub wants one"
+    )
     assert places[4]["artifactLocation"] == {"uri": "a%20dir/%C3%A9.py"}
 
 

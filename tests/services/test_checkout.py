@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from patchrun.adapters.store import Arena
 from patchrun.core.errors import UsageError
 from patchrun.core.selection import Span
-from patchrun.services import checkout, hints
+from patchrun.services import checkout, hints, validator
 from tests.conftest import SCRIPT
 
 ONE = Span(1, 1)
@@ -129,3 +130,27 @@ def test_the_arena_stores_nothing_of_a_folder(plain: Arena, copy: Path) -> None:
     (copy / "train.py").write_text("x = 1\n")
     checkout.diff_of_folder(plain, Span(2, 2), copy)
     assert sorted(path for path in (plain.repo.path / "objects").rglob("*")) == before
+
+
+def test_what_the_script_and_tools_made_beside_it_is_no_change(plain: Arena, copy: Path) -> None:
+    script = copy / "train.py"
+    script.write_text(script.read_text().replace("STEPS = 100", "STEPS = 50"))
+    only = checkout.diff_of_folder(plain, Span(2, 2), copy)
+    (copy / "model.safetensors").write_bytes(os.urandom(400_000))
+    for folder in ("logs", ".pytest_cache"):
+        (copy / folder).mkdir()
+        (copy / folder / "x.txt").write_text("x\n" * 100_000)
+    assert checkout.diff_of_folder(plain, Span(2, 2), copy) == only
+
+
+def test_an_agents_notes_are_left_out(plain: Arena, copy: Path) -> None:
+    script = copy / "train.py"
+    script.write_text(script.read_text().replace("STEPS = 100", "STEPS = 50"))
+    script.chmod(0o755)
+    (copy / "notes.md").write_text("# what I tried\n" * 1000)
+    found = validator.validate(
+        plain.repo, plain.track, plain.baseline(2), checkout.diff_of_folder(plain, Span(2, 2), copy)
+    )
+    assert found.accepted, found.findings
+    assert sorted(one.code for one in found.findings) == ["PR113", "PR206"]
+    assert [one.path for one in found.left] == ["notes.md"]

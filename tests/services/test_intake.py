@@ -46,7 +46,10 @@ def test_predictions(plain: Arena, tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     path.write_text("\n".join(json.dumps(line) for line in lines) + "\n\n")
     found = intake.read(plain, str(path), None, "unused")
-    assert found == [intake.HandIn(DIFF, ONE, "ada"), intake.HandIn(b"x", Span(1, 2), "bob")]
+    assert found == [
+        intake.HandIn(DIFF, ONE, "ada", line=1),
+        intake.HandIn(b"x", Span(1, 2), "bob", line=2),
+    ]
     with pytest.raises(UsageError, match="names its records itself"):
         intake.read(plain, str(path), ONE, "me")
 
