@@ -6,7 +6,8 @@ import ast
 
 import pytest
 
-from patchrun.core.names import find_bindings, find_uses, imported_modules, is_within, read_aliases, resolve
+from patchrun.core.bindings import find_bindings
+from patchrun.core.names import find_uses, imported_modules, is_within, read_aliases, resolve
 
 
 def uses(text: str) -> set[tuple[str, str]]:
