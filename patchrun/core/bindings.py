@@ -10,9 +10,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from patchrun.core.foldtext import fold_text, is_whole
-from patchrun.core.names import Aliases, imported_names, resolve
+from patchrun.core.names import BLOCKS, Aliases, imported_names, resolve
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 NAMESPACES = frozenset({"globals", "locals", "vars"})
@@ -22,6 +23,7 @@ ITEM_SETTERS = frozenset({"operator.setitem", "operator.delitem", "dict.__setite
 MERGERS = frozenset({"dict.update", "dict.__ior__", "operator.ior", "operator.__ior__"})
 ITEM_METHODS = frozenset({"setdefault", "__setitem__", "__delitem__", "pop"})
 MERGE_METHODS = frozenset({"update", "__ior__"})
+LEAVES = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop, ast.cmpop, ast.Constant, ast.Pass)
 TYPE_PARAMETERS = frozenset({"TypeVar", "ParamSpec", "TypeVarTuple"})
 MODULE = "__main__"
 MOST_CODE = 100_000
@@ -51,8 +53,7 @@ class Binding:
         return getattr(self.node, "lineno", 1)
 
 
-@dataclass(frozen=True)
-class _Owner:
+class _Owner(NamedTuple):
     """The statement or clause that a target belongs to."""
 
     form: str
@@ -60,8 +61,7 @@ class _Owner:
     parts: tuple[ast.AST, ...]
 
 
-@dataclass(frozen=True)
-class _Scope:
+class _Scope(NamedTuple):
     """Where the walk stands: the scope's name, the scopes of names declared global or nonlocal, and a target's owner.
 
     ``functions``: the functions around, outermost first. ``hides``: in a comprehension's target, whose plain names
@@ -94,7 +94,8 @@ def find_bindings(nodes: Iterable[ast.AST], aliases: Aliases, scope: str = "") -
             parts = owner.parts if where.owner or value is None else (node, value)
             yield Binding("", name, owner.node or node, owner.form, parts, False)
         yield from _read_code(node, aliases)
-        stack += reversed(list(_children(node, where)))
+        below = [pair for pair in _children(node, where) if not isinstance(pair[0], LEAVES)]
+        stack += reversed(below)
 
 
 def _make(name: str, node: ast.AST, where: _Scope) -> Binding:
@@ -120,16 +121,14 @@ def _own_statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
         node = waiting.pop()
         yield node
         if not isinstance(node, Definition):
-            waiting += (
-                child
-                for child in ast.iter_child_nodes(node)
-                if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case)
-            )
+            for field in BLOCKS.intersection(node._fields):
+                if isinstance(inner := getattr(node, field), list):
+                    waiting += inner
 
 
 def _children(node: ast.AST, where: _Scope) -> Iterator[tuple[ast.AST, _Scope]]:
     """The nodes below ``node``, each with the scope that it is evaluated in."""
-    around = replace(where, owner=None, hides=False) if where.owner or where.hides else where
+    around = where._replace(owner=None, hides=False) if where.owner or where.hides else where
     if isinstance(node, Definition):
         yield from _below_definition(node, around)
     elif isinstance(node, ast.Lambda):
@@ -137,7 +136,7 @@ def _children(node: ast.AST, where: _Scope) -> Iterator[tuple[ast.AST, _Scope]]:
         yield node.body, _inner(around, "<lambda>", ())
     elif owner := _read_owner(node):
         target, others = _split_target(node)
-        yield from ((one, replace(around, owner=owner, hides=owner.form == "each")) for one in target)
+        yield from ((one, around._replace(owner=owner, hides=owner.form == "each")) for one in target)
         yield from ((one, around) for one in others)
     else:
         keeps = isinstance(node, ast.Tuple | ast.List | ast.Starred)
@@ -154,7 +153,7 @@ def _below_definition(node: Definition, where: _Scope) -> Iterator[tuple[ast.AST
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
         for argument, default in _parameters(node.args):
             owner = _Owner("parameter", argument, (argument, *default))
-            yield _Parameter(argument), replace(inner, owner=owner)
+            yield _Parameter(argument), inner._replace(owner=owner)
     yield from ((one, inner) for one in (*parameters, *node.body))
 
 

@@ -84,7 +84,9 @@ def _fold_slice(value: ast.AST, part: ast.AST, depth: int) -> str | None:
     if not is_whole(text) or not isinstance(part, ast.Slice):
         return None
     try:
-        bounds = [None if one is None else ast.literal_eval(one) for one in (part.lower, part.upper, part.step)]
+        bounds = [
+            None if one is None else ast.literal_eval(one) for one in (part.lower, part.upper, part.step)
+        ]
         return text[slice(*bounds)] if text is not None else None
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return None
