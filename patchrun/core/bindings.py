@@ -246,9 +246,7 @@ class _Writes:
             case ast.Attribute(ctx=ast.Store() | ast.Del(), attr=attr):
                 yield resolve(node, self.aliases) or f"?.{attr}", None
             case ast.Subscript(ctx=ast.Store() | ast.Del(), value=value, slice=key):
-                if name := self._item(value, key):
-                    yield name, None
-                elif name := resolve(node, self.aliases):
+                if (name := self._item(value, key)) or (name := resolve(node, self.aliases)):
                     yield name, None
             case ast.AugAssign(target=target, op=ast.BitOr(), value=value) if space := self._space(target):
                 yield from self._merge(space, [value], [])

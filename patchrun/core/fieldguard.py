@@ -14,6 +14,9 @@ from patchrun.core.guardsource import Item, Source, dump, last_name, make_item
 COPIERS = frozenset(
     {"replace", "_replace", "evolve", "SimpleNamespace", "update", "__ior__", "__init__", "_make"}
 )
+ANSWERS = frozenset(
+    {"__getattribute__", "__getattr__", "__new__", "__init__", "__post_init__", "__init_subclass__"}
+)
 
 
 def collect_field_writes(names: Collection[str], file: Source, before: Sequence[Source]) -> list[Item]:
@@ -22,7 +25,11 @@ def collect_field_writes(names: Collection[str], file: Source, before: Sequence[
     if not classes:
         return []
     objects = {name for one in before for name in _holding_objects(one, classes)}
-    return [*_keyword_writes(names, file, classes), *_replaced_holders(file, classes | objects, classes)]
+    return [
+        *_keyword_writes(names, file, classes),
+        *_altered_classes(file, classes),
+        *_replaced_holders(file, classes | objects, classes),
+    ]
 
 
 def _holding_classes(file: Source, names: Collection[str]) -> Iterator[str]:
@@ -60,6 +67,16 @@ def _has_key(node: ast.AST, names: Collection[str]) -> bool:
         or (isinstance(one, ast.keyword) and one.arg in names)
         for one in ast.walk(node)
     )
+
+
+def _altered_classes(file: Source, classes: Collection[str]) -> Iterator[Item]:
+    """What makes a class of settings answer otherwise than by its fields."""
+    for binding in file.bindings:
+        if binding.scope.rpartition(".")[2] in classes and binding.name in ANSWERS:
+            yield make_item(file, binding.node, f"{binding.qualified} {dump(*binding.parts)}")
+        elif isinstance(node := binding.node, ast.ClassDef) and node.name in classes:
+            added = [one for one in node.decorator_list if "dataclass" not in dump(one)]
+            yield from (make_item(file, one, f"{node.name} {dump(one)}") for one in (*added, *node.bases))
 
 
 def _replaced_holders(file: Source, holders: Collection[str], classes: Collection[str]) -> Iterator[Item]:

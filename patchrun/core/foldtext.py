@@ -14,7 +14,9 @@ PLAIN_METHODS = frozenset({
     "strip", "lstrip", "rstrip", "lower", "upper", "casefold", "title", "capitalize", "swapcase",
     "removeprefix", "removesuffix", "replace",
 })  # fmt: skip
-PATH_MAKERS = frozenset({"os.path.join", "posixpath.join", "Path", "pathlib.Path", "PurePath", "pathlib.PurePath"})  # fmt: skip
+PATH_MAKERS = frozenset({
+    "os.path.join", "posixpath.join", "Path", "pathlib.Path", "PurePath", "pathlib.PurePath",
+})  # fmt: skip
 
 
 def fold_text(node: ast.AST, depth: int = DEPTH) -> str | None:

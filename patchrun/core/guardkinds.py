@@ -31,7 +31,7 @@ from patchrun.core.untimedguard import collect_untimed
 Place = tuple[str | None, int | None, str]
 Collector = Callable[[Guard, Sequence[Source], Trees], list[Item]]
 ASSIGNMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.NamedExpr, ast.Delete)
-WITH_PARTS = ("assign", "call", "function")
+WITH_PARTS = ("assign", "call", "function", "branch", "loss", "untimed")
 
 
 def collect_assignments(guard: Guard, files: Sequence[Source], trees: Trees) -> list[Item]:
@@ -40,7 +40,7 @@ def collect_assignments(guard: Guard, files: Sequence[Source], trees: Trees) -> 
         found = [
             _to_item(file, binding)
             for binding in file.bindings
-            if binding.name.rpartition(".")[2] in guard.match and _holds(guard, binding)
+            if _is_named(binding, guard.match) and _holds(guard, binding)
             if not _is_own_attribute(binding, trees.before)
         ]
         found += collect_field_writes(guard.match, file, trees.before)
@@ -51,7 +51,7 @@ def collect_assignments(guard: Guard, files: Sequence[Source], trees: Trees) -> 
 def _to_item(file: Source, binding: Binding) -> Item:
     key = f"{_to_key(binding)} in {file.control_of(binding.node)}"
     text, span = first_line_of(binding.node), span_of(file, binding)
-    return Item(key, file.path, binding.line, text, name=binding.name, span=span)
+    return Item(key, file.path, binding.line, text, name=binding.name, span=span, node=binding.node)
 
 
 def _to_key(binding: Binding) -> str:
@@ -67,6 +67,12 @@ def _to_key(binding: Binding) -> str:
 
 def _holds(guard: Guard, binding: Binding) -> bool:
     return not guard.containing or any(guard.containing in spell(part) for part in binding.parts)
+
+
+def _is_named(binding: Binding, names: Sequence[str]) -> bool:
+    """Whether one of the names is bound, or what makes it up (``print0.__code__``)."""
+    owner, _, name = binding.name.rpartition(".")
+    return name in names or (name.startswith("__") and owner.rpartition(".")[2] in names)
 
 
 def _is_own_attribute(binding: Binding, before: Sequence[Source]) -> bool:
@@ -130,13 +136,13 @@ def find_replaced_parts(
 
     ``items``, ``fresh``: what the guard collects before and after.
     """
-    if guard.kind not in WITH_PARTS or guard.severity == "review":
+    if guard.kind not in WITH_PARTS:
         return None
-    old = [(file, _lines_of(file, items)) for file in trees.before]
-    wanted = {name for file, lines in old for name in _read_parts(file, lines)}
-    known = Counter(_part_key(one) for file, lines in old for one in _bound_parts(file, wanted, lines))
+    old = [(file, [item for item in items if item.path == file.path]) for file in trees.before]
+    wanted = {name for file, ours in old for item in ours for name in _read_parts(file, item)}
+    known = Counter(_part_key(one) for file, ours in old for one in _bound_parts(file, wanted, ours))
     for file in trees.after:
-        for binding in _bound_parts(file, wanted, _lines_of(file, fresh)):
+        for binding in _bound_parts(file, wanted, [item for item in fresh if item.path == file.path]):
             key = _part_key(binding)
             if known[key] <= 0:
                 return file.path, binding.line, f"{binding.name}, which it reads, is bound anew"
@@ -146,26 +152,20 @@ def find_replaced_parts(
     return None
 
 
-def _lines_of(file: Source, items: Sequence[Item]) -> set[int]:
-    return {item.line for item in items if item.path == file.path}
+def _read_parts(file: Source, item: Item) -> Iterator[str]:
+    """The imported and built-in names that guarded code reads, as spelled and as meant."""
+    if item.node is not None:
+        yield from (use.name for use in find_uses([item.node], file.aliases) if "." in use.name)
+        yield from (name for name in names_in(item.node) if name in file.aliases or name in BUILTINS)
 
 
-def _read_parts(file: Source, lines: set[int]) -> Iterator[str]:
-    """The imported and built-in names that statements at these lines read, as spelled and as meant."""
-    for node in file.statements:
-        if node.lineno not in lines or isinstance(node, ast.If | ast.For | ast.While | ast.With):
-            continue
-        yield from (use.name for use in find_uses([node], file.aliases) if "." in use.name)
-        yield from (name for name in names_in(node) if name in file.aliases or name in BUILTINS)
-
-
-def _bound_parts(file: Source, wanted: set[str], lines: set[int]) -> Iterator[Binding]:
-    """The bindings of ``wanted`` names that guarded code at ``lines`` may see."""
+def _bound_parts(file: Source, wanted: set[str], items: Sequence[Item]) -> Iterator[Binding]:
+    """The bindings of ``wanted`` names that these pieces of guarded code may see."""
     for binding in file.bindings:
         if binding.name not in wanted or (binding.scope and not binding.is_local):
             continue
         span = span_of(file, binding)
-        if span is None or any(span[0] <= line <= span[1] for line in lines):
+        if span is None or any(span[0] <= item.line <= span[1] for item in items):
             yield binding
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
@@ -118,7 +118,8 @@ class Item:
     """Something a guard protects: what is compared, and where it stands.
 
     ``mode``: ``exact`` items must stay the same, in order; ``set`` ones must be the same set; of ``grow`` there may be
-    no more, of ``new`` no other kinds, and ``keep`` ones may not go. ``span``: the lines of the function that a local name lives in.
+    no more, of ``new`` no other kinds, and ``keep`` ones may not go. ``span``: the lines of the function that a
+    local name lives in.
     """
 
     key: str
@@ -128,10 +129,11 @@ class Item:
     mode: str = "exact"
     name: str = ""
     span: tuple[int, int] | None = None
+    node: ast.AST | None = field(default=None, compare=False)
 
 
 def make_item(source: Source, node: ast.AST, key: str, mode: str = "exact") -> Item:
-    return Item(key, source.path, getattr(node, "lineno", 1), first_line_of(node), mode)
+    return Item(key, source.path, getattr(node, "lineno", 1), first_line_of(node), mode, node=node)
 
 
 def first_line_of(node: ast.AST) -> str:
@@ -188,7 +190,7 @@ def names_in(node: ast.AST) -> set[str]:
 
 
 def _block_of(parent: ast.AST, child: ast.AST) -> str:
-    for field, value in ast.iter_fields(parent):
+    for name, value in ast.iter_fields(parent):
         if value is child or (isinstance(value, list) and any(one is child for one in value)):
-            return field
+            return name
     return ""

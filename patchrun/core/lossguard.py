@@ -11,6 +11,7 @@ import ast
 from collections.abc import Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
 
+from patchrun.core.bindings import Binding
 from patchrun.core.guardsource import Definition, Item, Source, Trees, dump, last_name, make_item, names_in
 from patchrun.core.track import Guard
 
@@ -62,6 +63,8 @@ def _region(guard: Guard, file: Source, name: str, function: Function) -> Iterat
     """One item for each statement of the loss, its branches around it spelled out, and one for the signature."""
     yield make_item(file, function, f"{name} {dump(*function.decorator_list)}")
     statements = [one for one in _simple_statements(function) if _is_part(one)]
+    for node in _target_reads(guard, function, statements):
+        yield make_item(file, node, f"{name} reads {node.id}", "grow")
     sources = _sources(guard, statements)
     losses = _losses(guard, statements)
     called: set[str] = set()
@@ -91,6 +94,17 @@ def _simple_statements(function: Function) -> Iterator[ast.stmt]:
 
 def _is_part(node: ast.stmt) -> bool:
     return isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Expr | ast.Return | ast.Delete)
+
+
+def _target_reads(guard: Guard, function: Function, statements: Sequence[ast.stmt]) -> Iterator[ast.Name]:
+    """Where parameters that a loss is computed from (the targets) are read outside its computation."""
+    seeds = _seeds(guard, statements)
+    parameters = {one.arg for one in ast.walk(function.args) if isinstance(one, ast.arg)}
+    wanted = parameters & {name for seed in seeds for name in _arguments(guard, seed)}
+    inside = {one for seed in seeds for one in ast.walk(seed)}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and node.id in wanted and node not in inside:
+            yield node
 
 
 def _losses(guard: Guard, statements: Sequence[ast.stmt]) -> set[ast.stmt]:
@@ -185,11 +199,10 @@ def _stand_ins(guard: Guard, file: Source, classes: Collection[str]) -> Iterator
         if any(_makes(part, classes) for part in binding.parts if binding.form == "=")
     }
     for binding in file.bindings:
-        owner, _, leaf = binding.name.rpartition(".")
         if binding.name in models or binding.name in classes:
             yield make_item(file, binding.node, f"{binding.name} {_maker(binding.node)}", "new")
-        elif leaf in METHODS and owner or any(fnmatchcase(leaf, one) for one in guard.match):
-            yield make_item(file, binding.node, f"{binding.qualified}", "new")
+        elif _answers(guard, binding, classes):
+            yield make_item(file, binding.node, f"{binding.form} {binding.qualified}", "new")
     for node in file.find(ast.Name, ast.Attribute, ast.FunctionDef):
         name = node.name if isinstance(node, ast.FunctionDef) else last_name(node)
         if name in HOOKS:
@@ -197,6 +210,14 @@ def _stand_ins(guard: Guard, file: Source, classes: Collection[str]) -> Iterator
     for node in file.find(ast.ClassDef):
         if any(last_name(base) in classes for base in node.bases):
             yield make_item(file, node, f"subclass {node.name}", "new")
+
+
+def _answers(guard: Guard, binding: Binding, classes: Collection[str]) -> bool:
+    """Whether a binding is of a method by which a model answers, or of what makes a loss."""
+    owner, _, leaf = binding.name.rpartition(".")
+    if leaf in METHODS:
+        return bool(owner) or binding.scope in classes
+    return any(fnmatchcase(leaf, pattern) for pattern in guard.match)
 
 
 def _makes(node: ast.AST, classes: Collection[str]) -> bool:

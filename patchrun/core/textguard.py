@@ -35,7 +35,18 @@ def collect_texts(guard: Guard, files: Sequence[Source], trees: Trees) -> list[I
 
 
 def collect_new_texts(guard: Guard, files: Sequence[Source], trees: Trees) -> list[Item]:
-    return [make_item(file, node, text, "new") for file in files for _, text, node in _texts(guard, file)]
+    return [
+        make_item(file, node, text, "new")
+        for file in files
+        for text, node in (*((text, node) for _, text, node in _texts(guard, file)), *_keywords(guard, file))
+    ]
+
+
+def _keywords(guard: Guard, file: Source) -> Iterator[tuple[str, ast.AST]]:
+    """Keywords of that name: ``os.environ.update(X="1")``."""
+    for node in file.find(ast.keyword):
+        if node.arg and any(fnmatchcase(node.arg, pattern) for pattern in guard.match):
+            yield node.arg, node
 
 
 def collect_reads(guard: Guard, files: Sequence[Source], trees: Trees) -> list[Item]:
@@ -168,6 +179,9 @@ def _reads(file: Source, names: Collection[str]) -> Iterator[tuple[str, str, ast
         name = last_name(node)
         if name in names and isinstance(node.ctx, ast.Load):
             yield name, _goal_of(file, node, through_calls=True), node
+    for node, text in file.texts:  # getattr(args, "files")
+        if text in names and isinstance(file.parents.get(node), ast.Call):
+            yield text, _goal_of(file, node, through_calls=True), node
 
 
 def _loop_of(file: Source, node: ast.AST) -> str:

@@ -1,15 +1,18 @@
 """Training before the clock: how many steps a warm-up makes, and what undoes them.
 
-The guard names what starts the clock (``t0``). A call of ``backward`` or of an optimizer's step that does not stand in
-a loop that is timed is untimed: the loops around it, what their trip counts come from, and the calls that save and
-restore state, must stay.
+The guard names what starts the clock (``t0``). A step of training (``backward``, ``autograd.grad``, an optimizer's
+``step``, a function that does such) in the main code before the start is untimed: the loops around it, what their trip
+counts come from, and the calls that save and restore state, must stay.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
+from patchrun.core.bindings import Binding
 from patchrun.core.guardsource import (
     COMPREHENSIONS,
     LOOPS,
@@ -21,103 +24,177 @@ from patchrun.core.guardsource import (
     last_name,
     make_item,
     names_in,
+    span_of,
 )
 from patchrun.core.track import Guard
 
-STEPPERS = ("backward", "step", "step_optimizers")
-RESETS = frozenset({
-    "load_state_dict", "zero_grad", "reset", "reset_parameters", "state_dict", "get_state", "set_rng_state",
-})  # fmt: skip
+GRADIENTS = frozenset({"backward", "autograd.grad"})
+STEPS = GRADIENTS | {"step"}
+RESETS = frozenset({"load_state_dict", "zero_grad", "reset", "reset_parameters", "set_rng_state"})
+SAVERS = frozenset({"load_state_dict", "state_dict", "deepcopy"})
+STATE_WRITES = frozenset(
+    {"load_state_dict", "copy_", "lerp_", "set_", "add_", "swap_tensors", "_foreach_copy_"}
+)
+Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def collect_untimed(guard: Guard, files: Sequence[Source], trees: Trees) -> list[Item]:
     """The untimed steps, the heads of their loops with what these come from, and the resets after them."""
     items: list[Item] = []
     for file in files:
-        starts = [binding for binding in file.bindings if binding.name.rpartition(".")[2] in guard.match]
-        if not starts:
-            items += [make_item(file, node, _step_key(file, node), "grow") for node in _new_places(file)]
-            continue
-        first = min(starts, key=lambda binding: binding.line)
-        found = [*_untimed_steps(file, first.line), *_resets(file, first.node)]
-        items += sorted(found, key=lambda item: item.line)
+        if start := _find_start(guard, file):
+            items += sorted(_Untimed(file, start).find(), key=lambda item: item.line)
     return items
 
 
-def _steps(file: Source) -> Iterator[ast.Call]:
-    return (node for node in file.find(ast.Call) if last_name(node.func) in STEPPERS)
+def _find_start(guard: Guard, file: Source) -> Binding | None:
+    """Where the clock starts first: at module level, else in a function that trains."""
+    starts = [one for one in file.bindings if one.name in guard.match and (one.is_local or not one.scope)]
+    training = [node.lineno for node in file.find(ast.Call) if _kind_of(node) in GRADIENTS]
+
+    def trains(binding: Binding) -> bool:
+        span = span_of(file, binding)
+        return span is None or any(span[0] <= line <= span[1] for line in training)
+
+    return min(filter(trains, starts), key=lambda one: (one.is_local, one.line), default=None)
 
 
-def _new_places(file: Source) -> Iterator[ast.Call]:
-    """Steps in the loops of a file that has no clock."""
-    return (node for node in _steps(file) if any(isinstance(one, LOOPS) for one in file.around(node)))
+def _kind_of(node: ast.AST) -> str:
+    """What step of training a call is: its function's last name, after ``autograd`` if it is ``grad``."""
+    func = node.func if isinstance(node, ast.Call) else node
+    name = last_name(func)
+    if name == "grad" and isinstance(func, ast.Attribute):
+        return f"{last_name(func.value)}.grad"
+    return name
 
 
-def _step_key(file: Source, node: ast.Call) -> str:
+@dataclass(frozen=True)
+class _Untimed:
+    """A file and where its clock starts."""
+
+    file: Source
+    start: Binding
+
+    def find(self) -> Iterator[Item]:
+        steps = list(self._steps())
+        yield from (make_item(self.file, node, _step_key(self.file, node), "grow") for node in steps)
+        for loop in {one: None for node in steps for one in self.file.around(node) if isinstance(one, LOOPS)}:
+            if any(_kind_of(node) in GRADIENTS | self._training for node in ast.walk(loop)):
+                yield from self._trip_count(loop)
+        first = min((node.lineno for node in steps), default=self.start.line)
+        yield from self._resets()
+        yield from self._writes(first)
+        yield from self._replaced()
+
+    @cached_property
+    def _training(self) -> frozenset[str]:
+        """The functions of the file that train, by their last names; also those that call these."""
+        functions = [node for node in self.file.definitions.values() if isinstance(node, Function)]
+        names: set[str] = set()
+        while True:
+            more = {one.name for one in functions if one.name not in names and self._trains(one, names)}
+            if not more:
+                return frozenset(names - {"step", "forward", "__init__"})
+            names |= more
+
+    def _trains(self, function: Function, names: Collection[str]) -> bool:
+        return any(
+            isinstance(node, ast.Call) and (_kind_of(node) in GRADIENTS or last_name(node.func) in names)
+            for node in ast.walk(function)
+        )
+
+    @cached_property
+    def _main(self) -> Sequence[ast.AST]:
+        """The nodes of the main code before the clock: outside definitions, but for the one that the clock is in."""
+        span = span_of(self.file, self.start)
+        nodes = []
+        for statement in self.file.statements:
+            owner = next((one for one in self.file.around(statement) if isinstance(one, Definition)), None)
+            inside = owner is None if span is None else owner is None or owner.lineno == span[0]
+            if inside and not isinstance(statement, Definition) and (
+                statement.lineno < self.start.line or (span is not None and owner is None)
+            ):  # fmt: skip
+                nodes.append(statement)
+        return nodes
+
+    @cached_property
+    def _expressions(self) -> Sequence[ast.AST]:
+        """The expressions of these statements, each once, in the order of the source."""
+        found = {
+            node: None
+            for statement in self._main
+            for child in ast.iter_child_nodes(statement)
+            if not isinstance(child, ast.stmt | ast.excepthandler | ast.match_case)
+            for node in ast.walk(child)
+            if isinstance(node, ast.expr)
+        }
+        return sorted(found, key=lambda node: (node.lineno, node.col_offset))
+
+    def _steps(self) -> Iterator[ast.AST]:
+        own = span_of(self.file, self.start)
+        for node in self._expressions:
+            if isinstance(node, ast.Call) and _kind_of(node) in STEPS:
+                yield node
+            elif isinstance(node, ast.Name | ast.Attribute) and last_name(node) in self._training:
+                definition = self.file.definitions.get(last_name(node))
+                if own is None or definition is None or definition.lineno != own[0]:
+                    yield node
+
+    def _trip_count(self, loop: ast.AST) -> Iterator[Item]:
+        names = {last_name(node) for node in ast.walk(_count_of(loop))} - {""}
+        for binding in self.file.bindings:
+            plain = binding.form not in ("parameter", "import", "importfrom") and not binding.form.endswith(
+                "def"
+            )
+            if plain and not binding.is_local and binding.name.rpartition(".")[2] in names:
+                yield make_item(self.file, binding.node, f"steps from {dump(*binding.parts)}")
+
+    def _resets(self) -> Iterator[Item]:
+        """The calls that restore state, and every statement that touches what is restored."""
+        saved: set[str] = set()
+        for node in self._expressions:
+            if isinstance(node, ast.Call) and last_name(node.func) in RESETS:
+                yield make_item(
+                    self.file, node, f"reset {dump(node)} in {self.file.control_of(node)}", "keep"
+                )
+                saved |= {name for argument in node.args for name in names_in(argument)}
+        for node in self._expressions:
+            if isinstance(node, ast.Name) and node.id in saved:
+                statement = next(one for one in self.file.around(node) if isinstance(one, ast.stmt))
+                shown = _count_of(statement) if isinstance(statement, LOOPS) else statement
+                yield make_item(self.file, node, f"saved {node.id} {dump(shown)}", "new")
+
+    def _writes(self, first: int) -> Iterator[Item]:
+        """What writes state between the untimed steps and the clock."""
+        for node in self._expressions:
+            if node.lineno < first:
+                continue
+            if (
+                isinstance(node, ast.Call)
+                and last_name(node.func) in STATE_WRITES
+                or (
+                    isinstance(node, ast.Attribute)
+                    and node.attr == "data"
+                    and not isinstance(node.ctx, ast.Load)
+                )
+            ):
+                yield make_item(self.file, node, f"write {dump(node)}", "new")
+
+    def _replaced(self) -> Iterator[Item]:
+        """What makes saving and restoring something else."""
+        for binding in self.file.bindings:
+            leaf = binding.name.rpartition(".")[2]
+            if leaf in SAVERS and binding.form not in ("import", "importfrom"):
+                yield make_item(self.file, binding.node, f"{binding.qualified} {dump(*binding.parts)}", "new")
+
+
+def _step_key(file: Source, node: ast.AST) -> str:
     loops = [one for one in file.around(node) if isinstance(one, LOOPS + COMPREHENSIONS)]
-    return f"step {last_name(node.func)} {' '.join(_head(one) for one in loops)}"
+    return f"step {_kind_of(node)} {' '.join(dump(_count_of(one)) for one in loops)}"
 
 
-def _untimed_steps(file: Source, start: int) -> Iterator[Item]:
-    for node in _steps(file):
-        around = list(file.around(node))
-        loops = [one for one in around if isinstance(one, LOOPS + COMPREHENSIONS)]
-        if not loops or any(getattr(one, "lineno", 0) > start for one in loops):
-            continue
-        if any((one.end_lineno or 0) >= start for one in around if isinstance(one, LOOPS)):
-            continue
-        yield make_item(file, node, _step_key(file, node), "grow")
-        for loop in loops if last_name(node.func) == "backward" else ():
-            yield from _trip_count(file, loop)
-
-
-def _trip_count(file: Source, loop: ast.AST) -> Iterator[Item]:
-    count = loop.test if isinstance(loop, ast.While) else _iterable(loop)
-    names = {last_name(node) for node in ast.walk(count)} - {""}
-    for binding in file.bindings:
-        if (
-            binding.name.rpartition(".")[2] in names
-            and not isinstance(binding.node, Definition)
-            and binding.form == "="
-        ):
-            yield make_item(file, binding.node, f"steps from {dump(*binding.parts)}")
-
-
-def _iterable(loop: ast.AST) -> ast.AST:
+def _count_of(loop: ast.AST) -> ast.AST:
+    """What says how often a loop runs."""
+    if isinstance(loop, ast.While):
+        return loop.test
     return loop.iter if isinstance(loop, ast.For | ast.AsyncFor) else loop.generators[0].iter
-
-
-def _head(loop: ast.AST) -> str:
-    return dump(loop.test) if isinstance(loop, ast.While) else dump(_iterable(loop))
-
-
-def _resets(file: Source, start: ast.AST) -> Iterator[Item]:
-    """Between the untimed steps and the clock: calls that restore state, and what is restored, as it was saved."""
-    block = _block_of(file, start)
-    saved: set[str] = set()
-    for node in _calls_in(block, start):
-        if last_name(node.func) in RESETS:
-            yield make_item(file, node, f"reset {dump(node)}", "keep")
-            saved |= {name for argument in node.args for name in names_in(argument)}
-    for binding in file.bindings:
-        if binding.name.split(".")[0] in saved and binding.line < getattr(start, "lineno", 1):
-            if binding.form not in ("import", "importfrom") and not isinstance(binding.node, Definition):
-                yield make_item(file, binding.node, f"saved {binding.form} {dump(*binding.parts)}")
-
-
-def _block_of(file: Source, node: ast.AST) -> list[ast.stmt]:
-    for parent in file.around(node):
-        body = getattr(parent, "body", None)
-        if isinstance(body, list) and isinstance(parent, ast.Module | Definition):
-            return body
-    return file.tree.body
-
-
-def _calls_in(block: Collection[ast.stmt], start: ast.AST) -> Iterator[ast.Call]:
-    """The calls in a block's statements before ``start``, definitions aside, in the order of the source."""
-    for statement in block:
-        if statement is start or statement.lineno >= getattr(start, "lineno", 1):
-            return
-        if not isinstance(statement, Definition):
-            calls = [one for one in ast.walk(statement) if isinstance(one, ast.Call)]
-            yield from sorted(calls, key=lambda one: (one.lineno, one.col_offset))
