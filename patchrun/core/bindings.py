@@ -12,21 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from patchrun.core.foldtext import fold_text, is_whole
+from patchrun.core.foldtext import HOLE, fold_text
 from patchrun.core.names import BLOCKS, Aliases, imported_names, resolve
+from patchrun.core.namespaces import Writes
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-NAMESPACES = frozenset({"globals", "locals", "vars"})
-NAMESPACE_ATTRIBUTES = frozenset({"__globals__", "f_globals", "f_locals"})
-SETTERS = frozenset({"setattr", "delattr", "object.__setattr__", "object.__delattr__", "type.__setattr__", "type.__delattr__"})  # fmt: skip
-ITEM_SETTERS = frozenset({"operator.setitem", "operator.delitem", "dict.__setitem__", "dict.__delitem__", "dict.setdefault", "dict.pop"})  # fmt: skip
-MERGERS = frozenset({"dict.update", "dict.__ior__", "operator.ior", "operator.__ior__"})
-ITEM_METHODS = frozenset({"setdefault", "__setitem__", "__delitem__", "pop"})
-MERGE_METHODS = frozenset({"update", "__ior__"})
 LEAVES = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop, ast.cmpop, ast.Constant, ast.Pass)
 TYPE_PARAMETERS = frozenset({"TypeVar", "ParamSpec", "TypeVarTuple"})
-MODULE = "__main__"
-MOST_CODE = 100_000
 
 
 @dataclass(frozen=True)
@@ -83,7 +75,7 @@ class _Scope(NamedTuple):
 def find_bindings(nodes: Iterable[ast.AST], aliases: Aliases, scope: str = "") -> Iterator[Binding]:
     """Every name that ``nodes`` bind, in source order; names declared ``global`` belong to the module."""
     nodes = list(nodes)
-    writes = _Writes(aliases, nodes)
+    writes = Writes(aliases, own_statements(nodes))
     stack = [(node, _enter(scope, (), nodes)) for node in reversed(nodes)]
     while stack:
         node, where = stack.pop()
@@ -106,7 +98,7 @@ def _make(name: str, node: ast.AST, where: _Scope) -> Binding:
 
 def _enter(name: str, functions: tuple[str, ...], body: Iterable[ast.AST]) -> _Scope:
     shared: dict[str, str] = {}
-    for node in _own_statements(body):
+    for node in own_statements(body):
         if isinstance(node, ast.Global):
             shared |= dict.fromkeys(node.names, "")
         elif isinstance(node, ast.Nonlocal):
@@ -114,7 +106,7 @@ def _enter(name: str, functions: tuple[str, ...], body: Iterable[ast.AST]) -> _S
     return _Scope(name, functions, shared)
 
 
-def _own_statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+def own_statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
     """The statements of one scope, nested blocks included, definitions not entered."""
     waiting = list(body)
     while waiting:
@@ -229,123 +221,17 @@ def _plain_names(node: ast.AST) -> Iterator[str]:
             yield node.name
 
 
-class _Writes:
-    """Finds the attributes and namespace items that code writes; knows which names stand for a namespace."""
-
-    def __init__(self, aliases: Aliases, nodes: Iterable[ast.AST]) -> None:
-        self.aliases = aliases
-        self.spaces: dict[str, str] = {}
-        for node in _own_statements(nodes):
-            match node:
-                case ast.Assign(targets=[ast.Name(id=name)], value=value) if space := self._space(value):
-                    self.spaces[name] = space
-
-    def find(self, node: ast.AST) -> Iterator[tuple[str, ast.AST | None]]:
-        """(dotted name, value or None) of each write of one node; ``?.x`` of an object that has no name."""
-        match node:
-            case ast.Attribute(ctx=ast.Store() | ast.Del(), attr=attr):
-                yield resolve(node, self.aliases) or f"?.{attr}", None
-            case ast.Subscript(ctx=ast.Store() | ast.Del(), value=value, slice=key):
-                if (name := self._item(value, key)) or (name := resolve(node, self.aliases)):
-                    yield name, None
-            case ast.AugAssign(target=target, op=ast.BitOr(), value=value) if space := self._space(target):
-                yield from self._merge(space, [value], [])
-            case ast.Call():
-                yield from self._find_call(node)
-
-    def _find_call(self, node: ast.Call) -> Iterator[tuple[str, ast.AST | None]]:
-        called = resolve(node.func, self.aliases) or ""
-        args = list(node.args)
-        if called in ("functools.partial", "partial") and args:  # partial(setattr, x, "y")
-            called, args = resolve(args[0], self.aliases) or "", args[1:]
-        if called in SETTERS and len(args) >= 2:
-            yield from self._attribute(args)
-        elif called in ITEM_SETTERS and len(args) >= 2:
-            name = self._item(args[0], args[1])
-            yield from [(name, args[2] if len(args) > 2 else None)] if name else []
-        elif called in MERGERS and args:
-            if space := self._space(args[0]):
-                yield from self._merge(space, args[1:], node.keywords)
-        elif isinstance(node.func, ast.Attribute):
-            yield from self._find_method(node.func, args, node.keywords)
-
-    def _find_method(
-        self, func: ast.Attribute, args: list[ast.expr], words: list[ast.keyword]
-    ) -> Iterator[tuple[str, ast.AST | None]]:
-        if func.attr in ("__setattr__", "__delattr__") and args:
-            yield from self._attribute(args if len(args) == 3 else [func.value, *args])
-        elif func.attr in ITEM_METHODS and args:
-            name = self._item(func.value, args[0])
-            yield from [(name, args[1] if len(args) > 1 else None)] if name else []
-        elif func.attr in MERGE_METHODS and (space := self._space(func.value)):
-            yield from self._merge(space, args, words)
-
-    def _attribute(self, args: list[ast.expr]) -> Iterator[tuple[str, ast.AST | None]]:
-        """``setattr(owner, name, value)``."""
-        name = fold_text(args[1])
-        if name is not None and is_whole(name):
-            base = resolve(args[0], self.aliases) or "?"
-            yield f"{base}.{name}", args[2] if len(args) > 2 else None
-
-    def _merge(
-        self, space: str, values: Iterable[ast.AST], words: Iterable[ast.keyword]
-    ) -> Iterator[tuple[str, ast.AST | None]]:
-        for value in values:
-            match value:
-                case ast.Dict(keys=keys, values=entries):
-                    pairs = [(key, entry) for key, entry in zip(keys, entries, strict=True) if key]
-                case ast.Call(func=ast.Name(id="dict"), args=inner, keywords=more):
-                    yield from self._merge(space, inner, more)
-                    continue
-                case ast.List(elts=elements) | ast.Tuple(elts=elements):
-                    pairs = [(one.elts[0], one.elts[1]) for one in elements
-                             if isinstance(one, ast.Tuple | ast.List) and len(one.elts) == 2]  # fmt: skip
-                case _:
-                    continue
-            for key, entry in pairs:
-                if is_whole(name := fold_text(key)):
-                    yield _in_space(space, str(name)), entry
-        yield from ((_in_space(space, word.arg), word.value) for word in words if word.arg)
-
-    def _item(self, value: ast.AST, key: ast.AST) -> str | None:
-        space, name = self._space(value), fold_text(key)
-        return _in_space(space, str(name)) if space and is_whole(name) else None
-
-    def _space(self, node: ast.AST) -> str | None:
-        """The dotted name of what a namespace belongs to, ``__main__`` for the module's own."""
-        match node:
-            case ast.Name(id=name):
-                return self.spaces.get(name)
-            case ast.NamedExpr(value=value):
-                return self._space(value)
-            case ast.Call(func=func, args=[]) if resolve(func, self.aliases) in NAMESPACES:
-                return MODULE
-            case ast.Call(func=func, args=[owner]) if resolve(func, self.aliases) == "vars":
-                return resolve(owner, self.aliases) or "?"
-            case ast.Attribute(value=owner, attr="__dict__"):
-                return resolve(owner, self.aliases) or "?"
-            case ast.Attribute(attr=attr) if attr in NAMESPACE_ATTRIBUTES:
-                return MODULE
-            case ast.Call(func=func, args=[owner, name]) if resolve(func, self.aliases) == "getattr":
-                return self._space(ast.Attribute(value=owner, attr=fold_text(name) or "", ctx=ast.Load()))
-        return None
-
-
-def _in_space(space: str, name: str) -> str:
-    return name if space == MODULE else f"{space}.{name}"
-
-
 def _read_code(node: ast.AST, aliases: Aliases) -> Iterator[Binding]:
     """What ``exec`` or ``eval`` of a literal binds, at the place of the call."""
     match node:
         case ast.Call(func=func, args=[code, *_]) if resolve(func, aliases) in ("exec", "eval"):
-            text = fold_text(code)
+            text = fold_text(code.args[0] if isinstance(code, ast.Call) and code.args else code)
         case _:
             return
-    if text is None or not is_whole(text) or len(text) > MOST_CODE:
+    if text is None:
         return
-    try:
-        body = ast.parse(text.strip()).body
+    try:  # a value that is only known at run time may be any
+        body = ast.parse(text.replace(HOLE, " 0 ").strip()).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     for binding in find_bindings(body, aliases):

@@ -67,7 +67,7 @@ def _calls(guard: Guard, file: Source) -> Iterator[tuple[ast.Call, list[str]]]:
 
 
 def _is_call_of(guard: Guard, file: Source, node: ast.Call, aliases: Collection[str]) -> bool:
-    dotted = file.resolve(node.func)
+    dotted = file.resolve(node.func).removesuffix(".__call__")
     if dotted in guard.match or last_name(node.func) in aliases:
         return True
     match node.func:

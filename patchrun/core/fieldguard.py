@@ -82,7 +82,9 @@ def _altered_classes(file: Source, classes: Collection[str]) -> Iterator[Item]:
 def _replaced_holders(file: Source, holders: Collection[str], classes: Collection[str]) -> Iterator[Item]:
     """What binds the settings object or its class to something else than an unaltered instance."""
     for binding in file.bindings:
-        if binding.name not in holders or binding.scope or binding.form == "classdef":
+        owner, _, leaf = binding.name.rpartition(".")
+        remade = owner in holders and leaf.startswith("__")  # args.__class__ = Other
+        if not remade and (binding.name not in holders or binding.scope or binding.form == "classdef"):
             continue
         value = getattr(binding.node, "value", None)
         plain = isinstance(value, ast.Call) and last_name(value.func) in classes and not value.args

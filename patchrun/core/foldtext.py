@@ -26,6 +26,8 @@ def fold_text(node: ast.AST, depth: int = DEPTH) -> str | None:
     match node:
         case ast.Constant(value=str(text)):
             return text[:MOST]
+        case ast.Constant(value=bytes(data)):
+            return data[:MOST].decode("utf-8", "replace")
         case ast.JoinedStr(values=values):
             return _join("", [_fold_field(value, depth - 1) for value in values])
         case ast.BinOp(op=ast.Add()):
@@ -100,8 +102,8 @@ def _fold_call(node: ast.Call, depth: int) -> str | None:
     match node:
         case ast.Call(func=ast.Name(id="str"), args=[value], keywords=[]):
             return fold_text(value, depth)
-        case ast.Call(func=ast.Attribute(value=ast.Constant(value=bytes(data)), attr="decode")):
-            return data[:MOST].decode("utf-8", "replace")
+        case ast.Call(func=ast.Attribute(value=value, attr="decode" | "encode")):
+            return fold_text(value, depth)
         case ast.Call(func=ast.Attribute(value=value, attr="join"), args=[ast.Tuple() | ast.List() as parts]):
             glue = fold_text(value, depth)
             return None if glue is None else _fold_parts(glue, parts.elts, depth)

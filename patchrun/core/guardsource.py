@@ -16,7 +16,7 @@ from patchrun.core.pyfile import canonical_text
 Node = TypeVar("Node", bound=ast.AST)
 LEAVES = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop, ast.cmpop)
 TEXTS = (ast.Constant, ast.BinOp, ast.JoinedStr, ast.Call, ast.Subscript)
-CONTROL = (ast.For, ast.AsyncFor, ast.While, ast.If, ast.Try, ast.Match, ast.IfExp)
+CONTROL = (ast.For, ast.AsyncFor, ast.While, ast.If, ast.Try, ast.Match)
 LOOPS = (ast.For, ast.AsyncFor, ast.While)
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 MOST_TEXT = 120
@@ -96,7 +96,7 @@ class Source:
         for parent in self.around(node):
             if isinstance(parent, Definition | ast.Lambda):
                 break
-            if isinstance(parent, CONTROL):
+            if isinstance(parent, CONTROL) and not _always_runs(parent, child):
                 words.append(f"{type(parent).__name__}.{_block_of(parent, child)}")
             child = parent
         return ">".join(reversed(words))
@@ -187,6 +187,13 @@ def last_name(node: ast.AST) -> str:
 def names_in(node: ast.AST) -> set[str]:
     """Every plain name that an expression or statement reads."""
     return {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load)}
+
+
+def _always_runs(parent: ast.AST, child: ast.AST) -> bool:
+    """Whether a block changes nothing about what runs: ``try``, ``if __name__ == "__main__"``."""
+    if isinstance(parent, ast.Try):
+        return _block_of(parent, child) in ("body", "finalbody")
+    return isinstance(parent, ast.If) and any(last_name(one) == "__name__" for one in ast.walk(parent.test))
 
 
 def _block_of(parent: ast.AST, child: ast.AST) -> str:

@@ -20,8 +20,9 @@ HOOKS = frozenset({
     "register_module_forward_pre_hook", "__torch_function__", "__torch_dispatch__", "TorchFunctionMode",
     "TorchDispatchMode",
 })  # fmt: skip
-METHODS = frozenset({"forward", "__call__", "_call_impl", "_wrapped_call_impl", "eval", "train", "training",
-                     "compute_loss"})  # fmt: skip
+METHODS = frozenset({
+    "forward", "__call__", "_call_impl", "_wrapped_call_impl", "eval", "train", "training", "compute_loss", "__class__",
+})  # fmt: skip
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 ROUNDS = 3
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from patchrun.core.bindings import Binding
+from patchrun.core.foldtext import fold_text
 from patchrun.core.guardsource import (
     COMPREHENSIONS,
     LOOPS,
-    Definition,
     Item,
     Source,
     Trees,
@@ -29,7 +29,6 @@ from patchrun.core.guardsource import (
 from patchrun.core.track import Guard
 
 GRADIENTS = frozenset({"backward", "autograd.grad"})
-STEPS = GRADIENTS | {"step"}
 RESETS = frozenset({"load_state_dict", "zero_grad", "reset", "reset_parameters", "set_rng_state"})
 SAVERS = frozenset({"load_state_dict", "state_dict", "deepcopy"})
 STATE_WRITES = frozenset(
@@ -42,9 +41,18 @@ def collect_untimed(guard: Guard, files: Sequence[Source], trees: Trees) -> list
     """The untimed steps, the heads of their loops with what these come from, and the resets after them."""
     items: list[Item] = []
     for file in files:
-        if start := _find_start(guard, file):
-            items += sorted(_Untimed(file, start).find(), key=lambda item: item.line)
+        start = _find_start(guard, file)
+        found = _Untimed(file, start).find() if start else _training_elsewhere(file)
+        items += sorted(found, key=lambda item: item.line)
     return items
+
+
+def _training_elsewhere(file: Source) -> Iterator[Item]:
+    """The functions of a file without a clock that train."""
+    for node in file.find(ast.Attribute):
+        if _kind_of(node) in GRADIENTS:
+            function = file.function_of(node)
+            yield make_item(file, node, f"trains in {getattr(function, 'name', '')}", "grow")
 
 
 def _find_start(guard: Guard, file: Source) -> Binding | None:
@@ -109,9 +117,9 @@ class _Untimed:
         span = span_of(self.file, self.start)
         nodes = []
         for statement in self.file.statements:
-            owner = next((one for one in self.file.around(statement) if isinstance(one, Definition)), None)
+            owner = next((one for one in self.file.around(statement) if isinstance(one, Function)), None)
             inside = owner is None if span is None else owner is None or owner.lineno == span[0]
-            if inside and not isinstance(statement, Definition) and (
+            if inside and (
                 statement.lineno < self.start.line or (span is not None and owner is None)
             ):  # fmt: skip
                 nodes.append(statement)
@@ -133,7 +141,7 @@ class _Untimed:
     def _steps(self) -> Iterator[ast.AST]:
         own = span_of(self.file, self.start)
         for node in self._expressions:
-            if isinstance(node, ast.Call) and _kind_of(node) in STEPS:
+            if _is_step(node):
                 yield node
             elif isinstance(node, ast.Name | ast.Attribute) and last_name(node) in self._training:
                 definition = self.file.definitions.get(last_name(node))
@@ -186,6 +194,17 @@ class _Untimed:
             leaf = binding.name.rpartition(".")[2]
             if leaf in SAVERS and binding.form not in ("import", "importfrom"):
                 yield make_item(self.file, binding.node, f"{binding.qualified} {dump(*binding.parts)}", "new")
+
+
+def _is_step(node: ast.AST) -> bool:
+    match node:
+        case ast.Attribute():
+            return _kind_of(node) in GRADIENTS
+        case ast.Call(func=ast.Name(id="getattr"), args=[_, name, *_]):
+            return fold_text(name) in GRADIENTS
+        case ast.Call():
+            return _kind_of(node) == "step"
+    return False
 
 
 def _step_key(file: Source, node: ast.AST) -> str:
