@@ -6,6 +6,7 @@ import ast
 from collections.abc import Collection, Iterator, Sequence
 
 from patchrun.core.bindings import Definition
+from patchrun.core.foldtext import fold_text
 from patchrun.core.guardsource import Item, Source, Trees, dump, last_name, make_item
 from patchrun.core.names import BUILTINS, Use, find_uses
 from patchrun.core.track import Guard
@@ -70,11 +71,12 @@ def _is_call_of(guard: Guard, file: Source, node: ast.Call, aliases: Collection[
     dotted = file.resolve(node.func).removesuffix(".__call__")
     if dotted in guard.match or last_name(node.func) in aliases:
         return True
+    last_names = {rule.rpartition(".")[2] for rule in guard.match}
     match node.func:
         case ast.Attribute(value=value, attr=attr):  # a module's own method of that name
-            return any(rule.rpartition(".")[2] == attr for rule in guard.match) and not _is_imported(
-                file, value
-            )
+            return attr in last_names and not _is_imported(file, value)
+        case ast.Call(func=ast.Name(id="getattr"), args=[_, name, *_]):
+            return fold_text(name) in last_names
         case ast.Name():
             return False
     return any(last_name(one) in aliases or file.resolve(one) in guard.match for one in ast.walk(node.func))

@@ -89,7 +89,8 @@ class _Untimed:
         for loop in {one: None for node in steps for one in self.file.around(node) if isinstance(one, LOOPS)}:
             if any(_kind_of(node) in GRADIENTS | self._training for node in ast.walk(loop)):
                 yield from self._trip_count(loop)
-        first = min((node.lineno for node in steps), default=self.start.line)
+        looped = (node for node in steps if _loops_around(self.file, node))
+        first = min((node.lineno for node in looped), default=self.start.line)
         yield from self._resets()
         yield from self._writes(first)
         yield from self._replaced()
@@ -208,8 +209,12 @@ def _is_step(node: ast.AST) -> bool:
 
 
 def _step_key(file: Source, node: ast.AST) -> str:
-    loops = [one for one in file.around(node) if isinstance(one, LOOPS + COMPREHENSIONS)]
-    return f"step {_kind_of(node)} {' '.join(dump(_count_of(one)) for one in loops)}"
+    heads = (dump(_count_of(one)) for one in _loops_around(file, node))
+    return f"step {_kind_of(node)} {' '.join(heads)}"
+
+
+def _loops_around(file: Source, node: ast.AST) -> list[ast.AST]:
+    return [one for one in file.around(node) if isinstance(one, LOOPS + COMPREHENSIONS)]
 
 
 def _count_of(loop: ast.AST) -> ast.AST:

@@ -1,6 +1,6 @@
-"""A script of our own in the shape of the real ladder's late records: a model that returns its loss, a warm-up, a clock."""
+"""A script of our own in the shape of the real ladder's late records: a model that returns its loss, a warm-up."""
 
-SPEEDRUN = '''\
+SPEEDRUN = """\
 import copy
 import glob
 import os
@@ -167,4 +167,4 @@ for step in range(train_steps + 1):
     model.zero_grad(set_to_none=True)
     approx_training_time_ms = training_time_ms + 1000 * (time.perf_counter() - t0)
     print0(f"step:{step + 1}/{train_steps} train_time:{approx_training_time_ms:.0f}ms", console=True)
-'''
+"""
