@@ -18,6 +18,7 @@ from patchrun.core.namespaces import Writes
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 LEAVES = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop, ast.cmpop, ast.Constant, ast.Pass)
+SILENT = (ast.Name, ast.Constant, ast.BinOp, ast.Compare, ast.Return, ast.Expr, ast.keyword, ast.If)
 TYPE_PARAMETERS = frozenset({"TypeVar", "ParamSpec", "TypeVarTuple"})
 
 
@@ -79,6 +80,9 @@ def find_bindings(nodes: Iterable[ast.AST], aliases: Aliases, scope: str = "") -
     stack = [(node, _enter(scope, (), nodes)) for node in reversed(nodes)]
     while stack:
         node, where = stack.pop()
+        if isinstance(node, SILENT) and (not isinstance(node, ast.Name) or isinstance(node.ctx, ast.Load)):
+            stack += _plain_children(node, where)
+            continue
         for name in () if where.hides else _plain_names(node):
             yield _make(name, node, where)
         for name, value in writes.find(node):
@@ -86,8 +90,7 @@ def find_bindings(nodes: Iterable[ast.AST], aliases: Aliases, scope: str = "") -
             parts = owner.parts if where.owner or value is None else (node, value)
             yield Binding("", name, owner.node or node, owner.form, parts, False)
         yield from _read_code(node, aliases)
-        below = [pair for pair in _children(node, where) if not isinstance(pair[0], LEAVES)]
-        stack += reversed(below)
+        stack += reversed([pair for pair in _children(node, where) if not isinstance(pair[0], LEAVES)])
 
 
 def _make(name: str, node: ast.AST, where: _Scope) -> Binding:
@@ -133,6 +136,12 @@ def _children(node: ast.AST, where: _Scope) -> Iterator[tuple[ast.AST, _Scope]]:
     else:
         keeps = isinstance(node, ast.Tuple | ast.List | ast.Starred)
         yield from ((child, where if keeps else around) for child in ast.iter_child_nodes(node))
+
+
+def _plain_children(node: ast.AST, where: _Scope) -> list[tuple[ast.AST, _Scope]]:
+    """What stands below a node that binds nothing itself, last one first."""
+    around = where._replace(owner=None, hides=False) if where.owner or where.hides else where
+    return [(one, around) for one in ast.iter_child_nodes(node) if not isinstance(one, LEAVES)][::-1]
 
 
 def _below_definition(node: Definition, where: _Scope) -> Iterator[tuple[ast.AST, _Scope]]:

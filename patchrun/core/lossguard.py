@@ -194,11 +194,7 @@ def _tests(file: Source, node: ast.AST, function: ast.AST) -> str:
 
 def _stand_ins(guard: Guard, file: Source, classes: Collection[str]) -> Iterator[Item]:
     """What could take the model's place or change what it answers: wrappers, subclasses, hooks, replaced methods."""
-    models = {
-        binding.name
-        for binding in file.bindings
-        if any(_makes(part, classes) for part in binding.parts if binding.form == "=")
-    }
+    models = {last_name(target) for target in _made_from(file, classes)}
     for binding in file.bindings:
         if binding.name in models or binding.name in classes:
             yield make_item(file, binding.node, f"{binding.name} {_maker(binding.node)}", "new")
@@ -221,11 +217,13 @@ def _answers(guard: Guard, binding: Binding, classes: Collection[str]) -> bool:
     return any(fnmatchcase(leaf, pattern) for pattern in guard.match)
 
 
-def _makes(node: ast.AST, classes: Collection[str]) -> bool:
-    value = getattr(node, "value", None)
-    return any(
-        isinstance(one, ast.Call) and last_name(one.func) in classes for one in ast.walk(value or ast.Pass())
-    )
+def _made_from(file: Source, classes: Collection[str]) -> Iterator[ast.AST]:
+    """The targets of assignments whose value is made by calling one of the classes."""
+    for call in file.find(ast.Call):
+        if last_name(call.func) in classes:
+            statement = next((one for one in file.around(call) if isinstance(one, ast.stmt)), None)
+            if isinstance(statement, ast.Assign | ast.AnnAssign):
+                yield from statement.targets if isinstance(statement, ast.Assign) else [statement.target]
 
 
 def _maker(node: ast.AST) -> str:

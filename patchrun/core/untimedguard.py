@@ -8,7 +8,7 @@ counts come from, and the calls that save and restore state, must stay.
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -98,19 +98,26 @@ class _Untimed:
     @cached_property
     def _training(self) -> frozenset[str]:
         """The functions of the file that train, by their last names; also those that call these."""
-        functions = [node for node in self.file.definitions.values() if isinstance(node, Function)]
         names: set[str] = set()
         while True:
-            more = {one.name for one in functions if one.name not in names and self._trains(one, names)}
+            more = {
+                name
+                for name, calls in self._calls
+                if name not in names and not calls.isdisjoint(GRADIENTS | names)
+            }
             if not more:
                 return frozenset(names - {"step", "forward", "__init__"})
             names |= more
 
-    def _trains(self, function: Function, names: Collection[str]) -> bool:
-        return any(
-            isinstance(node, ast.Call) and (_kind_of(node) in GRADIENTS or last_name(node.func) in names)
-            for node in ast.walk(function)
-        )
+    @cached_property
+    def _calls(self) -> Sequence[tuple[str, set[str]]]:
+        """The name of each function, and what it calls."""
+        calls: dict[Function, set[str]] = {}
+        for node in self.file.find(ast.Call):
+            for around in self.file.around(node):
+                if isinstance(around, Function):
+                    calls.setdefault(around, set()).update((_kind_of(node), last_name(node.func)))
+        return [(function.name, names) for function, names in calls.items()]
 
     @cached_property
     def _main(self) -> Sequence[ast.AST]:
