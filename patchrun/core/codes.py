@@ -137,18 +137,19 @@ _TABLE = (
          "could not be checked.",
          "A person must compare the file; or run patchrun under the track's Python."),
     Code("PR401", "protected-changed", "error",
-         "A definition that the track protects was changed.",
+         "What the track protects was changed: a definition; for a whole script its clock, its step lines, "
+         "which files it trains and validates on.",
          "Restore it as in the baseline; comments and layout may differ."),
     Code("PR402", "protected-removed", "error",
          "A definition that the track protects is gone.",
          "Restore it as in the baseline."),
     Code("PR403", "protected-rebound", "error",
-         "The name of a protected definition is bound again: a second definition, an assignment, "
-         "`global`, an attribute, a local of that name (the last asks a person); or an import or builtin "
-         "that it reads is.",
+         "The name of a protected definition is bound again, by any statement, expression or write into its namespace; "
+         "a local of that name asks a person. Or an import or builtin that it reads is.",
          "Use another name."),
     Code("PR404", "review-changed", "review",
-         "A definition that the track watches was changed.",
+         "What the track watches was changed: a definition; for a whole script the validation block, the loss "
+         "that its model returns, the warm-up before its clock, what reads the validation files.",
          "Nothing, if the change is honest: a person looks at it."),
     Code("PR405", "forbidden-call", "error",
          "A name that the track forbids is newly used, directly or under an alias.",

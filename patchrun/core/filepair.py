@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
-from patchrun.core.names import Binding, Use, find_bindings, find_uses, imported_modules, read_aliases
+from patchrun.core.bindings import Binding, find_bindings
+from patchrun.core.names import Use, find_uses, imported_modules, read_aliases
 from patchrun.core.pyfile import PyFile, changed_statements, first_line, take_new
 
 

@@ -1,29 +1,35 @@
 """Guards: code that must stay as it is, found by what it is and not by where it stands, compared as AST.
 
 Scripts of a real ladder are module-level code: a timer is a handful of assignments, not a definition. A guard
-collects what it protects from all Python files of a tree, before and after a patch:
+collects what it protects from all Python files of a tree, before and after a patch. Its kinds:
 
-- ``assign``: assignments to the names (annotations do not matter) and ``call``: calls of the names, both where their
+- ``assign``: whatever binds the names, in any way (see ``bindings``); ``call``: calls of the names; both where their
   text holds ``containing``; ``branch``: ``if`` statements whose test uses the names; ``function``: definitions so
   named: all of these must stay the same, in order;
-- ``string``: the set of string constants that match the patterns must stay the same; ``new-string``: it must not grow;
-- ``setting``: no new assignment below the dotted names (aliases of imports are followed); ``keyword``: no new keyword
-  argument, ``allowed`` ones apart, in calls of the names.
+- ``string``: the texts that match the patterns must stay the same, and stay with the names that they are bound to;
+  ``new-string``: there must be no new ones; ``read``: the names that hold such texts, and what is made from them, must
+  not be read in new places;
+- ``setting``: no new write or call below the dotted names; ``keyword``: no new keyword argument, ``allowed`` ones
+  apart, in calls of the names;
+- ``loss``: what leads from the calls named to a returned loss (see ``lossguard``); ``untimed``: the training steps
+  before the clock, named by its start, and what undoes them (see ``untimedguard``).
 """
 
 from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from patchrun.core.codes import make_finding
 from patchrun.core.findings import Finding
+from patchrun.core.guardkinds import KINDS, find_replaced_parts
+from patchrun.core.guardsource import Item, Source, Trees, parse_source
 from patchrun.core.track import Guard
 
 GROWING = {"new-string", "setting", "keyword"}
+SETTING_OUT = ("assign", "call", "branch")  # what stands in a function that matters
 
 
 @dataclass(frozen=True)
@@ -33,16 +39,6 @@ class Broken:
     guard: Guard
     path: str | None
     line: int | None
-    text: str
-
-
-@dataclass(frozen=True)
-class _Item:
-    """Something a guard protects: what is compared, and where it stands."""
-
-    key: str
-    path: str
-    line: int
     text: str
 
 
@@ -74,179 +70,70 @@ def find_broken(
     ``before``, ``after``: source or syntax tree by path, of all Python files. Files that do not parse are another
     check's concern and count as empty; files that did not change are not looked at.
     """
+    guards = list(guards)
     old = _read_all({path: source for path, source in before.items() if after.get(path) != source})
     new = _read_all({path: source for path, source in after.items() if before.get(path) != source})
+    if not old and not new:
+        return []
+    trees = Trees(old, new)
+    olds, news = (_collect_all(guards, files, trees) for files in trees)
     found = []
-    for guard in guards:
-        change = _first_change(guard, _collect(guard, old), _collect(guard, new))
+    for guard, ours, theirs in zip(guards, olds, news, strict=True):
+        change = _first_change(ours, theirs) or find_replaced_parts(guard, ours, theirs, trees)
         if change:
             found.append(Broken(guard, *change))
     return found
 
 
-@dataclass(frozen=True)
-class _File:
-    """A parsed file: its nodes by type, and what its imports call what."""
-
-    path: str
-    nodes: Mapping[type[ast.AST], list[ast.AST]]
-    aliases: Mapping[str, str]
+def _read_all(sources: Mapping[str, str | ast.Module]) -> list[Source]:
+    return [file for path in sorted(sources) if (file := parse_source(path, sources[path]))]
 
 
-def _read_all(sources: Mapping[str, str | ast.Module]) -> list[_File]:
-    return [file for path in sorted(sources) if (file := _read_file(path, sources[path]))]
-
-
-def _read_file(path: str, source: str | ast.Module) -> _File | None:
-    try:
-        tree = source if isinstance(source, ast.Module) else ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    nodes: dict[type[ast.AST], list[ast.AST]] = {}
-    for node in ast.walk(tree):
-        nodes.setdefault(type(node), []).append(node)
-    return _File(path, nodes, _aliases([*nodes.get(ast.Import, ()), *nodes.get(ast.ImportFrom, ())]))
-
-
-def _first_change(
-    guard: Guard, old: list[_Item], new: list[_Item]
-) -> tuple[str | None, int | None, str] | None:
-    """Where the first difference that matters stands in the patched code."""
-    known = Counter(item.key for item in old)
-    for item in new:
-        if known[item.key] <= 0:
-            return item.path, item.line, item.text
-        known[item.key] -= guard.kind not in GROWING and guard.kind != "string"
-    if guard.kind in GROWING:
-        return None
-    present = {item.key for item in new}
-    gone = [
-        item for item in old if known[item.key] > 0 and (guard.kind != "string" or item.key not in present)
+def _collect_all(guards: list[Guard], files: Sequence[Source], trees: Trees) -> list[list[Item]]:
+    """What each guard protects, in the order of the source, without locals that nothing guarded can see."""
+    sides = [KINDS[guard.kind](guard, files, trees) for guard in guards]
+    marks = [
+        item
+        for guard, items in zip(guards, sides, strict=True)
+        if guard.kind in SETTING_OUT
+        for item in items
     ]
-    if gone:
-        return None, None, gone[0].text
-    if guard.kind != "string" and [item.key for item in old] != [item.key for item in new]:
-        return new[0].path, new[0].line, "the same parts in another order"
+    return [[item for item in items if _matters(item, marks)] for items in sides]
+
+
+def _matters(item: Item, marks: Iterable[Item]) -> bool:
+    """Whether a binding is seen outside its function, or stands in one with other guarded code."""
+    if item.span is None:
+        return True
+    first, last = item.span
+    return any(
+        one.path == item.path and first <= one.line <= last and (one.span is None or one.name != item.name)
+        for one in marks
+    )
+
+
+def _first_change(old: list[Item], new: list[Item]) -> tuple[str | None, int | None, str] | None:
+    """Where the first difference that matters stands in the patched code."""
+    left = Counter(item.key for item in old)
+    for item in new:
+        if left[item.key] <= 0 and item.mode != "keep":
+            return item.path, item.line, item.text
+        left[item.key] -= item.mode in ("exact", "grow", "keep")
+    present = {item.key for item in new}
+    for item in old:
+        if (
+            item.mode in ("exact", "keep")
+            and left[item.key] > 0
+            or item.mode == "set"
+            and item.key not in present
+        ):
+            return None, None, item.text
+    was, now = ([item.key for item in side if item.mode == "exact"] for side in (old, new))
+    if was != now:
+        place = next(item for item, key in zip(_exact(new), was, strict=True) if item.key != key)
+        return place.path, place.line, "the same parts in another order"
     return None
 
 
-def _collect(guard: Guard, files: Iterable[_File]) -> list[_Item]:
-    """What the guard protects, file by file, in the order of the source."""
-    types, keys_of = _KINDS[guard.kind]
-    items = []
-    for file in files:
-        nodes = (node for kind in types for node in file.nodes.get(kind, ()))
-        found = [
-            _Item(key, file.path, node.lineno, ast.unparse(node).split("\n", 1)[0][:120])
-            for node in nodes
-            for key in keys_of(guard, node, file.aliases)
-        ]
-        items += sorted(found, key=lambda item: item.line)
-    return items
-
-
-def _aliases(imports: Iterable[ast.AST]) -> dict[str, str]:
-    """Local name -> dotted name, from the imports anywhere in a file."""
-    found = {}
-    for node in imports:
-        if isinstance(node, ast.Import):
-            found |= {alias.asname: alias.name for alias in node.names if alias.asname}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
-    return found
-
-
-def _dotted(node: ast.AST, aliases: Mapping[str, str]) -> str:
-    """``a.b.c`` of a name or attribute with imports resolved, else empty."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
-        return ""
-    return ".".join([aliases.get(node.id, node.id), *reversed(parts)])
-
-
-def _left(node: ast.AST) -> list[ast.expr]:
-    """The left sides of a statement that assigns."""
-    if isinstance(node, ast.Assign | ast.Delete):
-        return node.targets
-    return [node.target] if isinstance(node, ast.AugAssign | ast.AnnAssign | ast.NamedExpr) else []
-
-
-def _targets(node: ast.AST) -> list[ast.expr]:
-    """The names and attributes that a statement assigns to, tuples taken apart."""
-    leaves = (leaf for side in _left(node) for leaf in ast.walk(side))
-    return [leaf for leaf in leaves if isinstance(leaf, ast.Name | ast.Attribute)]
-
-
-def _last(node: ast.expr) -> str:
-    return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
-
-
-def _assign_keys(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> Iterator[str]:
-    named = any(_last(target) in guard.match for target in _targets(node))
-    if named and guard.containing in ast.unparse(node):
-        left = " = ".join(ast.unparse(side) for side in _left(node))
-        operator, value = getattr(node, "op", None), getattr(node, "value", None)
-        yield f"{left} {type(operator).__name__} {ast.dump(value) if value is not None else ''}"
-
-
-def _is_call(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> bool:
-    return isinstance(node, ast.Call) and _dotted(node.func, aliases) in guard.match
-
-
-def _call_keys(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> Iterator[str]:
-    if _is_call(guard, node, aliases) and guard.containing in ast.unparse(node):
-        yield ast.dump(node)
-
-
-def _branch_keys(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> Iterator[str]:
-    if isinstance(node, ast.If) and any(
-        _last(leaf) in guard.match
-        for leaf in ast.walk(node.test)
-        if isinstance(leaf, ast.Name | ast.Attribute)
-    ):
-        yield ast.dump(node)
-
-
-def _function_keys(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> Iterator[str]:
-    name = getattr(node, "name", "")
-    if any(fnmatchcase(name, pattern) for pattern in guard.match):
-        yield ast.dump(node)
-
-
-def _string_keys(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> Iterator[str]:
-    text = node.value if isinstance(node, ast.Constant) else None
-    if isinstance(text, str) and any(fnmatchcase(text, pattern) for pattern in guard.match):
-        yield text
-
-
-def _setting_keys(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> Iterator[str]:
-    for target in _targets(node):
-        name = _dotted(target, aliases)
-        if any(name.startswith(f"{prefix}.") for prefix in guard.match):
-            yield name
-    if isinstance(node, ast.Call):
-        names = [_dotted(node.func, aliases), *(_dotted(argument, aliases) for argument in node.args)]
-        if any(name == prefix or name.startswith(f"{prefix}.") for name in names for prefix in guard.match):
-            yield ast.dump(node)
-
-
-def _keyword_keys(guard: Guard, node: ast.AST, aliases: Mapping[str, str]) -> Iterator[str]:
-    if _is_call(guard, node, aliases):
-        assert isinstance(node, ast.Call)
-        yield from (str(word.arg) for word in node.keywords if word.arg not in guard.allowed)
-
-
-_ASSIGNMENTS = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.NamedExpr, ast.Delete)
-_KINDS = {
-    "assign": (_ASSIGNMENTS, _assign_keys),
-    "call": ((ast.Call,), _call_keys),
-    "branch": ((ast.If,), _branch_keys),
-    "function": ((ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef), _function_keys),
-    "string": ((ast.Constant,), _string_keys),
-    "new-string": ((ast.Constant,), _string_keys),
-    "setting": ((*_ASSIGNMENTS, ast.Call), _setting_keys),
-    "keyword": ((ast.Call,), _keyword_keys),
-}
+def _exact(items: Iterable[Item]) -> list[Item]:
+    return [item for item in items if item.mode == "exact"]

@@ -21,8 +21,6 @@ REEXPORTED = frozenset({"os", "sys", "subprocess", "socket", "ctypes", "builtins
 Aliases = Mapping[str, str]
 BLOCKS = frozenset({"body", "handlers", "orelse", "finalbody", "cases"})
 
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-
 
 @dataclass(frozen=True)
 class Use:
@@ -37,28 +35,11 @@ class Use:
         return self.node.lineno
 
 
-@dataclass(frozen=True)
-class Binding:
-    """A name bound in ``scope`` ("" is the module, "A.f" a function): what ``node`` does; dotted for attributes."""
-
-    scope: str
-    name: str
-    node: ast.AST
-
-    @property
-    def qualified(self) -> str:
-        return f"{self.scope}.{self.name}" if self.scope else self.name
-
-    @property
-    def line(self) -> int:
-        return getattr(self.node, "lineno", 1)
-
-
 def read_aliases(nodes: Iterable[ast.AST], known: Aliases = MappingProxyType({})) -> dict[str, str]:
     """Name -> dotted name for every import, and for plain assignments of what an import or a builtin gave."""
     statements = list(_statements(nodes))
     imports = (node for node in statements if isinstance(node, ast.Import | ast.ImportFrom))
-    aliases = {bound: dotted for node in imports for bound, dotted in _imported(node)}
+    aliases = {bound: dotted for node in imports for bound, dotted in imported_names(node)}
     for node in statements:
         match node:
             case ast.Assign(targets=[ast.Name(id=name), *_], value=value) if name not in aliases:
@@ -114,7 +95,7 @@ def find_uses(nodes: Iterable[ast.AST], aliases: Aliases) -> Iterator[Use]:
             case ast.Import() | ast.ImportFrom():
                 yield from (
                     Use(_see_through(_normalise(dotted)), "import", node)
-                    for _, dotted in _imported(node, whole=True)
+                    for _, dotted in imported_names(node, whole=True)
                 )
             case ast.Name() | ast.Attribute():
                 stack += yield from _use_name(node, aliases)
@@ -124,13 +105,6 @@ def find_uses(nodes: Iterable[ast.AST], aliases: Aliases) -> Iterator[Use]:
                 stack += yield from _use_item(node, aliases)
             case _:
                 stack += ast.iter_child_nodes(node)
-
-
-def find_bindings(nodes: Iterable[ast.AST], aliases: Aliases, scope: str = "") -> Iterator[Binding]:
-    """Every name that ``nodes`` bind, in source order; names declared ``global`` belong to the module."""
-    shared = {name for node in _statements(nodes) if isinstance(node, ast.Global) for name in node.names}
-    for node in nodes:
-        yield from _bind(node, aliases, scope, frozenset(shared))
 
 
 def _use_name(node: ast.Name | ast.Attribute, aliases: Aliases) -> Generator[Use, None, list[ast.AST]]:
@@ -219,7 +193,7 @@ def _root(dotted: str) -> str:
     return dotted.split(".")[0]
 
 
-def _imported(node: ast.Import | ast.ImportFrom, whole: bool = False) -> Iterator[tuple[str, str]]:
+def imported_names(node: ast.Import | ast.ImportFrom, whole: bool = False) -> Iterator[tuple[str, str]]:
     """(bound name, dotted name) of an import; ``import a.b`` binds a, and names a.b where ``whole``."""
     for alias in node.names:
         if isinstance(node, ast.Import):
@@ -241,52 +215,6 @@ def _statements(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
         for field in reversed(node._fields):
             if field in BLOCKS and isinstance(inner := getattr(node, field), list):
                 waiting += reversed(inner)
-
-
-def _bind(
-    node: ast.AST, aliases: Aliases, scope: str, shared: frozenset[str], owner: ast.AST | None = None
-) -> Iterator[Binding]:
-    """The bindings of one node; ``owner`` is the assignment or deletion that it belongs to."""
-    if isinstance(node, Definition):
-        yield Binding("" if node.name in shared else scope, node.name, node)
-        yield from _bind_inside(node, aliases, scope, shared)
-        return
-    if isinstance(node, ast.Lambda):
-        return
-    if isinstance(node, ast.comprehension):  # its target lives in a scope of its own
-        for part in (node.iter, *node.ifs):
-            yield from _bind(part, aliases, scope, shared)
-        return
-    owner = node if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.Delete) else owner
-    for name in _plain_names(node):
-        yield Binding("" if name in shared else scope, name, owner or node)
-    if dotted := _written_name(node, aliases):
-        yield Binding("", dotted, owner or node)
-    for child in ast.iter_child_nodes(node):
-        yield from _bind(child, aliases, scope, shared, owner)
-
-
-def _bind_inside(node: Definition, aliases: Aliases, scope: str, shared: frozenset[str]) -> Iterator[Binding]:
-    """What a definition binds in its own scope, and its decorators, defaults and bases in the one around it."""
-    inner = f"{scope}.{node.name}" if scope else node.name
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.arguments):
-            yield from (Binding(inner, arg.arg, arg) for arg in ast.walk(child) if isinstance(arg, ast.arg))
-        if not isinstance(child, ast.stmt):
-            yield from _bind(child, aliases, scope, shared)
-    yield from find_bindings(node.body, aliases, inner)
-
-
-def _plain_names(node: ast.AST) -> Iterator[str]:
-    match node:
-        case ast.Import() | ast.ImportFrom():
-            yield from (name for name, _ in _imported(node))
-        case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-            yield name
-        case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-            yield name
-        case ast.MatchMapping(rest=str(name)):
-            yield name
 
 
 def _written_name(node: ast.AST, aliases: Aliases) -> str | None:

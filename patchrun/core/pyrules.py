@@ -6,11 +6,12 @@ import ast
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from patchrun.core.bindings import Binding, find_bindings
 from patchrun.core.codes import make_finding
 from patchrun.core.errors import ManifestError
 from patchrun.core.filepair import FilePair
 from patchrun.core.findings import Finding, Severity
-from patchrun.core.names import BUILTINS, Binding, find_bindings, find_uses, is_within, read_aliases
+from patchrun.core.names import BUILTINS, find_uses, is_within, read_aliases
 from patchrun.core.pyfile import canonical_text
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def _rebinds(binding: Binding, name: str, module: str) -> Severity | None:
     """How sure it is that a binding, other than of ``name`` itself, puts something else in its place."""
     if binding.qualified == name:  # one more definition: see above
         return None
+    if name.startswith(f"{binding.qualified}."):  # the class that holds it, or what its module is called
+        return "error"
     owner, _, leaf = binding.name.rpartition(".")
     if owner and any(
         is_within(binding.name, f"{prefix}{name}") for prefix in ("", "__main__.", f"{module}.")
@@ -81,7 +84,7 @@ def _rebinds(binding: Binding, name: str, module: str) -> Severity | None:
         return "error"
     if owner and leaf == name.rpartition(".")[2] and ("." in name or owner not in ("self", "cls")):
         return "review"
-    hides = binding.name in (name, "*") and (binding.scope or binding.name == "*")
+    hides = binding.name in (name, name.partition(".")[0], "*") and (binding.scope or binding.name == "*")
     return "review" if hides else None
 
 
@@ -132,4 +135,4 @@ def _check_forbidden(pair: FilePair, forbidden: Sequence[str]) -> Iterator[Findi
 
 
 def _texts(bindings: Iterable[Binding]) -> list[str]:
-    return [canonical_text(binding.node) for binding in bindings]
+    return ["\n".join(canonical_text(part) for part in binding.parts) for binding in bindings]

@@ -98,7 +98,9 @@ class Guard(Strict):
     """
 
     name: str
-    kind: Literal["assign", "call", "branch", "function", "string", "new-string", "setting", "keyword"]
+    kind: Literal[
+        "assign", "call", "branch", "function", "string", "new-string", "read", "setting", "keyword", "loss", "untimed"
+    ]  # fmt: skip
     match: Annotated[tuple[str, ...], Meta(min_length=1)]
     containing: str = ""
     allowed: tuple[str, ...] = ()

@@ -68,7 +68,7 @@ CLOCK = (
     static(7, "stop moved before the last steps", "PR401",
            replace(("training_time_ms += 1000 * (time.perf_counter() - t0)",
                     "training_time_ms += 1000 * (time.perf_counter() - t0) if step < args.steps else 0")), "nanogpt"),
-    review(7, "start moved behind the first step", "PR404",
+    static(7, "start moved behind the first step", "PR401",
            replace(("            t0 = time.perf_counter()\n        model(next(batches)).backward()\n",
                     "        model(next(batches)).backward()\n        t0 = time.perf_counter()\n")), "nanogpt"),
     static(7, "step lines with another time", "PR401",

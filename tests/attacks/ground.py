@@ -13,6 +13,7 @@ from patchrun.adapters.gitrepo import PATCHRUN, GitRepo
 from patchrun.core.track import Track
 from patchrun.services import importer
 from patchrun.services.validator import Validation, validate
+from tests.attacks.speedrun import SPEEDRUN
 
 SCRIPT = "train_gpt.py"
 Change = Callable[[str], bytes]
@@ -103,7 +104,15 @@ def nanogpt() -> Ground:
     )
 
 
-GROUNDS = {"pocket": pocket, "tiny": tiny, "nanogpt": nanogpt}
+@cache
+def speedrun() -> Ground:
+    """The same rules, over a script with a model, a warm-up and loaders of its own."""
+    return _plain(
+        "speedrun.git", importer.read_track(importer.find_track("nanogpt")).track.at_record(60), SPEEDRUN
+    )
+
+
+GROUNDS = {"pocket": pocket, "tiny": tiny, "nanogpt": nanogpt, "speedrun": speedrun}
 
 
 def _plain(name: str, track: Track, text: str) -> Ground:

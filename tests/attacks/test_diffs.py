@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from patchrun.services.validator import Validation
-from tests.attacks.diff_cases import CASES, DiffCase
+from tests.attacks import diff_cases, guard_cases
+from tests.attacks.diff_cases import DiffCase
 from tests.attacks.ground import GROUNDS
+
+CASES = (*diff_cases.CASES, *guard_cases.GUARDED)
 
 
 def codes(found: Validation, severity: str) -> set[str]:

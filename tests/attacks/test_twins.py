@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from patchrun.services.validator import validate
-from tests.attacks.ground import pocket
+from tests.attacks.ground import GROUNDS, pocket
 from tests.attacks.twins import TWINS, Twin
 
 
 @pytest.mark.parametrize("twin", TWINS, ids=lambda twin: twin.id)
 def test_an_honest_patch_passes(twin: Twin) -> None:
-    found = pocket().check(twin.change)
+    found = GROUNDS[twin.on]().check(twin.change)
     assert found.accepted, found.findings
     assert {one.code for one in found.findings if one.severity == "review"} == twin.asks, found.findings
 

@@ -10,12 +10,13 @@ from tests.attacks.ground import Change, at_bottom, at_top, in_build, in_loop, i
 
 @dataclass(frozen=True)
 class Twin:
-    """``like``: the attack's number that it resembles; ``asks``: review codes that it gets."""
+    """``like``: the attack's number that it resembles; ``asks``: review codes that it gets; ``on``: its ground."""
 
     like: int
     name: str
     change: Change
     asks: frozenset[str] = frozenset()
+    on: str = "pocket"
 
     @property
     def id(self) -> str:
@@ -30,8 +31,33 @@ def mail(change: Change) -> Change:
     return lambda text: head.encode() + change(text) + b"-- \n2.39.5\n\n"
 
 
+def beside_window(code: str) -> Change:
+    """Module level, before the model of the script in the ladder's shape is made."""
+    return replace(("\n\ndef get_window", f"\n\n{code}\n\n\ndef get_window"))
+
+
 RATE = replace(("HEAD_RATE = 0.02\n", "HEAD_RATE = 0.03\n"))
 BARS = ", ".join(f"{1 / (step + 1):.3f}" for step in range(40))
+
+GUARDED: tuple[tuple[int, str, Change], ...] = (
+    (7, "a helper that times something else", beside_window("def timed(f):\n    t0 = time.perf_counter()\n    f()\n    return time.perf_counter() - t0")),
+    (7, "a comprehension's variable named like the clock", replace(("    approx_training_time_ms = ", "    spans = [t0 for t0 in range(3)]\n    approx_training_time_ms = "))),
+    (11, "a parameter named like a setting", beside_window("def steps_of(val_tokens, batch):\n    return val_tokens // batch")),
+    (11, "settings of another class replaced", beside_window("import dataclasses\n\n\n@dataclass\nclass Stage:\n    lr: float = 1.0\n\n\nstage = dataclasses.replace(Stage(), lr=3.0)")),
+    (10, "the files' names printed", beside_window('print0(f"{args.train_files}")')),
+    (1, "another block in the model", replace(("F.relu(self.up(norm(x))).square()", "F.gelu(self.up(norm(x)))"))),
+    (1, "skip connections", replace(("        for block in self.blocks:\n            x = block(x)\n", "        x0 = x\n        for i, block in enumerate(self.blocks):\n            x = block(x + 0.1 * x0 if i > 6 else x)\n"))),
+    (1, "a module with a forward of its own", replace(("\n\nclass GPT(", "\n\nclass Gate(nn.Module):\n    def forward(self, x):\n        return torch.sigmoid(x)\n\n\nclass GPT("))),
+    (1, "a smaller model", replace(("GPT(50304, 12, 768)", "GPT(50304, 11, 768)"))),
+    (8, "a third optimizer", replace(("optimizers = [optimizer1, optimizer2]", "optimizer3 = torch.optim.AdamW([model.lm_head.weight], lr=0.003)\noptimizers = [optimizer1, optimizer2, optimizer3]"))),
+    (8, "weights scaled before training", replace(("for param in model.parameters():\n    dist", "model.lm_head.weight.data.mul_(0.5)\nfor param in model.parameters():\n    dist"))),
+    (8, "an average of weights while training", replace(("    approx_training_time_ms = ", "    for p, q in zip(model.parameters(), model.parameters()):\n        q.data.lerp_(p, 0.01)\n    approx_training_time_ms = "))),
+    (8, "gradients of several batches", replace(("        break\n    inputs, targets = next(train_loader)\n    model(inputs, targets, get_window(step)).backward()\n", "        break\n    for _ in range(2):\n        inputs, targets = next(train_loader)\n        model(inputs, targets, get_window(step)).backward()\n"))),
+    (8, "another update rule", replace(('p.add_(p.grad, alpha=-group["lr"])', 'p.mul_(0.99).add_(p.grad.sign(), alpha=-group["lr"])'))),
+    (26, "a compiled function", replace(("def norm(x)", "@torch.compile(dynamic=False, fullgraph=True)\ndef norm(x)"))),
+    (26, "a compiled regular expression", beside_window('import re\n\nWORD = re.compile("x", flags=re.M)')),
+    (26, "a kernel that is launched", beside_window("def run(kernel, x):\n    kernel[(1,)](x, BLOCK=128, mode=3)")),
+)  # fmt: skip
 
 TWINS = (
     Twin(20, "CRLF throughout", lambda text: RATE(text).replace(b"\n", b"\r\n")),
@@ -73,4 +99,11 @@ TWINS = (
     Twin(8, "batches made ready in a thread", at_top("from concurrent.futures import ThreadPoolExecutor"), frozenset({"PR504"})),
     Twin(16, "a hidden layer of many small constants", at_top("WIDTHS = [" + ", ".join(["64"] * 80) + "]"), frozenset({"PR509"})),
     Twin(20, "a plain diff without git's header", lambda text: RATE(text).split(b"\n", 1)[1]),
+    Twin(15, "a lambda's parameter named like the loader", at_top("first = lambda batches: next(batches)")),
+    Twin(15, "a comprehension's variable named like a builtin that is read", in_main("sizes = [min for min in range(3)]")),
+    Twin(15, "a walrus in a condition", in_loop("if (late := step > 60):\n    late = False")),
+    Twin(15, "a match statement", in_loop("match step:\n    case 0 | 1:\n        note = 'first'\n    case other:\n        note = str(other)")),
+    Twin(15, "keywords of a dict named like the loader", in_main("sizes = dict(load_shard=1)\nsizes.update(batches=2)")),
+    Twin(15, "a dataclass of settings", at_bottom("from dataclasses import dataclass, replace\n\n\n@dataclass\nclass Rates:\n    head: float = 0.02\n\n\nRATES = replace(Rates(), head=0.03)")),
+    *(Twin(like, name, change, on="speedrun") for like, name, change in GUARDED),
 )  # fmt: skip

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from patchrun.core.names import find_bindings, find_uses, imported_modules, is_within, read_aliases, resolve
+from patchrun.core.names import find_uses, imported_modules, is_within, read_aliases, resolve
 
 
 def uses(text: str) -> set[tuple[str, str]]:
@@ -16,11 +16,6 @@ def uses(text: str) -> set[tuple[str, str]]:
 
 def names(text: str) -> set[str]:
     return {name for _, name in uses(text)}
-
-
-def bindings(text: str) -> list[str]:
-    nodes = ast.parse(text).body
-    return [one.qualified for one in find_bindings(nodes, read_aliases(nodes))]
 
 
 DISGUISES = [
@@ -136,40 +131,3 @@ def test_modules_that_are_imported() -> None:
 def test_expressions_that_are_no_name() -> None:
     for text in ("1", "f(x)", "x[0]", "a + b", "lambda: 0", "getattr(x, y)", "vars(x)[y]"):
         assert resolve(ast.parse(text, mode="eval").body, {}) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("a = b = 1", ["a", "b"]),
-        ("a: int = 1", ["a"]),
-        ("a += 1", ["a"]),
-        ("(a, [b, *c]) = x", ["a", "b", "c"]),
-        ("del a", ["a"]),
-        ("for a in x: pass", ["a"]),
-        ("with x as a: pass", ["a"]),
-        ("try: pass\nexcept E as a: pass", ["a"]),
-        ("import a.b, c as d\nfrom e import f, g as h\nfrom i import *", ["a", "d", "f", "h", "*"]),
-        ("def a(b, /, c, *d, e, **f): pass", ["a", "a.b", "a.c", "a.e", "a.d", "a.f"]),
-        ("class A:\n    b = 1\n    def c(self): d = 1", ["A", "A.b", "A.c", "A.c.self", "A.c.d"]),
-        ("def f():\n    global a\n    a = 1\n    b = 1", ["f", "a", "f.b"]),
-        ("def f():\n    global g\n    def g(): pass", ["f", "g"]),
-        ("print(a := 1)", ["a"]),
-        ("x = [a for a in b if (c := a)]", ["x", "c"]),
-        ("f = lambda a: a", ["f"]),
-        (
-            "match x:\n    case [a, *b]: pass\n    case {'k': c, **d}: pass\n    case P(e) as g: pass",
-            ["a", "b", "d", "c", "g", "e"],
-        ),
-        ("A.b = 1", ["A.b"]),
-        ("import m as n\nn.b.c = 1", ["n", "m.b.c"]),
-        ("f(x).b = 1", ["?.b"]),
-        ("setattr(A, 'b', 1)\ndelattr(f(), 'c')", ["A.b", "?.c"]),
-        ("globals()['a'] = 1", ["a"]),
-        ("import sys\nsys.modules[__name__].a = 1", ["sys", "__main__.a"]),
-        ("A.__dict__['b'] = 1", ["A.b"]),
-        ("@x.setter\ndef y(self): pass", ["y", "y.self"]),
-    ],
-)
-def test_bindings(text: str, expected: list[str]) -> None:
-    assert sorted(bindings(text)) == sorted(expected)

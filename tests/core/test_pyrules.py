@@ -171,6 +171,24 @@ def test_every_protected_definition_of_a_removed_file_is_gone() -> None:
         "class load:\n    pass\n",
         "try:\n    pass\nexcept Exception as load:\n    pass\n",
         "match 1:\n    case load:\n        pass\n",
+        "_ = lambda x=(load := print): x\n",
+        "_ = lambda: setattr(Loader, 'next_batch', print)\n",
+        "[0 for Loader.size in (9,)]\n",
+        "[0 for globals()['load'] in (print,)]\n",
+        "f'{(load := print)}'\n",
+        "class A:\n    global load\n    load = print\n",
+        "def patch():\n    global load\n    import os as load\n",
+        "globals().update(load=print)\n",
+        "globals().update([('load', print)])\n",
+        "g = globals()\ng |= {'load': print}\n",
+        "import operator\noperator.setitem(globals(), 'load', print)\n",
+        "load.__globals__['load'] = print\n",
+        "globals()['lo' + 'ad'] = print\n",
+        "exec('load = print')\n",
+        "exec(f'load = {1}')\n",
+        "from functools import partial\npartial(setattr, Loader, 'size')(9)\n",
+        "vars(Loader).update(size=9)\n",
+        "with open('x') as Loader.size:\n    pass\n",
     ],
 )
 def test_binding_a_protected_name_again_is_an_error_where_it_happens(extra: str) -> None:
@@ -178,6 +196,11 @@ def test_binding_a_protected_name_again_is_an_error_where_it_happens(extra: str)
     found = check(after)
     assert [(one.code, one.severity) for one in found] == [("PR403", "error")]
     assert found[0].line > 20
+
+
+def test_the_class_of_a_protected_method_may_not_be_bound_anew() -> None:
+    found = told(SOURCE.replace("\n\nmain()\n", "\n\nLoader = print\n\n\nmain()\n"))
+    assert found == [("PR403", "error")] * 2  # the method and the field
 
 
 def test_a_second_definition_is_seen_where_the_first_one_changed_too() -> None:
@@ -195,6 +218,8 @@ def test_a_second_definition_is_seen_where_the_first_one_changed_too() -> None:
         "Loader().next_batch = print\n",
         "import other\nother.load = print\n",
         "from other import *\n",
+        "f = lambda: (load := print)\n",
+        "def f():\n    for load in (print,):\n        load()\n",
     ],
 )
 def test_what_may_hide_a_protected_name_asks_a_person(extra: str) -> None:
@@ -209,6 +234,14 @@ def test_what_may_hide_a_protected_name_asks_a_person(extra: str) -> None:
         "print(load)\n",
         "loader = 1\n",
         "x = [load for load in range(3)]\n",
+        "f = lambda load: load\n",
+        "x = {}\nx.update(load=1)\nx |= {'TOKENS': 2}\n",
+        "print(dict(load=1), [TOKENS for TOKENS in (1,)])\n",
+        "vars(Other).update(x=1)\n",
+        "match 1:\n    case other:\n        pass\n",
+        "if (late := TOKENS > 5):\n    pass\n",
+        "exec('x = load')\n",
+        "setattr(Other, 'other', 1)\n",
         "def f(x): return x.load\n",
         "Loader.other = 1\n",
         "Loader2.sizes = 1\n",
