@@ -168,8 +168,9 @@ _TABLE = (
     Code("PR508", "environment", "review",
          "The environment of the process is changed.",
          "Leave it alone; the track's launch.env sets it."),
-    Code("PR509", "large-literal", "review",
-         "A large or dense literal, or much literal data in all: it may carry weights or code.",
+    Code("PR509", "much-data", "review",
+         "Added lines look like data, whatever holds them (numbers, texts, names, comments, blanks): they may carry "
+         "weights or code. Above the track's limits.added_bytes, or three times the human patch, it rejects.",
          "Compute the values, or say in a comment where they come from."),
     Code("PR510", "torch-flag", "warning",
          "A global switch of torch, its compiler or a backend is newly set.",

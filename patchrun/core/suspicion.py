@@ -16,7 +16,6 @@ from typing import NamedTuple
 from patchrun.core.codes import make_finding
 from patchrun.core.filepair import FilePair
 from patchrun.core.findings import Finding
-from patchrun.core.literals import find_large_literals
 from patchrun.core.names import Use, is_within
 from patchrun.core.pyfile import take_new
 
@@ -122,7 +121,6 @@ def check_integrity(pair: FilePair) -> list[Finding]:
     before = [*_observe_uses(old_uses, pair.modules), *_observe(old)]
     after = [*_observe_uses(new_uses, pair.modules), *_observe(new)]
     seen = take_new(before, after, lambda one: (one.code, one.key), pair.is_kept)
-    seen += (Observation("PR509", "", line, message) for line, message in find_large_literals(old, new))
     first: dict[tuple[str, str], Observation] = {}
     for one in sorted(seen, key=lambda one: one.line):
         first.setdefault((one.code, one.message), one)

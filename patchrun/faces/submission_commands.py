@@ -49,7 +49,7 @@ steps_option = click.option(
 def validate_command(named: str | None, diff: str, span: Span, onto: str, form: str, **judging: Any) -> int:
     """Say what is wrong with DIFF (a file, an edited checkout, or -); nothing is stored."""
     from patchrun.faces import findings_view
-    from patchrun.services import intake, validator
+    from patchrun.services import intake, materials, validator
 
     arena = open_arena(named)
     arena.ladder.get(span.last)
@@ -61,7 +61,8 @@ def validate_command(named: str | None, diff: str, span: Span, onto: str, form: 
         validation = tournament.validate(arena, data, span, ground)
     else:
         track = arena.track.at_record(span.first)
-        validation = validator.validate(arena.repo, track, baseline, intake.read_diff(arena, diff, span))
+        data, find_limit = intake.read_diff(arena, diff, span), partial(materials.find_limit, arena, span)
+        validation = validator.validate(arena.repo, track, baseline, data, find_limit)
     validation = review(validation, ground.span if ground else span)
     said = findings_view.render(
         validation, span.to_json(), arena.track.name, form, _sources(arena, validation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sysconfig
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from patchrun.adapters.gitrepo import Applied, GitRepo
 from patchrun.adapters.lint import find_ruff, lint
+from patchrun.core import added
 from patchrun.core import findings as verdicts
 from patchrun.core.codes import make_finding
 from patchrun.core.filepair import FilePair
@@ -63,13 +64,17 @@ Linted = Mapping[str, Future[tuple[Problem, ...]]]
 
 @dataclass(frozen=True)
 class _Result:
-    """What git made of a patch: the patched tree (None: refused), the files that differ, the linter at work on them."""
+    """What git made of a patch: the patched tree (None: refused), the files that differ, the linter at work on them.
+
+    ``added``: the bytes of information that they bring in, being measured.
+    """
 
     tree: str | None
     changes: tuple[FileChange, ...]
     oids: Mapping[str, str]
     linted: Linted
     findings: tuple[Finding, ...]
+    added: Future[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,13 @@ class _Baseline:
     parsed: Mapping[str, PyFile | Finding]
 
 
-def validate(repo: GitRepo, track: Track, baseline: str, diff: bytes) -> Validation:
+def validate(
+    repo: GitRepo, track: Track, baseline: str, diff: bytes, find_limit: Callable[[], int] | None = None
+) -> Validation:
     """Check ``diff`` against the commit or tree ``baseline`` under the rules of ``track``.
+
+    ``find_limit`` gives the bytes of information that a patch may bring in; asked only where it brings in more than
+    the track's own figure (see ``services.materials``).
 
     Raises:
         UnreadableDiff: it is empty, too large, or no diff: nothing to keep.
@@ -103,7 +113,7 @@ def validate(repo: GitRepo, track: Track, baseline: str, diff: bytes) -> Validat
             found += check_named(patch, (change.path for change in result.changes))
             found += _check_paths(track, base, result)
             told, code = _check_python(track, base, result)
-            found += told + _check_guards(track, base, code)
+            found += told + _check_guards(track, base, code) + _check_added(track, result, find_limit)
         return Validation(patch_id, stats, _arrange(found), result.tree, diff, code)
 
 
@@ -125,7 +135,8 @@ def _apply(repo: GitRepo, track: Track, baseline: str, patch: Patch, pool: Threa
     files = tuple(FileChange(one.path, one.old_mode, one.new_mode, old, new) for one, old, new in pairs)
     python = {one.path: one.text for one in files if one.text is not None and _is_python(one.path, track)}
     linted = {path: pool.submit(lint, path, text) for path, text in python.items()}
-    return _Result(tree, files, {change.path: change.new_oid for change in changes}, linted, tuple(findings))
+    new_oids = {change.path: change.new_oid for change in changes}
+    return _Result(tree, files, new_oids, linted, tuple(findings), pool.submit(added.measure, files))
 
 
 def _judge_offsets(repo: GitRepo, tree: str, part: Part, applied: Applied) -> list[Finding]:
@@ -175,6 +186,16 @@ def _check_python(track: Track, base: _Baseline, result: _Result) -> tuple[list[
     whole = all(change.path in parsed for change in changed if change.text is not None)
     oids = {path: oid for path, oid in (base.oids | result.oids).items() if oid.strip("0")}
     return findings, TreeCode(oids, parsed) if whole else None
+
+
+def _check_added(track: Track, result: _Result, find_limit: Callable[[], int] | None) -> list[Finding]:
+    """PR509: what looks like data, and more information than is allowed."""
+    size = result.added.result() if result.added else 0
+    limit = track.limits.added_bytes or added.LEAST_LIMIT
+    if size > limit and find_limit:
+        limit = find_limit()
+    dense = [finding for change in result.changes for finding in added.find_dense(change)]
+    return [*added.check_added(result.changes, size, limit), *dense]
 
 
 def _check_guards(track: Track, base: _Baseline, code: TreeCode | None) -> list[Finding]:

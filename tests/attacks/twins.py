@@ -69,6 +69,6 @@ TWINS = (
     Twin(1, "the step line with another figure", replace(('train_loss:{shown.item():.4f}', 'train_loss:{shown.item():.5f}'))),
     Twin(15, "weights tied by a scatter", in_main("order = torch.zeros(VOCAB_SIZE).scatter_add(0, torch.arange(VOCAB_SIZE), torch.ones(VOCAB_SIZE))"), frozenset({"PR516"})),
     Twin(8, "batches made ready in a thread", at_top("from concurrent.futures import ThreadPoolExecutor"), frozenset({"PR504"})),
-    Twin(16, "a hidden layer of many small constants", at_top("WIDTHS = [" + ", ".join(["64"] * 80) + "]"), frozenset({"PR509"})),
+    Twin(16, "a hidden layer of many small constants", at_top("WIDTHS = [" + ", ".join(["64"] * 80) + "]")),
     Twin(20, "a plain diff without git's header", lambda text: RATE(text).split(b"\n", 1)[1]),
 )  # fmt: skip
