@@ -17,6 +17,7 @@ from patchrun.core.codes import make_finding
 from patchrun.core.filepair import FilePair
 from patchrun.core.findings import Finding
 from patchrun.core.names import Use, is_within
+from patchrun.core.operators import find_operators
 from patchrun.core.pyfile import take_new
 
 FLAG_ROOTS = ("torch.backends", "torch._inductor", "torch._dynamo", "torch._functorch.config", "triton.knobs")
@@ -78,13 +79,7 @@ READ_RULES = {
     "PR513": ("unittest", "mock", "pytest", "torch.library.Library", "torch.library.impl"),
     "PR515": ("base64", "binascii", "codecs", "zlib", "gzip", "bz2", "lzma", "zipfile", "tarfile", "struct.unpack",
               "bytes.fromhex", "int.from_bytes", "numpy.frombuffer", "numpy.fromstring", "torch.frombuffer", "array"),
-    "PR516": (
-        "torch.bincount", "numpy.bincount", "torch.unique", "torch.unique_consecutive", "numpy.unique", "torch.histc",
-        "torch.histogram", "torch.histogramdd", "numpy.histogram", "numpy.histogram2d", "numpy.histogramdd",
-        "numpy.add.at", "collections.Counter", "torch.linalg.lstsq", "numpy.linalg.lstsq", "torch.linalg.svd",
-        "numpy.linalg.svd", "torch.linalg.eigh", "numpy.linalg.eigh", "torch.svd", "torch.svd_lowrank",
-        "torch.pca_lowrank",
-    ),
+    "PR516": ("torch.unique", "numpy.unique", "numpy.add.at", "collections.Counter"),
 }  # fmt: skip
 INTERNAL_ATTRIBUTES = frozenset({
     "__globals__", "__builtins__", "__dict__", "__subclasses__", "__code__", "__closure__", "__mro__", "__bases__",
@@ -96,9 +91,9 @@ INTERNAL_ATTRIBUTES = frozenset({
 FILE_METHODS = frozenset(
     {"read_text", "read_bytes", "write_text", "write_bytes", "tofile", "fromfile", "iterdir", "rglob"}
 )
-COUNTING_METHODS = frozenset({
-    "bincount", "histc", "index_add", "index_add_", "index_put", "index_put_", "scatter_add", "scatter_add_",
-    "scatter_reduce", "scatter_reduce_",
+COUNTING = frozenset({
+    "bincount", "eig", "eigh", "histc", "histogram", "histogram2d", "histogramdd", "index_add", "index_put", "lobpcg",
+    "lstsq", "pca_lowrank", "scatter_add", "scatter_reduce", "svd", "svd_lowrank", "svds", "unique_consecutive",
 })  # fmt: skip
 NAME_TAKERS = frozenset({"getattr", "setattr", "delattr"})
 MOST_SPELLED = 100
@@ -118,8 +113,8 @@ def check_integrity(pair: FilePair) -> list[Finding]:
     """Every PR5xx that a patch newly brings into one file, the first place of each."""
     old_uses, new_uses = pair.uses
     old, new = ([node for statement in side for node in ast.walk(statement)] for side in pair.sides)
-    before = [*_observe_uses(old_uses, pair.modules), *_observe(old)]
-    after = [*_observe_uses(new_uses, pair.modules), *_observe(new)]
+    before = [*_observe_uses(old_uses, pair.modules), *_observe(old), *_observe_counting(pair.sides[0])]
+    after = [*_observe_uses(new_uses, pair.modules), *_observe(new), *_observe_counting(pair.sides[1])]
     seen = take_new(before, after, lambda one: (one.code, one.key), pair.is_kept)
     first: dict[tuple[str, str], Observation] = {}
     for one in sorted(seen, key=lambda one: one.line):
@@ -167,8 +162,6 @@ def _observe(nodes: Iterable[ast.AST]) -> Iterator[Observation]:
                 yield Observation("PR512", attr, node.lineno, f".{attr} is newly used")
             case ast.Attribute(attr=attr) if attr in FILE_METHODS:
                 yield Observation("PR511", attr, node.lineno, f".{attr} is newly used")
-            case ast.Attribute(attr=attr) if attr in COUNTING_METHODS:
-                yield Observation("PR516", attr, node.lineno, f".{attr} is newly used")
             case ast.Name(id="__builtins__"):
                 yield Observation("PR507", "__builtins__", node.lineno, "__builtins__ is newly used")
             case ast.Call(func=ast.Name(id=name), args=[_, key, *_]) if name in NAME_TAKERS and not _is_text(
@@ -180,6 +173,11 @@ def _observe(nodes: Iterable[ast.AST]) -> Iterator[Observation]:
                 yield Observation(
                     "PR514", text, node.lineno, f"new text {text[:80]!r} looks like a line of the log"
                 )
+
+
+def _observe_counting(statements: Iterable[ast.stmt]) -> Iterator[Observation]:
+    for use in find_operators(statements, COUNTING):
+        yield Observation("PR516", use.name, use.line, f"{use.name} is newly used")
 
 
 def _is_text(node: ast.AST) -> bool:
