@@ -41,8 +41,9 @@ _TABLE = (
          "The diff holds a NUL byte.",
          "Remove it; binary content cannot be handed in."),
     Code("PR103", "hidden-text", "error",
-         "An added line or a file name holds bidirectional, zero-width or control characters: it "
-         "reads otherwise than it runs.",
+         "An added line or a file name holds bidirectional, zero-width or control characters, or variation selectors: "
+         "it reads otherwise than it runs. Emoji sequences and joiners of scripts that join are ordinary text; a soft "
+         "hyphen inside a word only warns.",
          "Write the character as an escape such as \\u200b, or remove it."),
     Code("PR104", "carriage-return", "error",
          "The diff, or a line that it adds, ends in CRLF where the file does not, or holds a lone "

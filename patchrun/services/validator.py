@@ -194,8 +194,8 @@ def _check_added(track: Track, result: _Result, find_limit: Callable[[], int] | 
     limit = track.limits.added_bytes or added.LEAST_LIMIT
     if size > limit and find_limit:
         limit = find_limit()
-    dense = [finding for change in result.changes for finding in added.find_dense(change)]
-    return [*added.check_added(result.changes, size, limit), *dense]
+    too_much = added.check_added(result.changes, size, limit)
+    return too_much or [finding for change in result.changes for finding in added.find_dense(change)]
 
 
 def _check_guards(track: Track, base: _Baseline, code: TreeCode | None) -> list[Finding]:
