@@ -22,7 +22,7 @@ from patchrun.core.rules import FileChange
 LEAST_LIMIT = 7600
 TIMES_HUMAN = 3
 FILTERS = ({
-    "id": lzma.FILTER_LZMA1, "dict_size": 1 << 23, "lc": 3, "lp": 0, "pb": 0, "mode": lzma.MODE_NORMAL, "nice_len": 64,
+    "id": lzma.FILTER_LZMA1, "dict_size": 1 << 21, "lc": 3, "lp": 0, "pb": 0, "mode": lzma.MODE_NORMAL, "nice_len": 64,
     "mf": lzma.MF_BT4, "depth": 0,
 },)  # fmt: skip
 
@@ -41,11 +41,23 @@ BITS_OF_DIGIT = math.log2(10)
 
 
 class Window(NamedTuple):
-    """Lines that a patch adds, one after the other: their numbers in the patched file (1-based) and their text."""
+    """Lines that a patch adds, one after the other, with their numbers in the patched file (1-based)."""
 
-    first: int
-    last: int
-    text: str
+    numbers: tuple[int, ...]
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    @property
+    def heaviest(self) -> int:
+        """The number of the line with the most bits by the entropy of its characters."""
+        pairs = zip(self.lines, self.numbers, strict=True)
+        return max(pairs, key=lambda pair: len(pair[0]) * entropy(pair[0]))[1]
+
+    def __str__(self) -> str:
+        return f"lines {self.numbers[0]} to {self.numbers[-1]}"
 
 
 def pack(data: bytes) -> int:
@@ -81,8 +93,8 @@ def check_added(changes: Sequence[FileChange], size: int, limit: int) -> list[Fi
     if heaviest is None:
         return [make_finding("PR509", message, severity="error", hint=hint)]
     cost, path, window = heaviest
-    message += f"; lines {window.first} to {window.last} weigh most, about {cost}"
-    return [make_finding("PR509", message, path, window.first, severity="error", hint=hint)]
+    message += f"; {window} weigh most, about {cost}"
+    return [make_finding("PR509", message, path, window.heaviest, severity="error", hint=hint)]
 
 
 def find_dense(change: FileChange) -> Iterator[Finding]:
@@ -90,10 +102,10 @@ def find_dense(change: FileChange) -> Iterator[Finding]:
     windows = list(_windows(change))
     for window in windows:
         if told := _describe(change, window):
-            yield make_finding("PR509", told, change.path, window.first)
+            yield make_finding("PR509", told, change.path, window.heaviest)
     if (blanks := _weigh_blanks(windows)) > LEAST_BLANKS:
         message = f"the blanks at the ends of added lines hold about {blanks} bytes"
-        yield make_finding("PR509", message, change.path, windows[0].first)
+        yield make_finding("PR509", message, change.path, windows[0].numbers[0])
 
 
 def entropy(text: str) -> float:
@@ -143,7 +155,7 @@ def _windows(change: FileChange) -> Iterator[Window]:
 
 
 def _join(piece: Sequence[str], numbers: Mapping[str, int]) -> Window:
-    return Window(numbers[piece[0]], numbers[piece[-1]], "\n".join(piece))
+    return Window(tuple(numbers[line] for line in piece), tuple(piece))
 
 
 def _cost(change: FileChange, window: Window) -> int:
@@ -154,17 +166,17 @@ def _cost(change: FileChange, window: Window) -> int:
 
 def _describe(change: FileChange, window: Window) -> str | None:
     """Why a stretch of added lines looks like data, None where it does not."""
-    lines, text = f"lines {window.first} to {window.last}", window.text
+    text = window.text
     for run in RUN.findall(text):
         if entropy(run) > RUN_BITS:
-            return f"{lines}: {len(run)} characters in a run, {entropy(run):.1f} bits each"
+            return f"{window}: {len(run)} characters in a run, {entropy(run):.1f} bits each"
     digits = int(sum(map(_bits, NUMBER.findall(text))) / 8)
     if digits > max(LEAST_DIGITS, DIGITS * len(text)):
-        return f"{lines}: about {digits} bytes of digits"
+        return f"{window}: about {digits} bytes of digits"
     if len(text) > LEAST_DENSE and (cost := _cost(change, window)) > max(
         LEAST_DENSE, DENSE * len(text.encode())
     ):
-        return f"{lines}: {len(text)} characters that pack into no fewer than {cost} bytes"
+        return f"{window}: {len(text)} characters that pack into no fewer than {cost} bytes"
     return None
 
 
@@ -174,6 +186,6 @@ def _bits(number: str) -> float:
 
 def _weigh_blanks(windows: Iterable[Window]) -> int:
     """The packed size of the blanks at the ends of lines."""
-    lines = (line for window in windows for line in window.text.split("\n"))
+    lines = (line for window in windows for line in window.lines)
     ends = "\n".join(line[len(line.rstrip(" \t\f")) :] for line in lines)
     return pack(ends.encode()) if ends.strip("\n") else 0

@@ -195,6 +195,11 @@ _TABLE = (
          "Values are newly counted, or solved for in one go: so a model gets its weights from tables of "
          "the data.",
          "Let parameters be learned by gradient steps; say in a comment what is counted."),
+    Code("PR517", "own-randomness", "review",
+         "Random numbers of the patch's own: a generator, a seed, a hash, or draws that are thrown away. They can pick "
+         "a lucky start.",
+         "Draw from torch's generator as it was seeded, and only what you use; say in a comment what another "
+         "one is for."),
     Code("PR601", "judge-objects", "review",
          "The judge, a language model, thinks that a rule is broken; the lines that it quotes exist unless it is "
          "said that they were dropped.",
