@@ -51,12 +51,14 @@ def _find_step_nodes(statements: Sequence[ast.stmt], aliases: Aliases) -> set[in
 
 def _optimizer_classes(statements: Iterable[ast.stmt], aliases: Aliases) -> set[str]:
     """The names of the classes that derive from torch's optimizers or autograd functions, directly or not."""
+    classes = [one for one in statements if isinstance(one, ast.ClassDef)]
+    own = {one.name: one.name for one in classes}
     found: set[str] = set()
-    for statement in statements:
-        if isinstance(statement, ast.ClassDef):
-            bases = {resolve(base, aliases) or "" for base in statement.bases}
-            if bases & found or any(is_within(base, root) for base in bases for root in STEPPERS):
-                found.add(statement.name)
+    for one in classes:
+        bases = {resolve(base, {**aliases, **own}) or "" for base in one.bases}
+        steps = bases & found or any(is_within(base, root) for base in bases for root in STEPPERS)
+        if steps and not any(is_within(base, "torch.nn") for base in bases):
+            found.add(one.name)
     return found
 
 
