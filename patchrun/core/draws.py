@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from patchrun.core.names import Aliases, is_within, resolve
-from patchrun.core.operators import find_operators
 
 SEEDERS = frozenset({
     "Generator", "RandomState", "default_generator", "default_rng", "fork_rng", "manual_seed", "manual_seed_all",
@@ -31,6 +30,7 @@ TAKERS = frozenset(
 )
 LEAST_MODULUS = 1 << 16
 LEAST_SCALE = 1000
+MIXERS = (ast.Mult, ast.LShift, ast.BitXor)
 WAVES = frozenset({"sin", "cos", "tan"})
 
 
@@ -45,13 +45,12 @@ class Draw(NamedTuple):
 def find_draws(
     statements: Sequence[ast.stmt], everything: Iterable[ast.stmt], aliases: Aliases
 ) -> Iterator[Draw]:
-    """Generators and seeds, draws that nobody uses, one of several draws taken, and generators written by hand.
+    """Draws from a generator of one's own, that nobody uses, or of which one is taken; generators written by hand.
 
-    ``everything`` are all top-level statements of the file: they say which names are modules with weights.
+    Seeds and generators of libraries are told by their names (``SEEDERS``, see ``core.operators``). ``everything``
+    are all top-level statements of the file: they say which names are modules with weights.
     """
     modules = _module_classes(everything, aliases)
-    for use in find_operators(statements, SEEDERS):
-        yield Draw(use.name, use.line, f"{use.name} is newly used: random numbers of the patch's own")
     for statement in statements:
         unused = _unused_names(statement)
         for node in ast.walk(statement):
@@ -119,13 +118,12 @@ def _is_tensor_made(node: ast.expr) -> bool:
 
 def _is_generator(node: ast.BinOp) -> bool:
     """``(a * x + c) % m``, ``x ^ x << 13 & mask``, ``(sin(x) * 43758.5) % 1``: the arithmetic of random generators."""
-    inner = list(ast.walk(node.left))
-    mixes = any(
-        isinstance(one, ast.BinOp) and isinstance(one.op, ast.Mult | ast.LShift | ast.BitXor) for one in inner
-    )
-    if not mixes or not isinstance(node.op, ast.Mod | ast.BitAnd):
+    modulus = _whole(node.right) if isinstance(node.op, ast.Mod | ast.BitAnd) else 0
+    if modulus != 1 and modulus < LEAST_MODULUS:
         return False
-    modulus = _whole(node.right)
+    inner = list(ast.walk(node.left))
+    if not any(isinstance(one, ast.BinOp) and isinstance(one.op, MIXERS) for one in inner):
+        return False
     waves = any(isinstance(one, ast.Call) and _leaf(one.func) in WAVES for one in inner)
     scaled = any(isinstance(one, ast.Constant) and _is_large(one.value) for one in inner)
     return modulus >= LEAST_MODULUS or (modulus == 1 and waves and scaled)

@@ -23,10 +23,10 @@ def fold_text(node: ast.AST, texts: Mapping[str, str], depth: int = 0) -> str | 
 
 
 def read_texts(nodes: Iterable[ast.AST]) -> dict[str, str]:
-    """Name -> text for every name that ``nodes`` assign just once, a text of constants."""
+    """Name -> text for every name that ``nodes``, all nodes of some code, assign just once, a text of constants."""
     values: dict[str, str | None] = {}
     times: Counter[str] = Counter()
-    for node in (node for root in nodes for node in ast.walk(root)):
+    for node in nodes:
         match node:
             case (
                 ast.Assign(targets=[ast.Name(id=name)], value=value)

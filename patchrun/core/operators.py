@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from patchrun.core.foldtext import fold_text, read_texts
 from patchrun.core.names import Use
@@ -42,20 +42,17 @@ def operators_of(rules: Iterable[str]) -> dict[str, str]:
     }
 
 
-def find_operators(statements: Iterable[ast.stmt], names: Iterable[str]) -> Iterator[Use]:
-    """Every place below ``statements`` that reaches for an operator among the plain ``names``, in no order."""
-    wanted, statements = frozenset(names), list(statements)
-    texts = read_texts(statements)
+def find_operators(nodes: Sequence[ast.AST], names: Iterable[str]) -> Iterator[Use]:
+    """Each of ``nodes``, all nodes of some code, that reaches for an operator among the plain ``names``."""
+    wanted, own, texts = frozenset(names), _own_methods(nodes), read_texts(nodes)
     computed = False
-    for statement in statements:
-        own = _own_methods(statement)
-        for node in ast.walk(statement):
-            reached = [name for name in _reached(node, texts) if plain_name(name) in wanted]
-            if id(node) not in own:
-                yield from (Use(f".{plain_name(name)}", "read", node) for name in reached)
-            computed = computed or _is_computed(node, texts)
+    for node in nodes:
+        reached = {plain_name(name) for name in _reached(node, texts)} & wanted
+        if reached and id(node) not in own:
+            yield from (Use(f".{name}", "read", node) for name in sorted(reached))
+        computed = computed or _is_computed(node, texts)
     if computed:  # some lookup takes a text that cannot be told: each text that could be it counts
-        yield from _find_texts(statements, wanted)
+        yield from _find_texts(nodes, wanted)
 
 
 def _reached(node: ast.AST, texts: Mapping[str, str]) -> Iterator[str]:
@@ -84,8 +81,8 @@ def _is_computed(node: ast.AST, texts: Mapping[str, str]) -> bool:
     return False
 
 
-def _find_texts(statements: Iterable[ast.stmt], wanted: frozenset[str]) -> Iterator[Use]:
-    for node in (node for statement in statements for node in ast.walk(statement)):
+def _find_texts(nodes: Iterable[ast.AST], wanted: frozenset[str]) -> Iterator[Use]:
+    for node in nodes:
         if isinstance(node, ast.expr) and (text := fold_text(node, {})) and plain_name(text) in wanted:
             yield Use(f".{plain_name(text)}", "read", node)
 
@@ -100,10 +97,10 @@ def _is_namespace(node: ast.AST) -> bool:
     return isinstance(node, ast.Attribute) and node.attr == "__dict__"
 
 
-def _own_methods(statement: ast.stmt) -> set[int]:
+def _own_methods(nodes: Iterable[ast.AST]) -> set[int]:
     """The nodes ``self.x`` inside a class that itself defines a method ``x``."""
     own: set[int] = set()
-    for kind in (node for node in ast.walk(statement) if isinstance(node, ast.ClassDef)):
+    for kind in (node for node in nodes if isinstance(node, ast.ClassDef)):
         defined = {one.name for one in kind.body if isinstance(one, ast.FunctionDef)}
         own |= {
             id(node) for node in ast.walk(kind)

@@ -135,7 +135,7 @@ def _check_forbidden(pair: FilePair, forbidden: Sequence[str]) -> Iterator[Findi
     found = [(use, rule) for use, rule in named if rule]
     lines = {use.line for use, _ in found}
     reached = take_new(
-        *(find_operators(side, operators) for side in pair.sides), lambda use: use.name, pair.is_kept
+        *(find_operators(side, operators) for side in pair.nodes), lambda use: use.name, pair.is_kept
     )
     found += [(use, operators[use.name[1:]]) for use in reached if use.line not in lines]
     stepping = StepCode(pair.after.nodes, pair.after.aliases) if found and pair.after else None

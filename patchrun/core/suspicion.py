@@ -14,7 +14,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from patchrun.core.codes import make_finding
-from patchrun.core.draws import find_draws
+from patchrun.core.draws import SEEDERS, find_draws
 from patchrun.core.filepair import FilePair
 from patchrun.core.findings import Finding
 from patchrun.core.names import Use, is_within
@@ -123,20 +123,17 @@ class Observation(NamedTuple):
 
 def check_integrity(pair: FilePair) -> list[Finding]:
     """Every PR5xx that a patch newly brings into one file, the first place of each."""
-    old_uses, new_uses = pair.uses
-    old, new = ([node for statement in side for node in ast.walk(statement)] for side in pair.sides)
-    before = [
-        *_observe_uses(old_uses, pair.modules),
-        *_observe(old),
-        *_observe_counting(pair.sides[0]),
-        *_observe_draws(pair.sides[0], pair.before),
-    ]
-    after = [
-        *_observe_uses(new_uses, pair.modules),
-        *_observe(new),
-        *_observe_counting(pair.sides[1]),
-        *_observe_draws(pair.sides[1], pair.after),
-    ]
+    before, after = (
+        [
+            *_observe_uses(uses, pair.modules),
+            *_observe(nodes),
+            *_observe_operators(nodes),
+            *_observe_draws(side, file),
+        ]
+        for uses, nodes, side, file in zip(
+            pair.uses, pair.nodes, pair.sides, (pair.before, pair.after), strict=True
+        )
+    )
     seen = take_new(before, after, lambda one: (one.code, one.key), pair.is_kept)
     first: dict[tuple[str, str], Observation] = {}
     for one in sorted(seen, key=lambda one: one.line):
@@ -201,9 +198,13 @@ def _observe(nodes: Iterable[ast.AST]) -> Iterator[Observation]:
                 )
 
 
-def _observe_counting(statements: Iterable[ast.stmt]) -> Iterator[Observation]:
-    for use in find_operators(statements, COUNTING):
-        yield Observation("PR516", use.name, use.line, f"{use.name} is newly used")
+def _observe_operators(nodes: Sequence[ast.AST]) -> Iterator[Observation]:
+    for use in find_operators(nodes, COUNTING | SEEDERS):
+        if use.name[1:] in COUNTING:
+            yield Observation("PR516", use.name, use.line, f"{use.name} is newly used")
+        else:
+            message = f"{use.name} is newly used: random numbers of the patch's own"
+            yield Observation("PR517", use.name, use.line, message)
 
 
 def _observe_draws(statements: Sequence[ast.stmt], file: PyFile | None) -> Iterator[Observation]:

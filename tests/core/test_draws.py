@@ -7,8 +7,9 @@ import ast
 
 import pytest
 
-from patchrun.core.draws import find_draws
+from patchrun.core.draws import SEEDERS, find_draws
 from patchrun.core.names import read_aliases
+from patchrun.core.operators import find_operators
 
 HEAD = "import numpy as np\nimport torch\nfrom torch import nn\nclass GPT(nn.Module): ...\nclass Rows(GPT): ...\n"
 
@@ -16,7 +17,11 @@ HEAD = "import numpy as np\nimport torch\nfrom torch import nn\nclass GPT(nn.Mod
 def drawn(code: str) -> list[str]:
     lines = "".join(f"    {line}\n" for line in code.splitlines())
     body = ast.parse(f"{HEAD}def build_model():\n    model = GPT()\n{lines}    return model\n").body
-    return [draw.message for draw in find_draws(body, body, read_aliases(body))]
+    uses = find_operators([node for part in body for node in ast.walk(part)], SEEDERS)
+    return [
+        *(use.name for use in uses),
+        *(draw.message for draw in find_draws(body, body, read_aliases(body))),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_names_that_hold_a_text() -> None:
     assert fold("'s' + rest", rest="vd") == "svd"
     assert fold("other") is None
     module = ast.parse("a = 'svd'\nb: str = 's' + 'vd'\nc = 'x'\nc = 'svd'\nd = f()\nfor e in 'svd': pass")
-    assert read_texts([module]) == {"a": "svd", "b": "svd"}
+    assert read_texts(ast.walk(module)) == {"a": "svd", "b": "svd"}
 
 
 @pytest.mark.parametrize(

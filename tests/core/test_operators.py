@@ -11,7 +11,7 @@ from patchrun.core.operators import find_operators, operators_of, plain_name
 
 
 def reached(code: str) -> set[str]:
-    return {use.name for use in find_operators(ast.parse(code).body, {"svd", "bincount"})}
+    return {use.name for use in find_operators(list(ast.walk(ast.parse(code))), {"svd", "bincount"})}
 
 
 @pytest.mark.parametrize(
