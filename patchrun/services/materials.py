@@ -24,11 +24,12 @@ def find_limit(arena: Arena, span: Span) -> int:
 def measure_human(arena: Arena, span: Span) -> int:
     """What the human code at the end of ``span`` brings in over its baseline, bytes; 0 where either is absent."""
     baseline, human = arena.code.get(f"refs/heads/baseline/{span.first}"), arena.human(span.last)
-    if not baseline or not human:
-        return 0
-    changes = arena.repo.changes(baseline, human)
+    return added.measure(read_changes(arena, baseline, human)) if baseline and human else 0
+
+
+def read_changes(arena: Arena, before: str, after: str) -> list[FileChange]:
+    """The files that differ between two commits or trees, with their contents."""
+    changes = arena.repo.changes(before, after)
     blobs = arena.repo.read_many(oid for one in changes for oid in (one.old_oid, one.new_oid))
     pairs = zip(changes, blobs[::2], blobs[1::2], strict=True)
-    return added.measure(
-        FileChange(one.path, one.old_mode, one.new_mode, old, new) for one, old, new in pairs
-    )
+    return [FileChange(one.path, one.old_mode, one.new_mode, old, new) for one, old, new in pairs]
