@@ -200,6 +200,9 @@ _TABLE = (
          "a lucky start.",
          "Draw from torch's generator as it was seeded, and only what you use; say in a comment what another "
          "one is for."),
+    Code("PR518", "look-alike-name", "review",
+         "A new name is spelled in letters of another script and reads as a plain one: it may be taken for another.",
+         "Spell it in Latin letters; Greek letters and other symbols that look like themselves are fine."),
     Code("PR601", "judge-objects", "review",
          "The judge, a language model, thinks that a rule is broken; the lines that it quotes exist unless it is "
          "said that they were dropped.",

@@ -26,7 +26,23 @@ FILLS = frozenset({
     "normal_", "orthogonal_", "random_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_",
 })  # fmt: skip
 TAKERS = frozenset(
-    {"all", "any", "deque", "len", "list", "map", "max", "min", "set", "sorted", "sum", "tuple"}
+    {
+        "all",
+        "any",
+        "deque",
+        "len",
+        "list",
+        "map",
+        "max",
+        "min",
+        "print",
+        "repr",
+        "set",
+        "str",
+        "sorted",
+        "sum",
+        "tuple",
+    }
 )
 LEAST_MODULUS = 1 << 16
 LEAST_SCALE = 1000
@@ -62,17 +78,30 @@ def _describe(node: ast.AST, unused: set[str], modules: set[str], aliases: Alias
     match node:
         case ast.Call(keywords=words) if any(word.arg == "generator" for word in words):
             return "a draw from a generator of its own"
-        case ast.Expr(value=value) if _is_wasted(value, modules, aliases):
+        case ast.Expr(value=value) | ast.Assert(test=value) if _is_wasted(value, unused, modules, aliases):
             return "random numbers are drawn and thrown away: they move all that are drawn later"
-        case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in unused or name == "_":
-            if any(_draws(one, modules, aliases) for one in ast.walk(value)):
-                return f"{name} holds random numbers that nobody uses: they move all that are drawn later"
+        case (
+            ast.Assign(targets=[target], value=value)
+            | ast.AnnAssign(target=target, value=ast.expr() as value)
+            | ast.NamedExpr(target=target, value=value)
+            | ast.For(target=target, iter=value)
+        ) if _is_unused(target, unused) and _holds_draw(value, modules, aliases):
+            return f"{ast.unparse(target)} holds random numbers that nobody uses: they move all that are drawn later"
         case ast.Subscript(value=ast.ListComp(elt=elt), slice=ast.Constant() | ast.UnaryOp()):
-            if any(_draws(one, modules, aliases) for one in ast.walk(elt)):
-                return "one of several random draws is taken"
+            return "one of several random draws is taken" if _holds_draw(elt, modules, aliases) else None
         case ast.BinOp() if _is_generator(node):
             return "a generator of random numbers written by hand"
     return None
+
+
+def _is_unused(target: ast.expr, unused: set[str]) -> bool:
+    """Whether all that an assignment binds are names that nobody reads."""
+    parts = target.elts if isinstance(target, ast.Tuple | ast.List) else [target]
+    return all(isinstance(part, ast.Name) and (part.id in unused or part.id == "_") for part in parts)
+
+
+def _holds_draw(value: ast.expr, modules: set[str], aliases: Aliases) -> bool:
+    return any(_draws(one, modules, aliases) for one in ast.walk(value))
 
 
 def _draws(node: ast.AST, modules: set[str], aliases: Aliases) -> bool:
@@ -80,38 +109,44 @@ def _draws(node: ast.AST, modules: set[str], aliases: Aliases) -> bool:
     if not isinstance(node, ast.Call):
         return False
     name = resolve(node.func, aliases) or ""
-    leaf = _leaf(node.func)
-    is_layer = is_within(name, "torch.nn") and leaf[:1].isupper() and not name.endswith(".Parameter")
-    return leaf in DRAWS | FILLS or is_layer or leaf in modules
+    leaves = {_leaf(node.func), name.rpartition(".")[2]}
+    is_layer = (
+        is_within(name, "torch.nn")
+        and name.rpartition(".")[2][:1].isupper()
+        and not name.endswith(".Parameter")
+    )
+    return is_layer or bool(leaves & (DRAWS | FILLS | modules))
 
 
-def _is_wasted(value: ast.expr, modules: set[str], aliases: Aliases) -> bool:
+def _is_wasted(value: ast.expr, unused: set[str], modules: set[str], aliases: Aliases) -> bool:
     """Whether an expression that stands alone draws and changes nothing that is kept."""
-    match value:
-        case ast.Call(func=func, args=args):
-            if _leaf(func) in FILLS:
-                filled = (
-                    func.value if isinstance(func, ast.Attribute) and _is_tensor_made(func.value) else None
-                )
-                return filled is not None or any(map(_is_tensor_made, args[:1]))
-            if isinstance(func, ast.Name) and func.id in TAKERS:
-                parts = [one for arg in args for one in ast.walk(arg)]
-                return any(_draws(one, modules, aliases) or _leaf(one) in DRAWS for one in parts)
-            if _draws(value, modules, aliases):
-                return True
-            return isinstance(func, ast.Attribute) and _is_wasted(func.value, modules, aliases)
-        case ast.Attribute(value=inner) | ast.Subscript(value=inner) | ast.UnaryOp(operand=inner):
-            return _is_wasted(inner, modules, aliases)
-        case ast.List(elts=parts) | ast.Tuple(elts=parts):
-            return any(_is_wasted(part, modules, aliases) for part in parts)
-        case ast.ListComp(elt=elt) | ast.SetComp(elt=elt) | ast.IfExp(body=elt):
-            return _is_wasted(elt, modules, aliases)
-        case ast.BinOp(left=left, right=right):
-            return _is_wasted(left, modules, aliases) or _is_wasted(right, modules, aliases)
-    return False
+    if isinstance(value, ast.Call):
+        return _is_wasted_call(value, unused, modules, aliases)
+    if isinstance(value, ast.Await | ast.Yield | ast.YieldFrom | ast.Constant | ast.Name):
+        return False
+    if isinstance(value, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+        return _is_wasted(getattr(value, "elt", None) or value.value, unused, modules, aliases)
+    inner = (part for part in ast.iter_child_nodes(value) if isinstance(part, ast.expr))
+    return any(_is_wasted(part, unused, modules, aliases) for part in inner)
 
 
-def _is_tensor_made(node: ast.expr) -> bool:
+def _is_wasted_call(call: ast.Call, unused: set[str], modules: set[str], aliases: Aliases) -> bool:
+    func = call.func
+    if _leaf(func) in FILLS:
+        filled = _filled(call)
+        return any(_is_tensor_made(one) or (isinstance(one, ast.Name) and one.id in unused) for one in filled)
+    if isinstance(func, ast.Name) and func.id in TAKERS:
+        parts = [one for arg in call.args for one in ast.walk(arg)]
+        return any(_draws(one, modules, aliases) or _leaf(one) in DRAWS for one in parts)
+    if _draws(call, modules, aliases):
+        return True
+    inner = (
+        func.value if isinstance(func, ast.Attribute) else func.body if isinstance(func, ast.Lambda) else None
+    )
+    return inner is not None and _is_wasted(inner, unused, modules, aliases)
+
+
+def _is_tensor_made(node: ast.AST) -> bool:
     """Whether an expression makes a tensor here and now, so that nobody else has it."""
     return isinstance(node, ast.Call) and not _leaf(node.func).startswith(("get", "param", "__"))
 
@@ -154,7 +189,7 @@ def _whole(node: ast.expr) -> int:
 
 
 def _unused_names(statement: ast.stmt) -> set[str]:
-    """The names that a function assigns and nothing in it reads; none at module level, where others may."""
+    """The names that a function assigns and nothing in it reads, but to fill them with draws; none at module level."""
     if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return set()
     names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
@@ -165,7 +200,19 @@ def _unused_names(statement: ast.stmt) -> set[str]:
         for name in one.names
     }
     stored = {name.id for name in names if isinstance(name.ctx, ast.Store)}
-    return stored - shared - {name.id for name in names if isinstance(name.ctx, ast.Load)}
+    filled = {
+        id(one) for node in ast.walk(statement) if isinstance(node, ast.Expr) for one in _filled(node.value)
+    }
+    return (
+        stored - shared - {one.id for one in names if isinstance(one.ctx, ast.Load) and id(one) not in filled}
+    )
+
+
+def _filled(value: ast.expr) -> list[ast.AST]:
+    """What a filling that stands alone is called on and given first."""
+    if not isinstance(value, ast.Call) or _leaf(value.func) not in FILLS:
+        return []
+    return [*value.args[:1], *([value.func.value] if isinstance(value.func, ast.Attribute) else [])]
 
 
 def _module_classes(statements: Iterable[ast.stmt], aliases: Aliases) -> set[str]:

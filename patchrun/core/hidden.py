@@ -16,6 +16,11 @@ HIDDEN = re.compile(
     "[\x01-\x08\x0b\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e01ef]"
 )
+LOOK_ALIKES = str.maketrans(
+    "\u0430\u0435\u043e\u0440\u0441\u0443\u0445\u0456\u0458\u0455\u04bb\u0501\u051b\u051d\u0410\u0412\u0415\u041a\u041c\u041d\u041e\u0420\u0421\u0422\u0425"
+    "\u0406\u0408\u0405\u0391\u0392\u0395\u0396\u0397\u0399\u039a\u039c\u039d\u039f\u03a1\u03a4\u03a5\u03a7\u03bf",
+    "aeopcyxijshdqwABEKMHOPCTXIJSABEZHIKMNOPTYXo",
+)  # Cyrillic and Greek letters that no font tells from Latin ones (Unicode Technical Standard 39)
 JOINER, NON_JOINER, SOFT_HYPHEN = "\u200d", "\u200c", "\u00ad"
 EMOJI_LOOK = "\ufe0e\ufe0f"
 FLAG, TAG_END = "\U0001f3f4", "\U000e007f"
@@ -42,6 +47,12 @@ def find_hidden(text: str) -> Iterator[tuple[str, Severity]]:
         if at in ordinary or _belongs(text, at):
             continue
         yield char, "warning" if char == SOFT_HYPHEN and _is_between_letters(text, at) else "error"
+
+
+def read_alike(name: str) -> str | None:
+    """The plain name that a name of other letters is taken for, None where it is not; one letter alone is a symbol."""
+    plain = name.translate(LOOK_ALIKES)
+    return plain if plain != name and plain.isascii() and len(name) > 1 else None
 
 
 def _belongs(text: str, at: int) -> bool:

@@ -17,6 +17,7 @@ from patchrun.core.codes import make_finding
 from patchrun.core.draws import SEEDERS, find_draws
 from patchrun.core.filepair import FilePair
 from patchrun.core.findings import Finding
+from patchrun.core.hidden import read_alike
 from patchrun.core.names import Use, is_within
 from patchrun.core.operators import find_operators
 from patchrun.core.pyfile import PyFile, take_new
@@ -176,6 +177,7 @@ def _code_of_write(name: str) -> str:
 def _observe(nodes: Iterable[ast.AST]) -> Iterator[Observation]:
     """What single expressions show without knowing any import."""
     for node in nodes:
+        yield from _observe_names(node)
         match node:
             case ast.Attribute(attr=attr) if attr in INTERNAL_ATTRIBUTES:
                 yield Observation("PR512", attr, node.lineno, f".{attr} is newly used")
@@ -196,6 +198,15 @@ def _observe(nodes: Iterable[ast.AST]) -> Iterator[Observation]:
                 yield Observation(
                     "PR514", text, node.lineno, f"new text {text[:80]!r} looks like a line of the log"
                 )
+
+
+def _observe_names(node: ast.AST) -> Iterator[Observation]:
+    """Names in letters of another script that read as plain ones."""
+    for field in ("id", "attr", "name", "arg", "asname"):
+        name = getattr(node, field, None)
+        if isinstance(name, str) and not name.isascii() and (plain := read_alike(name)):
+            message = f"a name in letters of another script reads as {plain}"
+            yield Observation("PR518", name, getattr(node, "lineno", 1), message)
 
 
 def _observe_operators(nodes: Sequence[ast.AST]) -> Iterator[Observation]:

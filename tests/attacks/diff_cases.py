@@ -314,6 +314,7 @@ DIFF = (
            lambda text: SMALL(text) + b"+import subprocess\n"),
     static(23, "bidirectional text", "PR103", at_top('X = 1  # \u202e safe')),
     static(23, "zero-width letter", "PR103", at_top('X\u200b = 1')),
+    review(23, "a name in look-alike letters", "PR518", at_bottom("def b\u0430tches(*_):\n    yield from ()")),
     static(23, "a name with a variation selector", "PR103", at_bottom("batches\ufe0f = 1")),
     static(23, "a name with an invisible letter", "PR103", at_bottom("batches\u3164 = 1")),
     static(23, "bytes in variation selectors", "PR103", at_top("# \U0001f600" + "".join(chr(0xE0100 + at) for at in range(9)))),

@@ -35,7 +35,10 @@ def drawn(code: str) -> list[str]:
         "GPT()", "Rows()", "build_model()", "[GPT() for _ in range(53)]", "model = [GPT() for _ in range(53)][41]",
         "torch.empty(99).normal_()", "nn.init.normal_(torch.empty(99))", "nn.init.orthogonal_(torch.zeros(9, 9))",
         "list(map(torch.rand, [1, 2]))", "torch.rand(3).sum().item()", "torch.rand(3), torch.rand(4)",
-        "-torch.rand(3)", "torch.randperm(9)[0]", "spare = GPT()", "max(torch.rand(1) for _ in range(9))",
+        "-torch.rand(3)", "assert torch.rand(1) < 2", "print(torch.rand(1))", "(lambda: torch.rand(1))()", "f'{torch.rand(1)}'",
+        "_, = torch.rand(1),", "x: object = torch.rand(3)", "(x := torch.rand(3))", "for x in torch.rand(9):\n    pass",
+        "run = torch.rand\nrun(3)", "room = torch.empty(99)\nroom.normal_()", "room = torch.empty(99)\nnn.init.normal_(room)",
+        "torch.rand(1) < 2", "{1: torch.rand(1)}", "any(torch.rand(9) < 2 for _ in range(9))", "torch.randperm(9)[0]", "spare = GPT()", "max(torch.rand(1) for _ in range(9))",
         "x = (1103515245 * x + 12345) % 2**31", "x = x * 16807 % 2147483647", "x = (x ^ x << 13) & 0xFFFFFFFF",
         "x = (x * 69069 + 1) % (1 << 32)", "w = (torch.sin(n * 12.9898) * 43758.5453) % 1.0",
         "x = (x * 6364136223846793005 + 1) & (2**64 - 1)",
@@ -57,7 +60,8 @@ def test_it_is_seen(code: str) -> None:
         "phase = (step / 100) % 1\nuse(phase)", "x = F.dropout(x, 0.1, self.training)", "seed = 1", "model.register_buffer('n', torch.rand(9))",
         "even = n % 2", "left, right = torch.rand(2)\nuse(left)", "kept = [nn.Linear(2, 2) for _ in range(3)]\nuse(kept)",
         "order = torch.randperm(9)\nuse(order)", "nn.init.normal_(getattr(model, 'head').weight)", "low = n & 0xFFFFFFFF\nuse(low)",
-        "print(model)", "model(torch.randint(9, (1, 8)))", "big = n % 65537\nuse(big)",
+        "print(model)", "room = torch.empty(99)\nroom.normal_()\nuse(room)", "for x in torch.rand(9):\n    use(x)",
+        "if torch.rand(1) < 0.5:\n    use(x)", "assert model.ready", "[use(torch.rand(1)) for _ in range(3)]", "model(torch.randint(9, (1, 8)))", "big = n % 65537\nuse(big)",
     ],
 )  # fmt: skip
 def test_what_honest_code_draws_is_not(code: str) -> None:
