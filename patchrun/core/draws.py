@@ -25,6 +25,10 @@ FILLS = frozenset({
     "bernoulli_", "cauchy_", "exponential_", "geometric_", "kaiming_normal_", "kaiming_uniform_", "log_normal_",
     "normal_", "orthogonal_", "random_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_",
 })  # fmt: skip
+MAKERS = frozenset({
+    "FloatTensor", "Tensor", "empty", "empty_like", "full", "new_empty", "new_zeros", "ones", "ones_like", "tensor",
+    "zeros", "zeros_like",
+})  # fmt: skip
 TAKERS = frozenset(
     {
         "all",
@@ -192,20 +196,23 @@ def _unused_names(statement: ast.stmt) -> set[str]:
     """The names that a function assigns and nothing in it reads, but to fill them with draws; none at module level."""
     if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return set()
-    names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
-    shared = {
-        name
-        for one in ast.walk(statement)
-        if isinstance(one, ast.Global | ast.Nonlocal)
-        for name in one.names
-    }
+    nodes = list(ast.walk(statement))
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    shared = {name for one in nodes if isinstance(one, ast.Global | ast.Nonlocal) for name in one.names}
     stored = {name.id for name in names if isinstance(name.ctx, ast.Store)}
-    filled = {
-        id(one) for node in ast.walk(statement) if isinstance(node, ast.Expr) for one in _filled(node.value)
-    }
-    return (
-        stored - shared - {one.id for one in names if isinstance(one.ctx, ast.Load) and id(one) not in filled}
+    made = {name for node in nodes for name in _made_names(node)}
+    filled = {id(one) for node in nodes if isinstance(node, ast.Expr) for one in _filled(node.value)}
+    read = (
+        one for one in names if isinstance(one.ctx, ast.Load) and not (one.id in made and id(one) in filled)
     )
+    return stored - shared - {one.id for one in read}
+
+
+def _made_names(node: ast.AST) -> Iterator[str]:
+    """The name to which an assignment gives a tensor that it makes."""
+    match node:
+        case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=func)) if _leaf(func) in MAKERS:
+            yield name
 
 
 def _filled(value: ast.expr) -> list[ast.AST]:

@@ -202,7 +202,7 @@ def test_it_is_seen_and_never_rejects(code: str, extra: str) -> None:
         "x = table.index_select(0, order).gather(1, y).scatter_(0, order, 1.0)",
         "a_name_that_says_at_some_length_what_the_variable_is_for = 1",
         "model.signal = torch.signal.windows.hann(8)",
-        "\u03b7 = \u03b2\u2082 = 0.95\n\u03c3_max = \u0394x = 1",
+        "\u03b7 = \u03b2 = 0.95\n\u03c3_max = \u0394x = 1",
         "\u0441\u043a\u043e\u0440\u043e\u0441\u0442\u044c = 1",
         "profile = trace = timeit = code = pdb = 1",
         "x = matrix.trace()\nprofile(x)",
