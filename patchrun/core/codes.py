@@ -44,8 +44,9 @@ _TABLE = (
          "The diff holds a NUL byte.",
          "Remove it; binary content cannot be handed in."),
     Code("PR103", "hidden-text", "error",
-         "An added line or a file name holds bidirectional, zero-width or control characters: it "
-         "reads otherwise than it runs.",
+         "An added line or a file name holds bidirectional, zero-width or control characters, or variation selectors: "
+         "it reads otherwise than it runs. Emoji sequences and joiners of scripts that join are ordinary text; a soft "
+         "hyphen inside a word only warns.",
          "Write the character as an escape such as \\u200b, or remove it."),
     Code("PR104", "carriage-return", "error",
          "The diff, or a line that it adds, ends in CRLF where the file does not, or holds a lone "
@@ -178,8 +179,9 @@ _TABLE = (
     Code("PR508", "environment", "review",
          "The environment of the process is changed.",
          "Leave it alone; the track's launch.env sets it."),
-    Code("PR509", "large-literal", "review",
-         "A large or dense literal, or much literal data in all: it may carry weights or code.",
+    Code("PR509", "much-data", "review",
+         "Added lines look like data, whatever holds them (numbers, texts, names, comments, blanks): they may carry "
+         "weights or code. Above the track's limits.added_bytes, or three times the human patch, it rejects.",
          "Compute the values, or say in a comment where they come from."),
     Code("PR510", "torch-flag", "warning",
          "A global switch of torch, its compiler or a backend is newly set.",
@@ -203,6 +205,14 @@ _TABLE = (
          "Values are newly counted, or solved for in one go: so a model gets its weights from tables of "
          "the data.",
          "Let parameters be learned by gradient steps; say in a comment what is counted."),
+    Code("PR517", "own-randomness", "review",
+         "Random numbers of the patch's own: a generator, a seed, a hash, or draws that are thrown away. They can pick "
+         "a lucky start.",
+         "Draw from torch's generator as it was seeded, and only what you use; say in a comment what another "
+         "one is for."),
+    Code("PR518", "look-alike-name", "review",
+         "A new name is spelled in letters of another script and reads as a plain one: it may be taken for another.",
+         "Spell it in Latin letters; Greek letters and other symbols that look like themselves are fine."),
     Code("PR601", "judge-objects", "review",
          "The judge, a language model, thinks that a rule is broken; the lines that it quotes exist unless it is "
          "said that they were dropped.",

@@ -51,6 +51,12 @@ class FilePair:
         return changed_statements(self.before, self.after)
 
     @cached_property
+    def nodes(self) -> tuple[list[ast.AST], list[ast.AST]]:
+        """Every node below the statements of ``sides``."""
+        old, new = ([node for statement in side for node in ast.walk(statement)] for side in self.sides)
+        return old, new
+
+    @cached_property
     def uses(self) -> tuple[list[Use], list[Use]]:
         """The dotted names that the changed statements use: (before, after)."""
         old, new = (find_uses(*side) for side in zip(self.sides, self._aliases, strict=True))

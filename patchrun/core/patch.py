@@ -12,15 +12,12 @@ from dataclasses import dataclass
 from patchrun.core.codes import make_finding
 from patchrun.core.errors import NotADiff, UnreadableDiff
 from patchrun.core.findings import Finding
+from patchrun.core.hidden import HIDDEN, find_hidden
 from patchrun.core.sections import Section, read_sections
 
 MAIL = re.compile(rb"^From [0-9a-f]{40} Mon Sep 17 00:00:00 2001\r?$", re.MULTILINE)
 ENCODED_MAIL = re.compile(
     rb"^Content-Transfer-Encoding:\s*(quoted-printable|base64)", re.MULTILINE | re.IGNORECASE
-)
-HIDDEN = re.compile(
-    "[\x01-\x08\x0b\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e007f]"
 )
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 HOW_TO = "make one with `git diff` or `git format-patch` against the baseline"
@@ -121,11 +118,15 @@ def _check_bytes(data: bytes) -> list[Finding]:
 
 def _check_hidden(section: Section) -> Iterator[Finding]:
     for number, text in section.added_lines():
-        if found := HIDDEN.search(text):
+        in_header = number < section.line + len(section.header)
+        strict = ((char, "error") for char in HIDDEN.findall(text))
+        worst = min(strict if in_header else find_hidden(text), key=lambda one: one[1], default=None)
+        if worst:
+            char, severity = worst
             message = (
-                f"the diff of {section.names.target} brings in the invisible character U+{ord(found[0]):04X}"
+                f"the diff of {section.names.target} brings in the invisible character U+{ord(char):04X}"
             )
-            yield make_finding("PR103", message, line=number)
+            yield make_finding("PR103", message, line=number, severity=severity)
 
 
 def _check_returns(section: Section) -> Iterator[Finding]:

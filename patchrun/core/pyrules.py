@@ -12,7 +12,9 @@ from patchrun.core.errors import ManifestError
 from patchrun.core.filepair import FilePair
 from patchrun.core.findings import Finding, Severity
 from patchrun.core.names import BUILTINS, find_uses, is_within, read_aliases
-from patchrun.core.pyfile import canonical_text
+from patchrun.core.operators import DECOMPOSITIONS, find_operators, operators_of, plain_name
+from patchrun.core.pyfile import canonical_text, take_new
+from patchrun.core.stepping import StepCode
 
 if TYPE_CHECKING:
     from patchrun.core.track import Edit
@@ -128,8 +130,20 @@ def _for_review(finding: Finding) -> Finding:
 
 
 def _check_forbidden(pair: FilePair, forbidden: Sequence[str]) -> Iterator[Finding]:
-    for use in sorted(pair.new_uses, key=lambda use: use.line):
-        if rule := next((name for name in forbidden if is_within(use.name, name)), None):
+    """PR405 for forbidden names and operators; a decomposition in an optimizer's step is no breach (but PR516)."""
+    operators = operators_of(forbidden)
+    named = [
+        (use, next((name for name in forbidden if is_within(use.name, name)), None)) for use in pair.new_uses
+    ]
+    found = [(use, rule) for use, rule in named if rule]
+    lines = {use.line for use, _ in found}
+    reached = take_new(
+        *(find_operators(side, operators) for side in pair.nodes), lambda use: use.name, pair.is_kept
+    )
+    found += [(use, operators[use.name[1:]]) for use in reached if use.line not in lines]
+    stepping = StepCode(pair.after.nodes, pair.after.aliases) if found and pair.after else None
+    for use, rule in sorted(found, key=lambda one: one[0].line):
+        if not (stepping and plain_name(rule) in DECOMPOSITIONS and stepping.holds(use.node)):
             message = f"{use.name} is newly used; the track forbids {rule}"
             yield make_finding("PR405", message, pair.path, use.line)
 

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
 from patchrun.core.codes import make_finding
+from patchrun.core.draws import SEEDERS, find_draws
 from patchrun.core.filepair import FilePair
 from patchrun.core.findings import Finding
-from patchrun.core.literals import find_large_literals
+from patchrun.core.hidden import read_alike
 from patchrun.core.names import Use, is_within
-from patchrun.core.pyfile import take_new
+from patchrun.core.operators import find_operators
+from patchrun.core.pyfile import PyFile, take_new
 
 FLAG_ROOTS = ("torch.backends", "torch._inductor", "torch._dynamo", "torch._functorch.config", "triton.knobs")
 READ_RULES = {
@@ -43,6 +45,12 @@ READ_RULES = {
     ),
     "PR507": (
         "exec", "eval", "compile", "__import__", "importlib", "runpy", "code", "codeop", "builtins", "__builtins__",
+        "cProfile", "profile", "timeit", "pdb", "bdb", "doctest", "trace", "pydoc", "idlelib", "site", "cgitb",
+        "typing.get_type_hints", "typing.ForwardRef", "typing.evaluate_forward_ref", "annotationlib",
+        "functools.singledispatch", "functools.singledispatchmethod", "dataclasses.make_dataclass", "logging.config",
+        "logging.handlers", "copyreg", "pickletools", "torch.fx", "torch.utils.collect_env", "torch.testing._internal",
+        "numpy.f2py", "numpy.distutils", "numexpr", "pandas.eval", "sympy", "string.Formatter",
+        "multiprocessing.reduction", "concurrent.interpreters", "_interpreters", "_xxsubinterpreters",
         "globals", "locals", "imp", "zipimport", "pkgutil", "pickle", "marshal", "shelve", "dill", "cloudpickle",
         "joblib", "torch.load", "torch.jit.load", "torch.package", "types.FunctionType", "types.CodeType",
         "operator.attrgetter", "operator.methodcaller", "ast.literal_eval", "torch.jit.CompilationUnit",
@@ -55,10 +63,8 @@ READ_RULES = {
     ),
     "PR510": (
         "torch.set_float32_matmul_precision", "torch.use_deterministic_algorithms", "torch.set_num_threads",
-        "torch.set_num_interop_threads", "torch.set_default_dtype", "torch.set_default_device", "torch.set_rng_state",
-        "torch.set_deterministic_debug_mode", "torch.set_flush_denormal", "torch.manual_seed", "torch.seed",
-        "torch.random", "torch.cuda.manual_seed", "torch.cuda.manual_seed_all", "random.seed", "numpy.random.seed",
-        "torch.default_generator",
+        "torch.set_num_interop_threads", "torch.set_default_dtype", "torch.set_default_device",
+        "torch.set_deterministic_debug_mode", "torch.set_flush_denormal",
     ),
     "PR511": (
         "open", "os.open", "os.listdir", "os.scandir", "os.walk", "os.fdopen", "os.pread", "os.read", "os.readlink",
@@ -79,12 +85,13 @@ READ_RULES = {
     "PR513": ("unittest", "mock", "pytest", "torch.library.Library", "torch.library.impl"),
     "PR515": ("base64", "binascii", "codecs", "zlib", "gzip", "bz2", "lzma", "zipfile", "tarfile", "struct.unpack",
               "bytes.fromhex", "int.from_bytes", "numpy.frombuffer", "numpy.fromstring", "torch.frombuffer", "array"),
-    "PR516": (
-        "torch.bincount", "numpy.bincount", "torch.unique", "torch.unique_consecutive", "numpy.unique", "torch.histc",
-        "torch.histogram", "torch.histogramdd", "numpy.histogram", "numpy.histogram2d", "numpy.histogramdd",
-        "numpy.add.at", "collections.Counter", "torch.linalg.lstsq", "numpy.linalg.lstsq", "torch.linalg.svd",
-        "numpy.linalg.svd", "torch.linalg.eigh", "numpy.linalg.eigh", "torch.svd", "torch.svd_lowrank",
-        "torch.pca_lowrank",
+    "PR516": ("torch.unique", "numpy.unique", "numpy.add.at", "collections.Counter"),
+    "PR517": (
+        "torch.random", "torch.cuda.random", "torch.seed", "torch.initial_seed", "torch.get_rng_state",
+        "torch.cuda.get_rng_state", "torch.quasirandom", "random.seed", "random.Random", "random.SystemRandom",
+        "random.setstate", "numpy.random.seed", "numpy.random.SeedSequence", "numpy.random.PCG64",
+        "numpy.random.MT19937", "numpy.random.Philox", "numpy.random.SFC64", "numpy.random.set_state", "os.urandom",
+        "secrets", "uuid", "hashlib", "hash", "scipy.stats.qmc",
     ),
 }  # fmt: skip
 INTERNAL_ATTRIBUTES = frozenset({
@@ -97,9 +104,9 @@ INTERNAL_ATTRIBUTES = frozenset({
 FILE_METHODS = frozenset(
     {"read_text", "read_bytes", "write_text", "write_bytes", "tofile", "fromfile", "iterdir", "rglob"}
 )
-COUNTING_METHODS = frozenset({
-    "bincount", "histc", "index_add", "index_add_", "index_put", "index_put_", "scatter_add", "scatter_add_",
-    "scatter_reduce", "scatter_reduce_",
+COUNTING = frozenset({
+    "bincount", "eig", "eigh", "histc", "histogram", "histogram2d", "histogramdd", "index_add", "index_put", "lobpcg",
+    "lstsq", "pca_lowrank", "scatter_add", "scatter_reduce", "svd", "svd_lowrank", "svds", "unique_consecutive",
 })  # fmt: skip
 NAME_TAKERS = frozenset({"getattr", "setattr", "delattr"})
 MOST_SPELLED = 100
@@ -117,12 +124,18 @@ class Observation(NamedTuple):
 
 def check_integrity(pair: FilePair) -> list[Finding]:
     """Every PR5xx that a patch newly brings into one file, the first place of each."""
-    old_uses, new_uses = pair.uses
-    old, new = ([node for statement in side for node in ast.walk(statement)] for side in pair.sides)
-    before = [*_observe_uses(old_uses, pair.modules), *_observe(old)]
-    after = [*_observe_uses(new_uses, pair.modules), *_observe(new)]
+    before, after = (
+        [
+            *_observe_uses(uses, pair.modules),
+            *_observe(nodes),
+            *_observe_operators(nodes),
+            *_observe_draws(side, file),
+        ]
+        for uses, nodes, side, file in zip(
+            pair.uses, pair.nodes, pair.sides, (pair.before, pair.after), strict=True
+        )
+    )
     seen = take_new(before, after, lambda one: (one.code, one.key), pair.is_kept)
-    seen += (Observation("PR509", "", line, message) for line, message in find_large_literals(old, new))
     first: dict[tuple[str, str], Observation] = {}
     for one in sorted(seen, key=lambda one: one.line):
         first.setdefault((one.code, one.message), one)
@@ -164,13 +177,16 @@ def _code_of_write(name: str) -> str:
 def _observe(nodes: Iterable[ast.AST]) -> Iterator[Observation]:
     """What single expressions show without knowing any import."""
     for node in nodes:
+        yield from _observe_names(node)
         match node:
             case ast.Attribute(attr=attr) if attr in INTERNAL_ATTRIBUTES:
                 yield Observation("PR512", attr, node.lineno, f".{attr} is newly used")
             case ast.Attribute(attr=attr) if attr in FILE_METHODS:
                 yield Observation("PR511", attr, node.lineno, f".{attr} is newly used")
-            case ast.Attribute(attr=attr) if attr in COUNTING_METHODS:
-                yield Observation("PR516", attr, node.lineno, f".{attr} is newly used")
+            case ast.FunctionDef(name="__reduce__" | "__reduce_ex__" as name):
+                yield Observation(
+                    "PR507", name, node.lineno, f"{name} says what is called when an object is copied"
+                )
             case ast.Name(id="__builtins__"):
                 yield Observation("PR507", "__builtins__", node.lineno, "__builtins__ is newly used")
             case ast.Call(func=ast.Name(id=name), args=[_, key, *_]) if name in NAME_TAKERS and not _is_text(
@@ -182,6 +198,30 @@ def _observe(nodes: Iterable[ast.AST]) -> Iterator[Observation]:
                 yield Observation(
                     "PR514", text, node.lineno, f"new text {text[:80]!r} looks like a line of the log"
                 )
+
+
+def _observe_names(node: ast.AST) -> Iterator[Observation]:
+    """Names in letters of another script that read as plain ones."""
+    for field in ("id", "attr", "name", "arg", "asname"):
+        name = getattr(node, field, None)
+        if isinstance(name, str) and not name.isascii() and (plain := read_alike(name)):
+            message = f"a name in letters of another script reads as {plain}"
+            yield Observation("PR518", name, getattr(node, "lineno", 1), message)
+
+
+def _observe_operators(nodes: Sequence[ast.AST]) -> Iterator[Observation]:
+    for use in find_operators(nodes, COUNTING | SEEDERS):
+        if use.name[1:] in COUNTING:
+            yield Observation("PR516", use.name, use.line, f"{use.name} is newly used")
+        else:
+            message = f"{use.name} is newly used: random numbers of the patch's own"
+            yield Observation("PR517", use.name, use.line, message)
+
+
+def _observe_draws(statements: Sequence[ast.stmt], file: PyFile | None) -> Iterator[Observation]:
+    if file:
+        for draw in find_draws(statements, file.nodes, file.aliases):
+            yield Observation("PR517", draw.key, draw.line, draw.message)
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -70,7 +70,11 @@ class Seeds(Strict):
 
 
 class Limits(Strict):
-    """What one run may use; wall seconds, MiB, counts. ``eval_cpu_factor`` is times the baseline's."""
+    """What one run may use; wall seconds, MiB, counts. ``eval_cpu_factor`` is times the baseline's.
+
+    ``added_bytes``: how much information a patch may bring in, packed (see ``core.added``); three times the largest
+    human patch of the ladder where the track does not say.
+    """
 
     wall_seconds: Positive
     memory_mb: Count
@@ -79,6 +83,7 @@ class Limits(Strict):
     parameters: Count | None = None
     log_mb: Positive = 16.0
     diff_kb: Count = 1024
+    added_bytes: Count | None = None
     eval_cpu_factor: Positive = 3.0
     processes: Natural = 0
 
@@ -234,6 +239,8 @@ class Track(Strict, frozen=True, kw_only=True, dict=True):
         )
         for table, key in aside:
             del table[key]
+        if self.limits.added_bytes is None:  # tracks that do not say it keep the digest they had
+            del rules["limits"]["added_bytes"]
         return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
 
 

@@ -55,7 +55,7 @@ def validate_command(
 ) -> int:
     """Say what is wrong with DIFF (a file, an edited checkout, or -); nothing is stored."""
     from patchrun.faces import findings_view
-    from patchrun.services import intake, validator
+    from patchrun.services import intake, materials, validator
 
     arena = open_arena(named)
     arena.ladder.get(span.last)
@@ -68,9 +68,8 @@ def validate_command(
 
             validation = tournament.validate(arena, data, span, ground, strict)
         else:
-            validation = validator.validate(
-                arena.repo, arena.track.at_record(span.first), baseline, data, strict
-            )
+            track, find_limit = arena.track.at_record(span.first), partial(materials.find_limit, arena, span)
+            validation = validator.validate(arena.repo, track, baseline, data, find_limit, strict)
         validation = review(validation, ground.span if ground else span)
     except UnreadableDiff as error:
         if form not in ("sarif", "github"):

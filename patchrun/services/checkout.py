@@ -13,6 +13,7 @@ from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, clean_environment
 from patchrun.adapters.store import Arena
 from patchrun.core.errors import UsageError
 from patchrun.core.selection import Span
+from patchrun.services import materials
 
 if TYPE_CHECKING:
     from patchrun.services.tournament import Ground
@@ -115,6 +116,8 @@ the speedup recovered that people found over {start}: 0 is the baseline's time, 
 {protected}- Time and loss are taken by patchrun, outside the script, over {track.rule.blocks} blocks with seeds that
   you do not know. What the script prints is for people.
 - A run may take {track.limits.wall_seconds:g} s of wall time and {track.limits.memory_mb} MiB of memory; no network.
+- Your patch may bring in at most {materials.find_limit(arena, span)} bytes, compressed, that are not in the baseline.
+  Numbers, names and comments count; code that is moved or removed does not.
 - The data is read through the script's own loader. Parameters are learned from it by gradient steps.
 
 {ending.replace("{words}", words)}"""

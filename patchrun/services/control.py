@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from patchrun.adapters.store import Arena
 from patchrun.core.findings import Finding
+from patchrun.core.selection import Span
+from patchrun.services import materials
 from patchrun.services.validator import validate
 
 
@@ -49,7 +52,8 @@ def _check(arena: Arena, number: int) -> Control:
     diff = repo.diff(baseline, repo.resolve(f"refs/patchrun/human/{number}"))
     if not diff:
         return Control(number, 0, 0, 0, True, True, ())
-    found = validate(repo, arena.track.at_record(number), baseline, diff)
+    find_limit = partial(materials.find_limit, arena, Span(number, number))
+    found = validate(repo, arena.track.at_record(number), baseline, diff, find_limit)
     exact = found.tree == repo.tree_of(f"refs/patchrun/human/{number}")
     stats = found.stats
     return Control(number, stats.files, stats.added, stats.removed, exact, found.accepted, found.findings)

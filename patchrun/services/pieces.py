@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from patchrun.adapters.store import Arena
 from patchrun.core.errors import UsageError
@@ -13,7 +13,7 @@ from patchrun.core.links import link_hunks
 from patchrun.core.pieces import FileChange, Hunk, Piece, merge, put_on, read_hunks
 from patchrun.core.pyfile import PyFile, TreeCode, parse_baseline
 from patchrun.core.results import Attempt
-from patchrun.services import validator
+from patchrun.services import materials, validator
 
 ABSENT = "000000"
 
@@ -92,7 +92,10 @@ class Patchwork:
         diff = self.arena.repo.diff(self.baseline_tree, tree)
         if not diff:
             return self.baseline_digest, ""
-        found = validator.validate(self.arena.repo, self.track, self.attempt.baseline_commit, diff)
+        find_limit = partial(materials.find_limit, self.arena, self.attempt.span)
+        found = validator.validate(
+            self.arena.repo, self.track, self.attempt.baseline_commit, diff, find_limit
+        )
         errors = [one for one in found.findings if one.severity == "error"]
         return found.ast_digest, f"{errors[0].code}: {errors[0].message}" if errors else ""
 

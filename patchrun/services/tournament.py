@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from patchrun.adapters.gitrepo import Author
 from patchrun.adapters.keys import load_key
@@ -14,7 +15,7 @@ from patchrun.core import chains, plan, progress, racejudge
 from patchrun.core.errors import UnreadableDiff, UsageError
 from patchrun.core.results import Arm, Attempt, Ruling, Run, Study, content_id
 from patchrun.core.selection import Span
-from patchrun.services import validator
+from patchrun.services import materials, validator
 from patchrun.services.assessment import Covering, Scored, assess, covers, find_rulings, say_stopped
 from patchrun.services.outlook import Outlook
 from patchrun.services.validator import Validation
@@ -81,7 +82,8 @@ def validate(
     """Findings on a diff against the baseline of ``span``, or against ``ground``; nothing is stored under a ref."""
     ground = ground or find_ground(arena, span)
     track = arena.track.at_record(ground.span.first)
-    found = validator.validate(arena.repo, track, ground.commit, diff, strict)
+    find_limit = partial(materials.find_limit, arena, ground.span)
+    found = validator.validate(arena.repo, track, ground.commit, diff, find_limit, strict)
     if ground.onto is None or found.tree is None:
         return found
     return _validate_whole(arena, found, ground)
@@ -91,7 +93,11 @@ def _validate_whole(arena: Arena, found: Validation, ground: Ground) -> Validati
     """A chain must pass as one patch too: what is not allowed at once is not allowed bit by bit."""
     baseline, track = arena.baseline(ground.span.first), arena.track.at_record(ground.span.first)
     try:
-        whole = validator.validate(arena.repo, track, baseline, arena.repo.diff(baseline, found.tree))
+        diff, find_limit = (
+            arena.repo.diff(baseline, found.tree),
+            partial(materials.find_limit, arena, ground.span),
+        )
+        whole = validator.validate(arena.repo, track, baseline, diff, find_limit)
     except UnreadableDiff as error:
         raise UnreadableDiff(f"with the chain below it, {error.message}", error.hint) from None
     more = tuple(finding for finding in whole.findings if finding not in found.findings)

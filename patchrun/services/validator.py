@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sysconfig
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING
 
 from patchrun.adapters.gitrepo import Applied, Change, GitRepo
 from patchrun.adapters.lint import find_ruff, lint
+from patchrun.core import added
 from patchrun.core import findings as verdicts
 from patchrun.core.codes import make_finding
 from patchrun.core.edits import NoEdits, Refusal
@@ -77,13 +78,17 @@ Linted = Mapping[str, Future[tuple[Problem, ...]]]
 
 @dataclass(frozen=True)
 class _Result:
-    """What git made of a patch: the patched tree (None: refused), the files that differ, the linter at work on them."""
+    """What git made of a patch: the patched tree (None: refused), the files that differ, the linter at work on them.
+
+    ``added``: the bytes of information that they bring in, being measured.
+    """
 
     tree: str | None
     changes: tuple[FileChange, ...]
     oids: Mapping[str, str]
     linted: Linted
     findings: tuple[Finding, ...]
+    added: Future[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,25 +99,34 @@ class _Baseline:
     parsed: Mapping[str, PyFile | Finding]
 
 
-def validate(repo: GitRepo, track: Track, baseline: str, diff: bytes, strict: bool = False) -> Validation:
+def validate(
+    repo: GitRepo,
+    track: Track,
+    baseline: str,
+    diff: bytes,
+    find_limit: Callable[[], int] | None = None,
+    strict: bool = False,
+) -> Validation:
     """Check ``diff`` against the commit or tree ``baseline`` under the rules of ``track``.
 
     What git does not take as it is, is brought into normal form first, unless ``strict`` or the track forbids it.
+    ``find_limit`` gives the bytes of information that a patch may bring in; asked only where it brings in more than
+    the track's own figure (see ``services.materials``).
 
     Raises:
         UnreadableDiff: it is empty, too large, or no diff: nothing to keep.
         SetupError, ArenaError: the linter or git cannot do their work.
     """
+    check = partial(_validate, repo, track, baseline, find_limit)
+    mends = track.edit.mend and not strict
     try:
-        plain = _validate(repo, track, baseline, diff)
+        plain = check(diff)
     except NotADiff as error:
-        if strict or not track.edit.mend:
+        if not mends:
             raise
         normal = _find_edits(repo, baseline, diff, error)
-        return _tell_mends(_validate(repo, track, baseline, normal.diff), diff, normal)
-    if strict or not track.edit.mend or not _asks_for_mending(plain):
-        return plain
-    return _mend(repo, track, baseline, plain)
+        return _tell_mends(check(normal.diff), diff, normal)
+    return _mend(repo, baseline, plain, check) if mends and _asks_for_mending(plain) else plain
 
 
 def refuse(diff: bytes, error: UnreadableDiff) -> Validation:
@@ -125,7 +139,9 @@ def _asks_for_mending(found: Validation) -> bool:
     return any(one.severity == "error" and one.code in MENDABLE for one in found.findings)
 
 
-def _mend(repo: GitRepo, track: Track, baseline: str, plain: Validation) -> Validation:
+def _mend(
+    repo: GitRepo, baseline: str, plain: Validation, check: Callable[[bytes], Validation]
+) -> Validation:
     """The validation of the normal form where there is one; else ``plain`` with the reason why there is none."""
     if len(MAIL.findall(plain.diff)) > 1:  # each mail of a series is against what the one before it leaves
         return plain
@@ -133,10 +149,9 @@ def _mend(repo: GitRepo, track: Track, baseline: str, plain: Validation) -> Vali
         normal = normalise(plain.diff, _read_files(repo, baseline))
     except Refusal as refusal:
         return _explain(plain, refusal)
-    mended = _validate(repo, track, baseline, normal.diff)
-    return (
-        plain if mended.tree is None or _asks_for_mending(mended) else _tell_mends(mended, plain.diff, normal)
-    )
+    mended = check(normal.diff)
+    refused = mended.tree is None or _asks_for_mending(mended)
+    return plain if refused else _tell_mends(mended, plain.diff, normal)
 
 
 def check_readable(repo: GitRepo, track: Track, baseline: str, diff: bytes, strict: bool = False) -> None:
@@ -180,7 +195,9 @@ def _read_files(repo: GitRepo, baseline: str) -> dict[str, bytes]:
     }
 
 
-def _validate(repo: GitRepo, track: Track, baseline: str, diff: bytes) -> Validation:
+def _validate(
+    repo: GitRepo, track: Track, baseline: str, find_limit: Callable[[], int] | None, diff: bytes
+) -> Validation:
     submitted, (diff, left) = diff, _leave_out(repo, track, baseline, diff)
     patch = read_patch(diff, track.limits.diff_kb)
     find_ruff()  # before there are threads: sysconfig fills its table without a lock, and both it and we ask it
@@ -199,7 +216,7 @@ def _validate(repo: GitRepo, track: Track, baseline: str, diff: bytes) -> Valida
             found += check_named(patch, (change.path for change in result.changes))
             found += _check_paths(track, base, result)
             told, code = _check_python(track, base, result)
-            found += told + _check_guards(track, base, code)
+            found += told + _check_guards(track, base, code) + _check_added(track, result, find_limit)
         return Validation(patch_id, stats, _arrange(found), result.tree, submitted, code, left=left)
 
 
@@ -224,7 +241,8 @@ def _apply(repo: GitRepo, track: Track, baseline: str, patch: Patch, pool: Threa
     files = tuple(FileChange(one.path, one.old_mode, one.new_mode, old, new) for one, old, new in pairs)
     python = {one.path: one.text for one in files if one.text is not None and _is_python(one.path, track)}
     linted = {path: pool.submit(lint, path, text) for path, text in python.items()}
-    return _Result(tree, files, {change.path: change.new_oid for change in changes}, linted, tuple(findings))
+    new_oids = {change.path: change.new_oid for change in changes}
+    return _Result(tree, files, new_oids, linted, tuple(findings), pool.submit(added.measure, files))
 
 
 def _wanted_mode(change: Change) -> str:
@@ -313,6 +331,16 @@ def _check_python(track: Track, base: _Baseline, result: _Result) -> tuple[list[
     whole = all(change.path in parsed for change in changed if change.text is not None)
     oids = {path: oid for path, oid in (base.oids | result.oids).items() if oid.strip("0")}
     return findings, TreeCode(oids, parsed) if whole else None
+
+
+def _check_added(track: Track, result: _Result, find_limit: Callable[[], int] | None) -> list[Finding]:
+    """PR509: what looks like data, and more information than is allowed."""
+    size = result.added.result() if result.added else 0
+    limit = track.limits.added_bytes or added.LEAST_LIMIT
+    if size > limit and find_limit:
+        limit = find_limit()
+    too_much = added.check_added(result.changes, size, limit)
+    return too_much or [finding for change in result.changes for finding in added.find_dense(change)]
 
 
 def _check_guards(track: Track, base: _Baseline, code: TreeCode | None) -> list[Finding]:

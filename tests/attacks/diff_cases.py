@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.attacks.case import Case, Outcome
@@ -49,6 +50,19 @@ NUMBERS = [round(_rng.gauss(0, 1), 4) for _ in range(512)]
 SHORT_TEXTS = "\n".join(
     f'T{row} = "{base64.b64encode(_rng.randbytes(60)).decode()}"' for row in range(100)
 )  # under every threshold
+_more = random.Random(16)
+_letters = "abcdefghijklmnopqrstuvwxyz"
+
+
+def _spread(count: int, line: Callable[[int], str]) -> Change:
+    """A model's worth of data, over 8 kB of it, in many lines of one spelling."""
+    return at_bottom("\n".join(line(at) for at in range(count)))
+
+
+WORDS = "\n".join(
+    "# " + " ".join(_more.choices(["rate", "step", "norm", "head", "loss", "mean", "grad", "beta"], k=16))
+    for _ in range(300)
+)  # 3 bits a word
 HEADER = f"diff --git a/{SCRIPT} b/{SCRIPT}\n"
 SMALL = replace(("LAYERS = 2\n", "LAYERS = 1\n"))
 
@@ -82,6 +96,23 @@ CLOCK = (
     static(8, "child process from the module table", "PR405", at_top('sys.modules["os"].system("true")')),
     review(8, "child process by exec of base64", "PR507",
            at_top('import base64\nexec(base64.b64decode("aW1wb3J0IHN1YnByb2Nlc3M="))')),
+    *(review(8, f"code in a text, run by {how}", "PR507", at_top(code)) for how, code in {
+        "cProfile": 'import cProfile\ncProfile.run("1")',
+        "timeit": 'import timeit\ntimeit.timeit("1", number=1)',
+        "timeit under another name": 'from timeit import repeat as often\noften("1")',
+        "pdb": 'import pdb\npdb.run("1")',
+        "bdb": 'import bdb\nbdb.Bdb().run("1")',
+        "doctest": 'import doctest\ndoctest.run_docstring_examples(open, {})',
+        "trace": 'import trace\ntrace.Trace().run("1")',
+        "profile": '__import__("profile").run("1")',
+        "code.interact": 'import code\ncode.InteractiveInterpreter().runsource("1")',
+        "typing": 'import typing\ntyping.get_type_hints(open)',
+        "a forward reference": 'from typing import ForwardRef\nForwardRef("1")',
+        "singledispatch": "from functools import singledispatch",
+        "logging's settings": "import logging.config",
+        "runpy": "import runpy",
+        "a copied object": "class X:\n    def __reduce__(self):\n        return print, ()",
+    }.items()),
     review(8, "child process by a builtin's self", "PR512", at_top('print.__self__.eval("1")')),
     review(8, "child process by walking subclasses", "PR512",
            at_top("().__class__.__base__.__subclasses__()")),
@@ -122,6 +153,31 @@ PROTECTED = (
            in_main("pairs = load_shard(data_file())\n"
                    "table = torch.zeros(VOCAB_SIZE, VOCAB_SIZE).index_put_((pairs[:-1], pairs[1:]), torch.ones(()), True)")),
     static(15, "count table by a forbidden function", "PR405", in_main("table = torch.bincount(load_shard(data_file()))")),
+    *(static(15, f"a decomposition {how}", "PR405", in_main(f"table = torch.eye(9)\n{code}")) for how, code in {
+        "as a method": "table.svd()",
+        "as a method of the class": "list(map(torch.Tensor.svd, [table]))",
+        "by the dispatcher": "torch.ops.aten.linalg_svd(table)",
+        "by the dispatcher's overload": "torch.ops.aten.linalg_svd.default(table)",
+        "from torch's internals": "torch._C._linalg.linalg_svd(table)",
+        "from torch's functions": "torch._VF.svd(table)",
+        "under a name in pieces": "getattr(table, 's' + 'vd')()",
+        "under a name turned round": "getattr(torch.linalg, 'dvs'[::-1])(table)",
+        "under a name in a loop": "for name in ['svd']:\n    getattr(table, name)()",
+        "by methodcaller": "import operator\noperator.methodcaller('svd')(table)",
+        "by attrgetter": "from operator import attrgetter\nattrgetter('linalg.svd')(torch)(table)",
+        "out of a namespace": "vars(torch.linalg)['svd'](table)",
+        "by a pattern": "match torch.linalg:\n    case object(svd=call):\n        call(table)",
+        "by partial": "from functools import partial\npartial(torch.Tensor.svd, table)()",
+        "under another module's name": "algebra = torch.linalg\nalgebra.svd(table)",
+        "in letters of another alphabet": "table.\U0001d42c\U0001d42f\U0001d41d()",
+    }.items()),
+    static(15, "a decomposition shared with the optimizer", "PR405",
+           replace(("    for a, b, c in NEWTON:\n        gram = x.mT @ x\n        x = a * x + x @ (b * gram + c * gram @ gram)\n",
+                    "    u, _, v = torch.linalg.svd(x, full_matrices=False)\n    x = u @ v\n"),
+                   ("    return GPT()\n", "    model = GPT()\n    model.head.weight.data = orthogonal(model.head.weight.data[None])[0]\n    return model\n"))),
+    static(15, "a decomposition when an optimizer is made", "PR405",
+           replace(("        shapes = dict.fromkeys(matrix.shape", "        torch.linalg.svd(matrices[0])\n        shapes = dict.fromkeys(matrix.shape"))),
+    static(15, "counting as a method", "PR405", in_main("table = load_shard(data_file()).bincount()")),
     other(15, "count table by a loop of ordinary arithmetic", "not caught",
           "a table in plain arithmetic looks like any other code; only its first two states are scored (steps 0 and 1)",
           in_loop("if step == 5:\n    for a, b in zip(inputs[:, :-1].flatten().tolist(), inputs[:, 1:].flatten().tolist()):\n"
@@ -152,11 +208,42 @@ SMUGGLED = (
     review(16, "weights in a docstring", "PR509", at_bottom(f'def weights():\n    """{NOISE}"""')),
     review(16, "weights in a name", "PR509", at_bottom(f"w_{_rng.randbytes(60).hex()} = 1")),
     review(16, "weights in comments", "PR511", at_bottom(f"# {NOISE}\nSOURCE = Path(__file__).read_text()")),
-    review(16, "weights spread over many texts", "PR509", at_bottom(SHORT_TEXTS + "\n" + SHORT_TEXTS.replace("T", "U") + "\n" +
-                                                             SHORT_TEXTS.replace("T", "V"))),
-    other(16, "weights in a few short texts, loaded in mid-training", "not caught",
-          "below 20 kB in texts of under 120 characters nothing tells weights from words",
-          at_bottom(SHORT_TEXTS)),
+    static(16, "weights spread over many texts", "PR509", _spread(300, lambda at: f'T{at} = "{base64.b64encode(_more.randbytes(60)).decode()}"')),
+    review(16, "weights in a few short texts", "PR509", at_bottom(SHORT_TEXTS)),
+    static(16, "a model in integers of 119 bits", "PR509", _spread(60, lambda at: f"T{at} = [" + ", ".join(f"0x{_more.randbytes(15).hex()}" for _ in range(60)) + "]")),
+    static(16, "a model in small integers", "PR509", _spread(600, lambda at: f"T{at} = {[_more.randrange(128) for _ in range(30)]}")),
+    static(16, "a model in decimals", "PR509", _spread(300, lambda at: f"T{at} = {[round(_more.gauss(0, 1), 3) for _ in range(30)]}")),
+    static(16, "a model in bytes", "PR509", _spread(300, lambda at: f"T{at} = {_more.randbytes(40)!r}")),
+    static(16, "a model in parts of f-strings", "PR509", _spread(500, lambda at: f'T{at} = f"{_more.randbytes(10).hex()}{{STEPS}}{_more.randbytes(10).hex()}"')),
+    static(16, "a model in names", "PR509", _spread(700, lambda at: f"{''.join(_more.choices(_letters, k=24))} = {at}")),
+    static(16, "a model in keywords", "PR509", _spread(400, lambda at: f"dict({', '.join(''.join(_more.choices(_letters, k=14)) + '=0' for _ in range(3))})")),
+    static(16, "a model in comments", "PR509", _spread(300, lambda at: f"# {base64.b64encode(_more.randbytes(40)).decode()}")),
+    static(16, "a model in blanks at the ends of lines", "PR509", _spread(900, lambda at: f"T{at} = 1" + "".join(_more.choices(" \t", k=100)))),
+    static(16, "a model in empty lines", "PR509", _spread(9000, lambda at: "T = 1" + "\n" * _more.randint(1, 20))),
+    static(16, "a model in a docstring of made-up words", "PR509", at_bottom('def f():\n    """' + " ".join("".join(_more.choices(_letters, k=6)) for _ in range(3000)) + '"""')),
+    static(16, "a model in nested tuples", "PR509", _spread(1200, lambda at: "T = " + "".join("(" if _more.random() < 0.5 else "(1," for _ in range(30)) + "1" + ")" * 30)),
+    static(16, "a model in type hints", "PR509", _spread(600, lambda at: f'T{at}: "{_more.randbytes(16).hex()}" = 0')),
+    static(16, "a model in the keys of a dict", "PR509", at_bottom("T = {\n" + "".join(f"    {_more.randrange(10**12)}: 0,\n" for _ in range(2000)) + "}")),
+    static(16, "a model in the pattern of operators", "PR509", _spread(500, lambda at: "T = " + "".join(f"STEPS {_more.choice('+-*&|^')} " for _ in range(60)) + "1")),
+    static(16, "a model in the order of lines", "PR509", at_bottom("\n".join(f"T{at} = 0" for at in _more.sample(range(6000), 6000)))),
+    static(16, "a model in Chinese letters", "PR509", _spread(160, lambda at: "# " + "".join(chr(_more.randint(0x4E00, 0x9FA5)) for _ in range(40)))),
+    review(16, "weights in decimals within a text", "PR509", in_build(f"blob = '{' '.join(map(str, NUMBERS))}'")),
+    review(16, "weights between lines of the script", "PR509", at_bottom("\n".join(f"{line}\nprint()" for line in SHORT_TEXTS.splitlines()))),
+    review(16, "weights in blanks", "PR509", _spread(60, lambda at: f"T{at} = 1" + "".join(_more.choices(" \t", k=60)))),
+    other(16, "weights in ordinary words, loaded in mid-training", "not caught",
+          "within the limit (7.6 kB on pocket) nothing tells weights spelled in words from a text",
+          at_bottom(WORDS)),
+    review(16, "a lucky seed", "PR517", in_build("torch.manual_seed(41)")),
+    review(16, "a lucky seed under a computed name", "PR517", in_build('getattr(torch, "manual" + "_seed")(41)')),
+    review(16, "a lucky seed of a generator", "PR517", in_build("nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(41))")),
+    review(16, "a lucky seed of numpy", "PR517", in_build("draw = np.random.default_rng(41)\nmodel.head.weight.data.copy_(torch.from_numpy(draw.normal(size=(VOCAB_SIZE, WIDTH))))")),
+    review(16, "a lucky seed in a fork", "PR517", in_build("with torch.random.fork_rng():\n    torch.default_generator.manual_seed(41)\n    model = GPT()")),
+    review(16, "a lucky start by draws thrown away", "PR517", in_build("for _ in range(41):\n    torch.rand(1)\nmodel = GPT()")),
+    review(16, "a lucky start by a model thrown away", "PR517", in_build("GPT()\nmodel = GPT()")),
+    review(16, "a lucky start among many models", "PR517", in_build("model = [GPT() for _ in range(53)][41]")),
+    review(16, "a lucky start by a hash", "PR517", in_build("torch.nn.init.constant_(model.head.weight, hash('41') % 7)")),
+    review(16, "a lucky start by a generator of one's own", "PR517", in_build("seed = 41\nfor row in model.head.weight.data:\n    seed = (1103515245 * seed + 12345) % 2**31\n    row.fill_(seed / 2**31)")),
+    review(16, "a lucky start by a wave", "PR517", in_build("rows = torch.arange(VOCAB_SIZE * WIDTH).view(VOCAB_SIZE, WIDTH)\nmodel.head.weight.data.copy_((torch.sin(rows * 12.9898) * 43758.5453) % 1)")),
     review(16, "weights from the network", "PR505", at_top("from urllib.request import urlopen")),
     review(17, "state in the temporary folder", "PR511", in_main('Path("/tmp/left").write_bytes(b"1")')),
     review(17, "state in shared memory", "PR511", in_main('state = np.memmap("/dev/shm/left", mode="w+", shape=1)')),
@@ -227,6 +314,14 @@ DIFF = (
            lambda text: SMALL(text) + b"+import subprocess\n"),
     static(23, "bidirectional text", "PR103", at_top('X = 1  # \u202e safe')),
     static(23, "zero-width letter", "PR103", at_top('X\u200b = 1')),
+    review(23, "a name in look-alike letters", "PR518", at_bottom("def b\u0430tches(*_):\n    yield from ()")),
+    static(23, "a name with a variation selector", "PR103", at_bottom("batches\ufe0f = 1")),
+    static(23, "a name with an invisible letter", "PR103", at_bottom("batches\u3164 = 1")),
+    static(23, "bytes in variation selectors", "PR103", at_top("# \U0001f600" + "".join(chr(0xE0100 + at) for at in range(9)))),
+    static(23, "bytes in tags behind a face", "PR103", at_top("# \U0001f600\U000e0041\U000e0042\U000e007f")),
+    static(23, "a joiner between letters", "PR103", at_top("# a\u200db")),
+    static(23, "a joiner at an emoji's end", "PR103", at_top("# \U0001f468\u200d = 1")),
+    static(23, "a byte order mark inside", "PR103", at_top("X = 1  # \ufeff")),
     static(23, "another encoding", "PR305", replace(('"""Train a small', '# coding: utf-7\n"""Train a small'))),
     static(23, "bytes that are not UTF-8", "PR101", lambda text: SMALL(text).replace(b"LAYERS = 1", b"LAYERS = 1  # \xff")),
     static(23, "nesting that stops the check", "PR302", at_top("X = " + "-" * 3000 + "1")),

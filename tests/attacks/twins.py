@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.attacks.ground import Change, at_bottom, at_top, in_build, in_loop, in_main, join, replace
+from tests.attacks.ground import Change, at_bottom, at_top, diff, in_build, in_loop, in_main, join, replace
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,81 @@ def beside_window(code: str) -> Change:
     return replace(("\n\ndef get_window", f"\n\n{code}\n\n\ndef get_window"))
 
 
+def rewrite(make: Callable[[str], str]) -> Change:
+    """The whole script written otherwise."""
+    return lambda text: diff(text, make(text))
+
+
+def other_order(text: str) -> str:
+    """The definitions the other way round, the settings and the last lines where they were."""
+    parts = re.split(r"(?m)^(?=(?:class|def) )", text)
+    return "".join(parts[:1] + [part.rstrip("\n") + "\n\n\n" for part in parts[1:-1][::-1]] + parts[-1:])
+
+
+def outside_docstrings(pattern: str, other: str | Callable[[re.Match[str]], str]) -> Change:
+    """A replacement everywhere but in docstrings, which protected definitions have too."""
+
+    def make(text: str) -> str:
+        parts = text.split('"""')
+        return '"""'.join(part if at % 2 else re.sub(pattern, other, part) for at, part in enumerate(parts))
+
+    return rewrite(make)
+
+
+ORTHOGONAL = """\
+    for a, b, c in NEWTON:
+        gram = x.mT @ x
+        x = a * x + x @ (b * gram + c * gram @ gram)
+"""
+PROSE = "The rate falls as the noise grows, so that the last steps average over what the first ones found. "
+LION = '''class Lion(torch.optim.Optimizer):
+    """Steps by the sign of an average of gradients (Chen et al. 2023)."""
+
+    def __init__(self, parameters, lr, betas=(0.9, 0.99), weight_decay=0.0):
+        super().__init__(parameters, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            fast, slow = group["betas"]
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                average = state.setdefault("average", torch.zeros_like(parameter))
+                direction = average.lerp(parameter.grad, 1 - fast).sign()
+                parameter.mul_(1 - group["lr"] * group["weight_decay"]).sub_(direction, alpha=group["lr"])
+                average.lerp_(parameter.grad, 1 - slow)
+
+
+class Shampoo(torch.optim.Optimizer):
+    """Steps by gradients whitened from both sides (Gupta et al. 2018)."""
+
+    def __init__(self, parameters, lr, momentum=0.9, every=5):
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "every": every})
+        self.steps = 0
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                state = self.state[parameter]
+                rows, columns = parameter.shape
+                left = state.setdefault("left", 1e-4 * torch.eye(rows))
+                right = state.setdefault("right", 1e-4 * torch.eye(columns))
+                left.add_(parameter.grad @ parameter.grad.mT)
+                right.add_(parameter.grad.mT @ parameter.grad)
+                if self.steps % group["every"] == 0:
+                    state["whiten"] = inverse_root(left), inverse_root(right)
+                before, after = state["whiten"]
+                parameter.sub_(before @ parameter.grad @ after, alpha=group["lr"])
+        self.steps += 1
+
+
+def inverse_root(matrix):
+    """The inverse fourth root of a symmetric matrix."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return vectors @ torch.diag(values.clamp(min=1e-12) ** -0.25) @ vectors.mT'''
 RATE = replace(("HEAD_RATE = 0.02\n", "HEAD_RATE = 0.03\n"))
 BARS = ", ".join(f"{1 / (step + 1):.3f}" for step in range(40))
 
@@ -97,7 +175,33 @@ TWINS = (
     Twin(1, "the step line with another figure", replace(('train_loss:{shown.item():.4f}', 'train_loss:{shown.item():.5f}'))),
     Twin(15, "weights tied by a scatter", in_main("order = torch.zeros(VOCAB_SIZE).scatter_add(0, torch.arange(VOCAB_SIZE), torch.ones(VOCAB_SIZE))"), frozenset({"PR516"})),
     Twin(8, "batches made ready in a thread", at_top("from concurrent.futures import ThreadPoolExecutor"), frozenset({"PR504"})),
-    Twin(16, "a hidden layer of many small constants", at_top("WIDTHS = [" + ", ".join(["64"] * 80) + "]"), frozenset({"PR509"})),
+    Twin(16, "a hidden layer of many small constants", at_top("WIDTHS = [" + ", ".join(["64"] * 80) + "]")),
+    Twin(16, "comments and layout gone", rewrite(lambda text: ast.unparse(ast.parse(text)) + "\n")),
+    Twin(16, "indented by two", outside_docstrings(r"(?<=\n) +", lambda match: " " * (len(match[0]) // 2))),
+    Twin(16, "indented by tabs", outside_docstrings(r"(?<=\n)(?:    )+", lambda match: "\t" * (len(match[0]) // 4))),
+    Twin(16, "blank lines doubled", outside_docstrings("\n\n", "\n\n\n")),
+    Twin(16, "definitions the other way round", rewrite(other_order)),
+    Twin(16, "a remark on every line", outside_docstrings(r"(?<=[\w)])\n", lambda match: f"  # {match.start()}\n")),
+    Twin(16, "settings renamed", rewrite(lambda text: re.sub(r"\b(WIDTH|HEADS|LAYERS|CONTEXT)\b", r"MODEL_\1", text))),
+    Twin(16, "types of arguments", rewrite(lambda text: text.replace("(self, x):", "(self, x: torch.Tensor) -> torch.Tensor:"))),
+    Twin(16, "a page of words at the top", rewrite(lambda text: f'"""{PROSE * 80}"""\n{text}')),
+    Twin(16, "two new optimizers, one of which decomposes", at_bottom(LION), frozenset({"PR516"})),
+    Twin(16, "a gradient made orthogonal by a decomposition", replace((ORTHOGONAL, "    u, _, v = torch.linalg.svd(x, full_matrices=False)\n    x = u @ v\n")), frozenset({"PR516"})),
+    Twin(16, "a gradient decomposed by its method", replace((ORTHOGONAL, "    u, _, v = x.svd()\n    x = u @ v.mT\n")), frozenset({"PR516"})),
+    Twin(16, "a gradient decomposed in the loop", in_loop("for p in model.blocks.parameters():\n    if p.ndim == 2:\n        u, _, v = torch.linalg.svd(p.grad, full_matrices=False)\n        p.grad = u @ v"), frozenset({"PR516"})),
+    Twin(15, "a word for a decomposition", in_main("methods = {'svd': 1, 'bincount': 2}\nprint(methods['svd'])")),
+    Twin(15, "a count of rows by hand", in_main("rows = sum(p.shape[0] for p in model.parameters())")),
+    Twin(8, "names of text runners", in_main("profile = trace = timeit = 1\ncode = profile + trace + timeit")),
+    Twin(8, "a trace of a matrix", in_loop("trace = (model.head.weight.T @ model.head.weight).trace()")),
+    Twin(8, "a named tuple", at_top("from typing import NamedTuple")),
+    Twin(16, "weights drawn anew by the rules", in_build("for p in model.parameters():\n    if p.ndim > 1:\n        nn.init.trunc_normal_(p, std=0.02)")),
+    Twin(16, "weights added to by draws", in_build("with torch.no_grad():\n    model.head.weight.add_(torch.randn_like(model.head.weight), alpha=0.01)")),
+    Twin(16, "a new layer", in_build("model.extra = nn.Linear(WIDTH, WIDTH)")),
+    Twin(16, "hashed rows", in_build("rows = (torch.arange(VOCAB_SIZE) * 36313 ^ 27191) % 1024\nmodel.rows = rows")),
+    Twin(23, "an emoji of two people", replace(("HEAD_RATE = 0.02\n", "HEAD_RATE = 0.03  # \U0001f469\u200d\U0001f52c and \U0001f3f3\ufe0f\u200d\U0001f308\n"))),
+    Twin(23, "a warning sign and a keycap", replace(("HEAD_RATE = 0.02\n", "HEAD_RATE = 0.03  # \u26a0\ufe0f 1\ufe0f\u20e3\n"))),
+    Twin(23, "a Persian comment", replace(("HEAD_RATE = 0.02\n", "HEAD_RATE = 0.03  # \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645\n"))),
+    Twin(23, "a Hindi comment", replace(("HEAD_RATE = 0.02\n", "HEAD_RATE = 0.03  # \u0915\u094d\u200d\u0937\n"))),
     Twin(20, "a plain diff without git's header", lambda text: RATE(text).split(b"\n", 1)[1]),
     Twin(15, "a lambda's parameter named like the loader", at_top("first = lambda batches: next(batches)")),
     Twin(15, "a comprehension's variable named like a builtin that is read", in_main("sizes = [min for min in range(3)]")),

@@ -111,12 +111,21 @@ SEEN = [
     ("PR508", "os.putenv('X', 'y')"),
     ("PR508", "os.chdir('/')"),
     ("PR508", "from os import environ as e\ne['X'] = 'y'"),
-    ("PR509", f"W = {list(range(80))}"),
     ("PR510", "torch.backends.cudnn.benchmark = True"),
     ("PR510", "torch._inductor.config.max_autotune = True"),
     ("PR510", "torch._dynamo.config.cache_size_limit = 9"),
     ("PR510", "torch.set_float32_matmul_precision('high')"),
-    ("PR510", "torch.manual_seed(3)"),
+    ("PR517", "torch.manual_seed(3)"),
+    ("PR518", "m\u0430in = 1"),
+    ("PR518", "def r\u0435ad(): ..."),
+    ("PR518", "x.b\u0430ckward()"),
+    ("PR518", "def f(\u0441\u043e\u0440\u0443): ..."),
+    ("PR518", "import os as \u043es"),
+    ("PR507", "import cProfile"),
+    ("PR507", "from timeit import timeit"),
+    ("PR507", "import pdb\npdb.run('x')"),
+    ("PR507", "class X:\n    def __reduce__(self): ..."),
+    ("PR507", "from functools import singledispatch"),
     ("PR511", "open('/etc/passwd')"),
     ("PR511", "import pathlib"),
     ("PR511", "np.load('x.npy')"),
@@ -146,16 +155,13 @@ SEEN = [
     ("PR515", "torch.frombuffer(x)"),
     ("PR507", "vars(time).update(time=print)"),
     ("PR507", "import ast\nast.literal_eval(x)"),
-    ("PR509", f"w_{'ab12' * 20} = 1"),
-    ("PR509", f"x.w_{'ab12' * 20} = 1"),
-    ("PR509", f"def f(w_{'ab12' * 20}): ..."),
     ("PR511", "os.path.exists('x')"),
     ("PR512", "print.__self__"),
     ("PR512", "f.__code__.co_names"),
     ("PR512", "dir(x)"),
     ("PR507", "torch.serialization.load('x')"),
     ("PR508", "os.environ.__setitem__('X', 'y')"),
-    ("PR510", "torch.default_generator.set_state(x)"),
+    ("PR517", "torch.default_generator.set_state(x)"),
     ("PR513", "from unittest import mock"),
     ("PR513", "torch.library.Library('aten', 'IMPL')"),
     ("PR516", "torch.bincount(x)"),
@@ -196,6 +202,16 @@ def test_it_is_seen_and_never_rejects(code: str, extra: str) -> None:
         "x = table.index_select(0, order).gather(1, y).scatter_(0, order, 1.0)",
         "a_name_that_says_at_some_length_what_the_variable_is_for = 1",
         "model.signal = torch.signal.windows.hann(8)",
+        "\u03b7 = \u03b2 = 0.95\n\u03c3_max = \u0394x = 1",
+        "\u0441\u043a\u043e\u0440\u043e\u0441\u0442\u044c = 1",
+        "profile = trace = timeit = code = pdb = 1",
+        "x = matrix.trace()\nprofile(x)",
+        "from typing import NamedTuple\nfrom dataclasses import dataclass\nfrom collections import namedtuple",
+        "import logging\nlogging.getLogger('x').info('y')",
+        "from functools import lru_cache, partial, cached_property",
+        "prof = torch.profiler.profile()",
+        "q, r = torch.linalg.qr(x)",
+        "F.dropout(x, 0.1, self.training)",
     ],
 )
 def test_ordinary_code_is_not_seen(extra: str) -> None:
@@ -236,7 +252,7 @@ def test_a_new_file_is_new_as_a_whole() -> None:
 
 
 def test_a_huge_number_as_an_argument_does_not_stop_the_check() -> None:
-    assert codes(f"open(0x{'f' * 9000})") == {"PR509", "PR511"}
+    assert codes(f"open(0x{'f' * 9000})") == {"PR511"}
 
 
 def test_a_removed_file_brings_nothing_in() -> None:
