@@ -14,7 +14,7 @@ from patchrun.core import chains, plan, progress, racejudge
 from patchrun.core.errors import UnreadableDiff, UsageError
 from patchrun.core.results import Arm, Attempt, Ruling, Run, Study, content_id
 from patchrun.core.selection import Span
-from patchrun.services import validator
+from patchrun.services import recheck, validator
 from patchrun.services.assessment import Covering, Scored, assess, covers, find_rulings, say_stopped
 from patchrun.services.outlook import Outlook
 from patchrun.services.validator import Validation
@@ -123,6 +123,8 @@ def hand_in(
     attempt = describe(arena, validation, diff, ground, agent, tiers)
     submission = _commit(arena, attempt, validation, author, ground) if validation.accepted else None
     fresh = arena.add_attempt(attempt, diff, submission, also(attempt))
+    if fresh:
+        recheck.note_own(arena, attempt, validation)
     return Handed(attempt if fresh else arena.attempt(attempt.id), validation, known=not fresh)
 
 
@@ -174,13 +176,15 @@ def waiting(arena: Arena, ids: Iterable[str] | None = None) -> list[Attempt]:
     withdrawn = find_rulings(arena, attempts)
     covering, outlook = Covering(arena.studies()), Outlook(arena)
     chosen = None if ids is None else set(ids)
-    return [
+    unsigned = arena.unsigned_attempts()
+    found = [
         attempt for attempt in attempts
         if attempt.accepted and attempt.track_digest == arena.track.digest and attempt.id not in withdrawn
-        and (chosen is None or attempt.id in chosen)
+        and (chosen is None or attempt.id in chosen) and attempt.id not in unsigned
         and not covering.of(attempt)
         and not outlook.obstacle(attempt.span)
     ]  # fmt: skip
+    return [attempt for attempt in recheck.check_unknown(arena, found) if attempt.accepted]
 
 
 def plan_studies(
@@ -215,7 +219,8 @@ def plan_waiting(arena: Arena, ids: Iterable[str] | None = None) -> list[Study]:
 def resume(arena: Arena, ids: Iterable[str]) -> list[Study]:
     """Stored studies of these submissions that still lack runs."""
     chosen = set(ids)
-    attempts = [attempt for attempt in arena.attempts() if attempt.accepted and attempt.id in chosen]
+    found = [attempt for attempt in arena.attempts() if attempt.accepted and attempt.id in chosen]
+    attempts = [attempt for attempt in recheck.check_unknown(arena, found) if attempt.accepted]
     runs, ended = group_by_study(arena.runs()), racejudge.ended_arms(arena.stops())
     return [
         study for study in arena.studies()
