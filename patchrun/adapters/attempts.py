@@ -15,6 +15,7 @@ from types import MappingProxyType
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, RefExists
 from patchrun.adapters.valueindex import ValueIndex
 from patchrun.core import results, versions
+from patchrun.core.agentnames import first_spellings, respell
 from patchrun.core.checked import Checked, apply_check
 from patchrun.core.errors import UsageError
 from patchrun.core.results import Attempt
@@ -37,7 +38,10 @@ class AttemptFiles:
     signing_key: Path | None
 
     def attempts(self) -> list[Attempt]:
-        """Every attempt as it counts here, oldest first, numbered anew where arenas met."""
+        """Every attempt as it counts here, oldest first, numbered anew where arenas met.
+
+        An agent that was spelled in several ways has its first spelling in all of them.
+        """
         found = self.prefer_signed(self._read_all(ATTEMPTS, "attempt.json", Attempt))
         answers = self.answers
         counted = [
@@ -45,7 +49,8 @@ class AttemptFiles:
             if one.commit in answers else one
             for one in found
         ]  # fmt: skip
-        return versions.number(versions.settle(counted))
+        settled = sorted(versions.settle(counted), key=lambda one: (one.created, one.id))
+        return versions.number(respell(settled, first_spellings(one.agent for one in settled)))
 
     def attempt(self, short: str) -> Attempt:
         """The one attempt whose id begins with ``short``; UsageError when none or several do."""

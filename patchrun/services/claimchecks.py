@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+from patchrun.adapters.finalrounds import FINALS
 from patchrun.adapters.keys import find_key
 from patchrun.adapters.store import ATTEMPTS, STUDIES, SUBMISSIONS
 from patchrun.core import plan, results
+from patchrun.core.agentnames import find_problem
 from patchrun.core.chains import attempt_id, check_link
 from patchrun.core.errors import ArenaError
 from patchrun.core.results import Attempt, Study, content_id
@@ -35,6 +37,7 @@ def check_attempt(held: Held, name: str, commit: str, data: bytes) -> None:
         attempt.onto,
     )
     require(name == ATTEMPTS + attempt.id, f"named {attempt.id} inside")
+    require(not (bad := find_problem(attempt.agent)), f"its agent's name {bad}")
     held.arena.ladder.get(attempt.span.last)
     require(str(attempt.span) == attempt.record, f"its record is written {attempt.record!r}")
     require(
@@ -106,7 +109,5 @@ def _check_arms(held: Held, study: Study) -> None:
                 study.track_digest,
             )
             require(same, f"arm {arm.name} is no submission to record {study.record} of its track")
-            require(
-                arm.ast_digest == attempt.ast_digest,
-                f"arm {arm.name} has another digest of code than its submission",
-            )
+            code = (arm.tree, arm.ast_digest) == (attempt.patched_tree, attempt.ast_digest)
+            require(code, f"arm {arm.name} is not the code of that submission")

@@ -40,6 +40,7 @@ from patchrun.adapters.store import (
 )  # fmt: skip
 from patchrun.adapters.transcripts import TRANSCRIPTS
 from patchrun.core import plan, racejudge, results
+from patchrun.core.agentnames import find_problem, find_words_problem, fold_name, is_same
 from patchrun.core.changelabel import BROKEN, ChangeLabel
 from patchrun.core.errors import ArenaError, PatchrunError
 from patchrun.core.halting import judge_halt
@@ -121,6 +122,13 @@ def _check_some(arena: Arena, known: Known, prefix: str, refs: Mapping[str, str]
     return problems
 
 
+def _require_plain(*texts: str) -> None:
+    """Free text holds nothing that steers what shows it."""
+    for text in texts:
+        problem = find_words_problem(text)
+        require(not problem, f"its text {problem}")
+
+
 def _check_run(held: Held, name: str, commit: str, data: bytes) -> None:
     run = results.decode(data, Run, name)
     require(name == RUNS + run_name(run), f"named {run_name(run)} inside")
@@ -128,6 +136,7 @@ def _check_run(held: Held, name: str, commit: str, data: bytes) -> None:
     study = held.study(run.study)
     arm = next((arm for arm in study.arms if arm.name == run.arm), None)
     require(arm is not None and arm.tree == run.tree, "trained another tree than its study plans")
+    _require_plain(run.machine.host, run.machine.cpu)
     require(run.final == study.final, "its loss is on other tokens than its study is about")
     require(0 <= run.block < study.blocks and study.seeds[run.block] == run.seed, "not a slot of its study")
     if run.exit == "stopped" and run.track_digest == study.track_digest == held.arena.track.digest:
@@ -158,7 +167,7 @@ def _check_stop(held: Held, name: str, commit: str, data: bytes) -> None:
 def _is_one_agents(held: Held, stop: StopRecord) -> bool:
     """Each arm of the group was handed in by the same agent."""
     own = [name for name in stop.group if ATTEMPTS + name in held.known]
-    agents = {held.attempt(name).agent for name in own}
+    agents = {fold_name(held.attempt(name).agent) for name in own}
     return len(own) == len(stop.group) and len(agents) == 1
 
 
@@ -208,6 +217,7 @@ def _check_ruling(held: Held, name: str, commit: str, data: bytes) -> None:
     require(name.startswith(f"{VERDICTS}{ruling.submission}/"), f"about {ruling.submission} inside")
     digest = hashlib.sha256(data).hexdigest()[:12]
     require(name == f"{VERDICTS}{ruling.submission}/{digest}", "its name does not follow from its content")
+    _require_plain(ruling.reason, ruling.by)
     require(ATTEMPTS + ruling.submission in held.known, f"its submission {ruling.submission} is absent")
 
 
@@ -219,6 +229,7 @@ def _check_label(held: Held, name: str, commit: str, data: bytes) -> None:
         ATTEMPTS + label.subject in held.known or _is_human(held.arena, label.subject),
         f"{label.subject} is not here",
     )
+    _require_plain(label.reason, label.by)
     require(held.signer(commit) != BROKEN, "its signature is of something else")
 
 
@@ -230,6 +241,8 @@ def _check_transcript(held: Held, name: str, commit: str, data: bytes) -> None:
     """Named by its search and number; its turns can be read, and what it handed in is there and is its diff."""
     one = results.decode(data, Transcript, name)
     require(name == TRANSCRIPTS + one.id, f"named {one.id} inside")
+    require(not (bad := find_problem(one.agent)), f"its agent's name {bad}")
+    _require_plain(one.model)
     made = transcript_id(one.search, one.number, one.created)
     require(one.id == made, "its id does not follow from its search, number and time")
     packed = held.ask.read(f"{commit}:turns.json.gz")
@@ -237,7 +250,9 @@ def _check_transcript(held: Held, name: str, commit: str, data: bytes) -> None:
     if one.submission:
         require(ATTEMPTS + one.submission in held.known, f"its submission {one.submission} is absent")
         stored = held.attempt(one.submission)
-        same = (stored.agent, stored.record, stored.hint_tiers) == (one.agent, one.record, one.hint_tiers)
+        same = (stored.record, stored.hint_tiers) == (one.record, one.hint_tiers) and is_same(
+            stored.agent, one.agent
+        )
         require(same, "its submission is another agent's, or for another record or other hints")
 
 
@@ -266,6 +281,7 @@ def _check_job(held: Held, name: str, commit: str, data: bytes) -> None:
     job = results.decode(data, Job, name)
     require(name == JOBS + job_ref(job), f"named {job_ref(job)} inside")
     require(STUDIES + job.study in held.known, f"its study {job.study} is absent")
+    _require_plain(job.user, job.host, job.cluster, job.name)
 
 
 _CHECKS = {

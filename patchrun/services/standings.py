@@ -9,6 +9,7 @@ import msgspec
 
 from patchrun.adapters.memory import remember
 from patchrun.adapters.store import Arena
+from patchrun.core import agentnames
 from patchrun.core.competitors import Key, describe_competitors, label_keys, relabel
 from patchrun.core.errors import UsageError
 from patchrun.core.filters import EVERYTHING, Filter, check_known, spent_seconds
@@ -60,7 +61,11 @@ def _rank(
     only: Filter,
     mix: bool,
 ) -> Leaderboard:
-    made = [one for one in arena.transcripts() if only.admits(one, ()) and _is_in(one.record, records)]
+    agents = [one.attempt.agent for one in everything]
+    admitted = [one for one in arena.transcripts() if only.admits(one, ()) and _is_in(one.record, records)]
+    made = agentnames.respell(
+        admitted, agentnames.first_spellings([*agents, *(one.agent for one in admitted)])
+    )
     labels = _label([one.attempt for one in everything], mix)
     named = [(relabel(one.attempt, labels), one) for one in [*everything, *again]]
     count = len(everything)
@@ -118,6 +123,11 @@ def _flag(
         f"{label}: its model's training data reach to {one.cutoff}, so it may know record {', '.join(one.may_know)}"
         for label, one in found.competitors.items() if one.may_know
     ]  # fmt: skip
+    names = list(dict.fromkeys(attempt.agent for attempt in attempts.values()))
+    notes += [
+        f"{other} looks like {name}: they are two agents" for name, other in agentnames.find_lookalikes(names)
+    ]
+    notes += [words for name in names for words in agentnames.describe_doubts(name, ())]
     return msgspec.structs.replace(found, similarity=similar, notes=(*found.notes, *notes))
 
 
@@ -132,6 +142,7 @@ def versus(
     """Two agents head to head; UsageError when one of them has handed nothing in."""
     entries, again = _name_rows(*_entries(arena, pick, only))
     agents = sorted({attempt.agent for attempt, _ in entries})
+    a, b = (agentnames.settle_name(name, agents) for name in (a, b))
     for name in (a, b):
         if name not in agents:
             raise UsageError(f"no agent {name!r} here", f"agents: {', '.join(agents) or 'none yet'}")

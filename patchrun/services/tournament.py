@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from patchrun.adapters.gitrepo import Author
 from patchrun.adapters.keys import load_key
 from patchrun.adapters.store import Arena, group_by_study
-from patchrun.core import chains, plan, progress, racejudge
+from patchrun.core import agentnames, chains, plan, progress, racejudge
 from patchrun.core.errors import UnreadableDiff, UsageError
 from patchrun.core.results import Arm, Attempt, Ruling, Run, Study, content_id
 from patchrun.core.selection import Span
@@ -66,7 +66,7 @@ def find_ground(arena: Arena, span: Span, agent: str | None = None, onto: str = 
 
 
 def _find_last_valid(arena: Arena, agent: str | None) -> Scored:
-    own = [attempt.id for attempt in arena.attempts() if attempt.agent == agent]
+    own = [one.id for one in arena.attempts() if agentnames.is_same(one.agent, agent or "")]
     found = [one for one in assess(arena, ids=own) if one.score.is_valid]
     if not found:
         raise UsageError(
@@ -114,9 +114,10 @@ def hand_in(
     is stored (see ``services.judge``).
 
     Raises:
-        UsageError: no such record, a name git cannot keep, or nothing that can be built on.
+        UsageError: no such record, a name that is none, or nothing that can be built on.
         UnreadableDiff: the bytes are not a diff; nothing is stored.
     """
+    agent = settle_agent(arena, agent)
     author = Author(agent, f"{content_id(agent)[:12]}@agents.patchrun.invalid")
     ground = find_ground(arena, span, agent, onto)
     validation = review(validate(arena, diff, span, ground))
@@ -126,6 +127,16 @@ def hand_in(
     if fresh:
         recheck.note_own(arena, attempt, validation)
     return Handed(attempt if fresh else arena.attempt(attempt.id), validation, known=not fresh)
+
+
+def settle_agent(arena: Arena, agent: str) -> str:
+    """The agent's name as the arena spells it: two spellings of one name are one competitor.
+
+    Raises:
+        UsageError: it names nobody (see ``agentnames.check_name``).
+    """
+    name = agentnames.check_name(agent)
+    return agentnames.settle_name(name, (attempt.agent for attempt in arena.attempts()))
 
 
 def describe(
@@ -361,6 +372,8 @@ def rule(arena: Arena, attempt: Attempt, ruling: str, reason: str, by: str) -> R
     """Withdraw or disqualify a submission, for all to see, with the reason."""
     if not reason.strip():
         raise UsageError("a reason is needed", "say what was seen: --reason TEXT")
+    agentnames.check_words(reason, "the reason")
+    agentnames.check_words(by, "the name of who rules")
     value = Ruling(submission=attempt.id, ruling=ruling, reason=reason, by=by, created=now())
     arena.add_ruling(value)
     return value

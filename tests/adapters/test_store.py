@@ -18,7 +18,7 @@ from patchrun.core import results
 from patchrun.core.errors import ArenaError, UsageError
 from patchrun.core.results import Attempt, Job, Ruling
 from patchrun.services import tournament
-from tests.core.test_plan import run
+from tests.core.test_plan import run, study
 from tests.services.test_tournament import hand_in
 
 WHEN = "2026-01-02T03:04:05+00:00"
