@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from patchrun.adapters.gitrepo import GitRepo, RefExists
-from patchrun.core.bindings import Binding, write_binding
+from patchrun.adapters.vouches import add_vouch
+from patchrun.core.bindings import Binding, Vouch, write_binding
+from patchrun.core.errors import UsageError
 from patchrun.core.versions import Version
 
 if TYPE_CHECKING:
@@ -81,9 +83,35 @@ class SignedFiles:
 
     def left_out(self) -> int:
         """How many results do not count, since no key on the owner's list signed them for their place."""
-        also = (ALSO + kind.removeprefix(RESULTS) for kind in SIGNED)
-        refs = self.repo.refs(*SIGNED, *also) if self.signatures else {}
-        return len(refs) - len(self.keep_signed(refs))
+        return len(self.list_unsigned(SIGNED))
+
+    def list_unsigned(self, kinds: Sequence[str]) -> dict[str, str]:
+        """The refs (name -> commit) of ``kinds`` that no listed key signed; none where no keys are listed."""
+        also = (ALSO + kind.removeprefix(RESULTS) for kind in kinds)
+        refs = self.repo.refs(*kinds, *also) if self.signatures else {}
+        kept = self.keep_signed(refs)
+        return {name: commit for name, commit in refs.items() if name not in kept}
+
+    def vouch(self, refs: Mapping[str, str], by: str, created: str) -> str:
+        """Sign for results that carry no signature of their own, with this user's key; the ref that says so.
+
+        Raises:
+            UsageError: no key is named, or nothing is to be vouched for.
+        """
+        if not self.signing_key:
+            raise UsageError(
+                "no key to sign with", "export PATCHRUN_SIGNING_KEY=PATH of a key that is listed"
+            )
+        if not refs:
+            raise UsageError(
+                "there is nothing to vouch for", "`patchrun keys list` counts what does not count"
+            )
+        named = {own_name(name): commit for name, commit in refs.items()}
+        value = Vouch(refs=named, by=by, created=created)
+        binding = Binding("", self.identity, self.track.digest)
+        ref = add_vouch(self.repo, value, binding, self.signing_key)
+        self.__dict__.pop("signatures", None)
+        return ref
 
 
 def own_name(ref: str) -> str:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from patchrun.adapters import process
 from patchrun.adapters.durable import replace_file, sync_disk
 from patchrun.adapters.gitrepo import GitRepo
 from patchrun.adapters.signed import own_name
+from patchrun.adapters.vouches import VOUCHES, read_vouches
 from patchrun.core.bindings import read_binding
 from patchrun.core.changelabel import BROKEN, UNBOUND, UNLISTED, UNSIGNED
 from patchrun.core.errors import SetupError, UsageError
@@ -119,7 +121,25 @@ class Signatures:
             known |= dict.fromkeys(fresh, UNKNOWN) | self._check(fresh)
             self._keep(known)
         signed = ((place, known[place[1]]) for place in wanted)
-        return {place: signer for place, (signer, ref) in signed if signer and ref == place[0]}
+        kept = {place: signer for place, (signer, ref) in signed if signer and ref == place[0]}
+        return kept | {place: self._vouched[place] for place in wanted if place in self._vouched}
+
+    @cached_property
+    def _vouched(self) -> dict[tuple[str, str], str]:
+        """(name, commit) -> who vouches for it (see ``core.bindings.Vouch``), of what listed keys vouch for."""
+        refs = self.repo.refs(VOUCHES)
+        signers = {name: self._read_own(name, commit) for name, commit in refs.items()}
+        vouches = read_vouches(self.repo, {name: refs[name] for name, signer in signers.items() if signer})
+        return {place: signers[name] for name, vouch in vouches.items() for place in vouch.refs.items()}
+
+    def _read_own(self, name: str, commit: str) -> str:
+        """Who signed one commit for its place, by its own signature alone; empty where nobody listed did."""
+        known = self._recall()
+        if commit not in known:
+            known |= {commit: UNKNOWN} | self._check([commit])
+            self._keep(known)
+        signer, ref = known[commit]
+        return signer if ref == name else ""
 
     def _keep(self, known: Mapping[str, Signed]) -> None:
         beside = self.memory.with_name(f"{self.memory.name}.{os.getpid()}")

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
+from patchrun.core.results import VERSION
+
 KEYS = ("Patchrun-Ref", "Patchrun-Arena", "Patchrun-Track", "Patchrun-Plan")
 
 
@@ -41,3 +45,16 @@ def read_binding(commit: bytes) -> Binding | None:
         return None
     ref, arena, track, plan = (value for _, _, value in pairs)
     return Binding(ref, arena, track, "" if plan == "none" else plan)
+
+
+class Vouch(msgspec.Struct, frozen=True, kw_only=True):
+    """A listed key's word for results that carry no signature of their own: ref -> commit of each.
+
+    For what was stored before keys were listed, or before signatures named their place, and for attempts of people
+    who have no key.
+    """
+
+    version: int = VERSION
+    refs: dict[str, str]
+    by: str
+    created: str

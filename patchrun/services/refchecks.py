@@ -22,6 +22,7 @@ from patchrun.adapters.jobbook import JOBS, job_ref
 from patchrun.adapters.keys import commitment
 from patchrun.adapters.labels import LABELS, label_name
 from patchrun.adapters.objects import Questions
+from patchrun.adapters.signed import SIGNED
 from patchrun.adapters.store import (
     ALSO,
     ATTEMPTS,
@@ -39,8 +40,11 @@ from patchrun.adapters.store import (
     stop_name,
 )  # fmt: skip
 from patchrun.adapters.transcripts import TRANSCRIPTS
+from patchrun.adapters.vouches import FILE as VOUCH_FILE
+from patchrun.adapters.vouches import VOUCHES, vouch_name
 from patchrun.core import plan, racejudge, results
 from patchrun.core.agentnames import find_problem, find_words_problem, fold_name, is_same
+from patchrun.core.bindings import Vouch
 from patchrun.core.changelabel import BROKEN, ChangeLabel
 from patchrun.core.errors import ArenaError, PatchrunError
 from patchrun.core.halting import judge_halt
@@ -277,6 +281,14 @@ def _check_ablation(held: Held, name: str, commit: str, data: bytes) -> None:
         )
 
 
+def _check_vouch(held: Held, name: str, commit: str, data: bytes) -> None:
+    vouch = results.decode(data, Vouch, name)
+    require(name == VOUCHES + vouch_name(data), "its name does not follow from its content")
+    signed = all(ref.startswith((ATTEMPTS, *SIGNED)) for ref in vouch.refs)
+    require(signed, "vouches for what is never signed")
+    _require_plain(vouch.by)
+
+
 def _check_job(held: Held, name: str, commit: str, data: bytes) -> None:
     job = results.decode(data, Job, name)
     require(name == JOBS + job_ref(job), f"named {job_ref(job)} inside")
@@ -299,6 +311,7 @@ _CHECKS = {
     INGESTS: _check_ingest,
     ABLATIONS: _check_ablation,
     JOBS: _check_job,
+    VOUCHES: _check_vouch,
 }
 _FILES = {
     ATTEMPTS: "attempt.json",
@@ -315,4 +328,5 @@ _FILES = {
     INGESTS: "ingest.json",
     ABLATIONS: ABLATION_FILE,
     JOBS: "job.json",
+    VOUCHES: VOUCH_FILE,
 }

@@ -75,6 +75,8 @@ def _rank(
     )  # fmt: skip
     left_out = arena.left_out()
     unsigned = (f"{left_out} results that no listed key signed do not count",) if left_out else ()
+    if attempts := len(arena.unsigned_attempts()):
+        unsigned += (f"{attempts} attempts that no listed key signed are shown and not measured",)
     found = msgspec.structs.replace(
         found, notes=(*found.notes, *unsigned),
         spent=spent_seconds((attempt, one.runs) for attempt, one in named),
@@ -171,7 +173,7 @@ def _name_rows(entries: list[Entry], again: list[Entry]) -> tuple[list[Entry], l
 
 
 def _assess(arena: Arena, measured: Measured, only: Filter) -> list[Scored]:
-    everything = tournament.assess(arena, measured)
+    everything = _drop_strangers(arena, tournament.assess(arena, measured))
     if only == EVERYTHING:
         return everything
     runs = [run for one in everything for run in one.runs]
@@ -179,6 +181,17 @@ def _assess(arena: Arena, measured: Measured, only: Filter) -> list[Scored]:
         check_known(only.hardware, (run.machine.hardware_class for run in runs), "hardware class")
         check_known(only.sandbox, (run.sandbox for run in runs), "sandbox")
     return [one for one in everything if only.admits(one.attempt, one.runs)]
+
+
+def _drop_strangers(arena: Arena, everything: list[Scored]) -> list[Scored]:
+    """Without unsigned attempts to records where their agent has signed ones: they are not that agent's last word."""
+    if not (unsigned := arena.unsigned_attempts()):
+        return everything
+    own = {(one.attempt.agent, one.attempt.record) for one in everything if one.attempt.id not in unsigned}
+    return [
+        one for one in everything
+        if one.attempt.id not in unsigned or (one.attempt.agent, one.attempt.record) not in own
+    ]  # fmt: skip
 
 
 def _pairs(scored: Iterable[Scored]) -> list[Entry]:

@@ -41,6 +41,7 @@ KINDS = (
     "jobs",
     "finals",
     "reveals",
+    "vouches",
     "also",
 )
 SAME = (ATTEMPTS, STUDIES)  # two of one id have one content and differ in when they were made
