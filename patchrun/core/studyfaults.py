@@ -77,11 +77,8 @@ def _judge_arms(study: Study, span: Span, grounds: Grounds) -> str:
 
 def _judge_arm(study: Study, arm: Arm, real: Mapping[str, tuple[str, str | None]], grounds: Grounds) -> str:
     if arm.kind != "submission":
-        return (
-            ""
-            if real.get(arm.name) == (arm.kind, arm.commit)
-            else f"arm {arm.name} is not the real {arm.kind}"
-        )
+        is_real = real.get(arm.name) == (arm.kind, arm.commit) and arm.ast_digest == arm.tree
+        return "" if is_real else f"arm {arm.name} is not the real {arm.kind}"
     if study.seed_source == "calibration":
         copied = arm.commit in [commit for _, commit in real.values()]
         return "" if copied else f"arm {arm.name} is no copy of baseline or human patch"
