@@ -67,14 +67,13 @@ def _find_answers(
     if not fresh:
         return answers
     find_ruff()  # before there are threads (see `validator.validate`)
-    diffs = arena.repo.read_many(f"{one.commit}:patch.diff" for one in fresh)
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        made = list(pool.map(lambda pair: _validate(arena, *pair, known), zip(fresh, diffs, strict=True)))
+        made = list(pool.map(lambda one: _validate(arena, one, known), fresh))
     arena.remember_answers(made)
     return answers | {one.attempt: one for one in made}
 
 
-def _validate(arena: Arena, one: Version[Attempt], diff: bytes | None, known: Mapping[str, str]) -> Checked:
+def _validate(arena: Arena, one: Version[Attempt], known: Mapping[str, str]) -> Checked:
     """The validator's answer; a diff that could not have been submitted at all is one that rejects."""
     from patchrun.services.tournament import Ground, validate  # which asks this module before it plans
 
@@ -85,10 +84,22 @@ def _validate(arena: Arena, one: Version[Attempt], diff: bytes | None, known: Ma
         onto = results.decode(arena.repo.read(f"{base}:attempt.json"), Attempt, attempt.onto)
         ground = Ground(attempt.span, _find(arena, SUBMISSIONS + attempt.onto, known), onto)
     try:
-        return describe_answer(one.commit, attempt, validate(arena, diff or b"", attempt.span, ground))
+        return describe_answer(
+            one.commit, attempt, validate(arena, _read_diff(arena, one.commit), attempt.span, ground)
+        )
     except UnreadableDiff as error:
         unread = make_finding("PR120", f"its diff cannot be read: {error.message}")
         return _describe(one.commit, attempt, accepted=False, findings=(unread,))
+
+
+def _read_diff(arena: Arena, commit: str) -> bytes:
+    """The diff as it was submitted, unless it is larger than any that could be."""
+    [size] = arena.repo.sizes_of([f"{commit}:patch.diff"])
+    if size is None or size > arena.track.limits.diff_kb << 10:
+        raise UnreadableDiff(
+            "it is absent" if size is None else f"it has {size >> 10} kB, more than the track takes"
+        )
+    return arena.repo.read(f"{commit}:patch.diff")
 
 
 def _find(arena: Arena, ref: str, known: Mapping[str, str]) -> str:

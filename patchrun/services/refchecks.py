@@ -62,6 +62,7 @@ from patchrun.core.stages import Stage
 from patchrun.core.studyfaults import HUMAN
 from patchrun.core.trainlog import MAX_BYTES
 from patchrun.core.transcripts import TURNS_BYTES, Transcript, transcript_id
+from patchrun.services.cargo import find_cargo
 from patchrun.services.claimchecks import check_attempt, check_study, check_submission
 from patchrun.services.held import Held, Known, require
 from patchrun.services.pieces import Patchwork
@@ -83,8 +84,12 @@ def problems_of(arena: Arena, refs: Mapping[str, str], known: Mapping[str, str])
     names = Known(known)
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         try:
-            found = pool.map(lambda some: _check_some(arena, names, *some), _chunks(refs))
-            return problems + [problem for some in found for problem in some]
+            cargo = pool.submit(find_cargo, arena.repo, refs)
+            found = [problem for some in pool.map(lambda some: _check_some(arena, names, *some), _chunks(refs))
+                     for problem in some]  # fmt: skip
+            bad = {problem.partition(": ")[0] for problem in found}
+            more = [problem for problem in cargo.result() if problem.partition(": ")[0] not in bad]
+            return problems + found + more
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
