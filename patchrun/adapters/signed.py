@@ -106,17 +106,38 @@ class SignedFiles:
             raise UsageError(
                 "there is nothing to vouch for", "`patchrun keys list` counts what does not count"
             )
-        named = {own_name(name): commit for name, commit in refs.items()}
+        named = {place_of(name): commit for name, commit in refs.items()}
         value = Vouch(refs=named, by=by, created=created)
         binding = Binding("", self.identity, self.track.digest)
         ref = add_vouch(self.repo, value, binding, self.signing_key)
-        self.__dict__.pop("signatures", None)
+        self.forget_list()
+        self.promote_runs()
         return ref
+
+    def forget_list(self) -> None:
+        """Read again whose results count, when that is asked for: vouches were added."""
+        self.__dict__.pop("signatures", None)
+
+    def promote_runs(self) -> None:
+        """Give runs that were kept aside their slots, where a listed key has signed for them since."""
+        if not self.signatures:
+            return
+        aside = {(place_of(name), commit) for name, commit in self.repo.refs(EXTRA).items()}
+        kept = {name: commit for name, commit in self.signatures.read_pairs(aside) if name.startswith(RUNS)}
+        there = self.repo.refs(*kept) if kept else {}
+        if fresh := {name: commit for name, commit in kept.items() if name not in there}:
+            self.repo.create_refs(fresh)
 
 
 def own_name(ref: str) -> str:
     """The name that a ref of ``also`` is another version of; any other ref as it is."""
     return RESULTS + ref.removeprefix(ALSO).rpartition("/")[0] if ref.startswith(ALSO) else ref
+
+
+def place_of(ref: str) -> str:
+    """The name that a result would have if nothing stood in its way: of a run kept aside, its slot."""
+    name = own_name(ref)
+    return RUNS + name.removeprefix(EXTRA).rpartition("-")[0] if name.startswith(EXTRA) else name
 
 
 def add_beside(repo: GitRepo, refs: Mapping[str, str]) -> None:

@@ -72,7 +72,7 @@ def vouch_command(named: str | None, ids: tuple[str, ...], everything: bool) -> 
     arena.vouch(refs, current_user(), now())
     left = sum(name in arena.list_unsigned((ATTEMPTS, *SIGNED)) for name in refs)
     echo_plain(
-        f"{len(refs) - left} results count now" + (f"; {left} do not: your key is not listed" if left else "")
+        f"{len(refs) - left} results count now" + (f"; {left} do not: your key is not listed, or their slots are taken" if left else "")
     )
 
 

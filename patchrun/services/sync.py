@@ -17,7 +17,7 @@ from patchrun.adapters import durable
 from patchrun.adapters.durable import INCOMING
 from patchrun.adapters.gitrefs import UNSYNCED, RefExists
 from patchrun.adapters.pushing import push_new
-from patchrun.adapters.signed import ALSO, EXTRA, RESULTS, RUNS, own_name
+from patchrun.adapters.signed import ALSO, EXTRA, RESULTS, RUNS, own_name, place_of
 from patchrun.adapters.store import ATTEMPTS, MAIN, STUDIES, Arena, extra_name
 from patchrun.core import results
 from patchrun.core.chunks import batched
@@ -160,6 +160,8 @@ def _receive(
         refs, aside = _put_aside(arena, portion.refs)
         arena.repo.create_refs({**refs, **claims.refs})
         arena.forget_answers()
+        arena.forget_list()
+        arena.promote_runs()
     return _Taken(refs, claims.overruled + claims.others + aside, portion.waiting)
 
 
@@ -205,17 +207,12 @@ def _lacking(giving: Mapping[str, str], taking: Mapping[str, str]) -> dict[str, 
         for ref, oid in giving.items()
         if taking.get(ref, oid) != oid and not ref.startswith(ALSO)
     }
-    runs = {(_slot_of(ref), oid) for ref, oid in taking.items() if ref.startswith((RUNS, EXTRA))}
+    runs = {(place_of(ref), oid) for ref, oid in taking.items() if ref.startswith((RUNS, EXTRA))}
     return {
         ref: oid for ref, oid in {**giving, **versions}.items()
         if ref not in taking and taking.get(own_name(ref)) != oid
-        and not (ref.startswith((RUNS, EXTRA)) and (_slot_of(ref), oid) in runs)
+        and not (ref.startswith((RUNS, EXTRA)) and (place_of(ref), oid) in runs)
     }  # fmt: skip
-
-
-def _slot_of(ref: str) -> str:
-    """The run's own name, under ``runs`` or aside in ``extra``, where the first digits of its hash are behind it."""
-    return ref.removeprefix(RUNS) if ref.startswith(RUNS) else ref.removeprefix(EXTRA).rpartition("-")[0]
 
 
 @contextmanager
