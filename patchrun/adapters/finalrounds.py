@@ -19,6 +19,7 @@ class FinalFiles:
 
     repo: GitRepo
     signing_key: Path | None
+    sign_refs: Callable[..., str]
     _read_all: Callable[..., list[Version]]
 
     def finals(self) -> list[FinalRound]:
@@ -29,7 +30,7 @@ class FinalFiles:
     def add_final(self, final: FinalRound) -> None:
         """Store the commitment to a final round."""
         tree = self.repo.store_files({"final.json": results.encode(final)})
-        words = f"final round {final.id}\n"
+        words = self.sign_refs(f"final round {final.id}\n", FINALS + final.id, final.track_digest)
         commit = self.repo.commit(tree, [], words, PATCHRUN, final.created, self.signing_key)
         self.repo.create_refs({FINALS + final.id: commit})
 
@@ -41,7 +42,7 @@ class FinalFiles:
     def add_reveal(self, reveal: Reveal, tokens: bytes | None) -> bool:
         """Store a final round's secrets, ``tokens`` being its shard; False when they were revealed before."""
         files = {"reveal.json": results.encode(reveal)} | ({"held_out.bin": tokens} if tokens else {})
-        words = f"secrets of final round {reveal.final}\n"
+        words = self.sign_refs(f"secrets of final round {reveal.final}\n", REVEALS + reveal.final)
         tree = self.repo.store_files(files)
         commit = self.repo.commit(tree, [], words, PATCHRUN, reveal.created, self.signing_key)
         try:

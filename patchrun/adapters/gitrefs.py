@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from patchrun.adapters import durable
@@ -36,6 +36,23 @@ class Refs:
             pairs = (line.split(" ", 1) for line in listing.splitlines())
             found |= {name: oid for oid, name in pairs}
         return found
+
+    def sizes_of(self, specs: Iterable[str]) -> list[int | None]:
+        """The size in bytes of each object, None where it is absent, by one process that reads none of them."""
+        asked = "".join(f"{spec}\n" for spec in specs).encode("utf-8", "surrogateescape")
+        answer = (
+            self.git("cat-file", "--batch-check=%(objectsize)", input=asked).stdout.splitlines()
+            if asked
+            else []
+        )
+        return [int(line) if line.isdigit() else None for line in answer]
+
+    def find_born(self, commits: Iterable[str]) -> set[str]:
+        """Those of the commits that have parents; what cannot be read is left out."""
+        asked = "".join(f"{commit}\n" for commit in commits).encode()
+        words = ("rev-list", "--no-walk=unsorted", "--parents", "--ignore-missing", "--stdin")
+        lines = self.git(*words, input=asked, check=False).stdout.decode().splitlines() if asked else []
+        return {line.split(" ", 1)[0] for line in lines if " " in line}
 
     def create_refs(self, refs: Mapping[str, str]) -> None:
         """Create all refs in one transaction, or none; what they name is on disk before, they when this returns.

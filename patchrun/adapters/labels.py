@@ -21,6 +21,7 @@ class LabelFiles:
     repo: GitRepo
     identity: str
     signing_key: Path | None
+    sign_refs: Callable[..., str]
     _read_all: Callable[..., list[Version[ChangeLabel]]]
 
     def labels(self, subject: str = "") -> list[Signed]:
@@ -28,7 +29,9 @@ class LabelFiles:
         from patchrun.adapters.signing import read_signers
 
         found = self._read_all(LABELS + (f"{subject}/" if subject else ""), "label.json", ChangeLabel)
-        signers = read_signers(self.repo, self.identity, [version.commit for version in found])
+        signers = read_signers(
+            self.repo, self.identity, [(version.name, version.commit) for version in found]
+        )
         signed = [Signed(version.value, signers.get(version.commit, "")) for version in found]
         return sorted(signed, key=lambda one: (one.label.created, one.label.subject, one.label.by))
 
@@ -37,6 +40,7 @@ class LabelFiles:
         data = results.encode(label)
         tree = self.repo.store_files({"label.json": data})
         words = f"label {label.subject}: {label.depth}, {label.provenance} by {label.by}\n"
+        words = self.sign_refs(words, LABELS + label_name(label), key=key)
         commit = self.repo.commit(tree, [], words, PATCHRUN, label.created, key or self.signing_key)
         with suppress(RefExists):  # its name is its content: it was stored before
             self.repo.create_refs({LABELS + label_name(label): commit})

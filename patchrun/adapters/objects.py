@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from patchrun.adapters.gitrepo import GitRepo
 
+LARGEST = 64 << 20  # bytes of one object: the longest logs and transcripts have a tenth
 OBJECT_ID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 OBJECTS = ("cat-file", "--batch")
 DIFFS = (
@@ -87,6 +88,9 @@ class Questions:
         if head and head[-1] in ABSENT:
             return None
         size = int(head[2]) if len(head) == 3 else -1
+        if size > LARGEST:  # a few bytes on the wire may be as many in memory
+            self._end(OBJECTS)
+            raise ArenaError(f"{spec} has {size >> 20} MB: no result is so large")
         data = output.read(size + 1) if size >= 0 else b""
         if len(data) != size + 1:
             self._end(OBJECTS)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import re
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,46 +20,50 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from patchrun.adapters import locks
+from patchrun.adapters.attempts import ATTEMPTS as ATTEMPTS
+from patchrun.adapters.attempts import SUBMISSIONS as SUBMISSIONS
+from patchrun.adapters.attempts import AttemptFiles
 from patchrun.adapters.finalrounds import FinalFiles
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, RefExists
 from patchrun.adapters.labels import LabelFiles
+from patchrun.adapters.signed import (
+    ALSO,
+    EXTRA,
+    RESULTS,
+    RUNS,
+    SIGNED,
+    STOPS,
+    VERDICTS,
+    SignedFiles,
+    add_beside,
+    own_name,
+)
+from patchrun.adapters.studies import STUDIES as STUDIES
+from patchrun.adapters.studies import StudyFiles
 from patchrun.adapters.transcripts import TranscriptFiles
 from patchrun.adapters.valueindex import ValueIndex
 from patchrun.core import results, versions
 from patchrun.core.chunks import batched, map_ahead
 from patchrun.core.errors import ArenaError, UsageError
-from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study
+from patchrun.core.results import Ruling, Run, StopRecord, Study
 from patchrun.core.versions import Version
 
 if TYPE_CHECKING:
-    from patchrun.adapters.signing import Signatures
     from patchrun.core.track import Ladder, Track
 
 T = TypeVar("T", bound=msgspec.Struct)
 MAIN = "refs/heads/main"
-RESULTS = "refs/patchrun/"
 MANIFESTS = ("arena.json", "track.toml", "records.toml")
-ATTEMPTS = "refs/patchrun/attempts/"
-SUBMISSIONS = "refs/patchrun/submissions/"
-STUDIES = "refs/patchrun/studies/"
-RUNS = "refs/patchrun/runs/"
-EXTRA = "refs/patchrun/extra/"
-STOPS = "refs/patchrun/stops/"
-VERDICTS = "refs/patchrun/verdicts/"
-ALSO = "refs/patchrun/also/"  # <kind>/<name>/<commit>: what another arena holds under a name taken here
-SIGNED = (RUNS, EXTRA, STOPS, VERDICTS)  # where keys are listed these count with the signature of one only
 CHUNK = 4000  # values that are read from git at once: memory stays bounded
-SHORT_ID = re.compile("[0-9a-f]{4,}")
 NOT_AN_ARENA = "make one with `patchrun init DIR`, or name one with -C DIR or PATCHRUN_ARENA"
 
 
-class Arena(TranscriptFiles, LabelFiles, FinalFiles):
+class Arena(AttemptFiles, StudyFiles, SignedFiles, TranscriptFiles, LabelFiles, FinalFiles):
     """An open arena. Reading methods see what other processes have added since."""
 
     def __init__(self, repo: GitRepo) -> None:
@@ -181,108 +184,56 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
         """The commit of human patch ``number``, None where the record has none."""
         return self.code.get(f"refs/patchrun/human/{number}")
 
-    def attempts(self) -> list[Attempt]:
-        """Every attempt, oldest first, numbered anew where arenas met."""
-        return versions.number(versions.settle(self._read_all(ATTEMPTS, "attempt.json", Attempt)))
-
-    def attempt(self, short: str) -> Attempt:
-        """The one attempt whose id begins with ``short``; UsageError when none or several do."""
-        matches = list(self.repo.refs(f"{ATTEMPTS}{short}*")) if SHORT_ID.fullmatch(short) else []
-        if len(matches) != 1:
-            problem = "is ambiguous" if matches else "names no submission here"
-            raise UsageError(f"{short!r} {problem}", "`patchrun status` lists the ids; 4 characters at least")
-        name = matches[0].removeprefix(ATTEMPTS)
-        return results.decode(self.repo.read(f"{matches[0]}:attempt.json"), Attempt, name)
-
-    def diff(self, attempt_id: str) -> bytes:
-        """The diff of an attempt as handed in, byte for byte."""
-        return self.repo.read(f"{ATTEMPTS}{attempt_id}:patch.diff")
-
-    def submission(self, attempt_id: str) -> str:
-        """The commit of a submission; ArenaError when the attempt was rejected."""
-        return self.repo.resolve(f"{SUBMISSIONS}{attempt_id}")
-
-    def add_attempt(
-        self,
-        attempt: Attempt,
-        diff: bytes,
-        submission: str | None,
-        also: Mapping[str, str] = MappingProxyType({}),
-    ) -> bool:
-        """Store an attempt and, if it was accepted, its submission, in one transaction; False if known.
-
-        ``also``: more refs of the same act (name -> commit); they are created where the attempt is known too.
-        """
-        tree = self.repo.store_files({"attempt.json": results.encode(attempt), "patch.diff": diff})
-        words = f"attempt {attempt.id}: {attempt.agent} on record {attempt.record}\n"
-        refs = {ATTEMPTS + attempt.id: self.repo.commit(tree, [], words, PATCHRUN, attempt.created)}
-        if submission:
-            refs[SUBMISSIONS + attempt.id] = submission
-        try:
-            self.repo.create_refs({**refs, **also})
-        except RefExists:
-            if also:
-                self.repo.create_refs(also)
-            return False
-        return True
-
-    def studies(self) -> list[Study]:
-        """Every study, oldest first."""
-        found = versions.settle(self._read_all(STUDIES, "study.json", Study))
-        return sorted(found, key=lambda study: (study.created, study.id))
-
-    def add_study(self, study: Study) -> None:
-        """Store a study's plan; a study that is known already stays as it was."""
-        tree = self.repo.store_files({"study.json": results.encode(study)})
-        commit = self.repo.commit(
-            tree, [], f"study {study.id}: record {study.record}\n", PATCHRUN, study.created
-        )
-        try:
-            self.repo.create_refs({STUDIES + study.id: commit})
-        except RefExists:
-            return
-
     def runs(self) -> list[Run]:
         """Every run that counts, without its curve: that is most of a run, and no table needs it."""
-        return versions.settle_runs(self._read_all(RUNS, "run.json", Run, results.drop_curve))
+        return _settle_runs(self._read_all(RUNS, "run.json", Run, results.drop_curve))
 
     def runs_of(self, studies: Iterable[Study]) -> list[Run]:
         """The runs that count of some studies, whole: what it costs does not grow with the arena."""
         patterns = [pattern for study in studies for pattern in _run_patterns(study)]
-        return versions.settle_runs(self._read(patterns, "run.json", Run)) if patterns else []
+        return _settle_runs(self._read(patterns, "run.json", Run)) if patterns else []
 
     def extra_runs(self) -> list[Run]:
         """Runs of slots that were taken already, without their curves: shown, never counted."""
         return [version.value for version in self._read_all(EXTRA, "run.json", Run, results.drop_curve)]
 
     def slots(self, study: Study) -> set[str]:
-        """The ``<arm>/<study>-<slot>`` names of a study's stored runs."""
-        return {name.removeprefix(RUNS) for name in self.repo.refs(*_run_patterns(study, also=False))}
+        """The ``<arm>/<study>-<slot>`` names of a study's stored runs that count."""
+        refs = self.keep_signed(self.repo.refs(*_run_patterns(study)))
+        return {own_name(name).removeprefix(RUNS) for name in refs}
 
     def add_run(self, run: Run, log: bytes) -> bool:
         """Store a run in its slot; False when the slot was taken and it went to ``extra``."""
         return self.add_runs([(run, log)])
 
     def add_runs(self, made: Sequence[tuple[Run, bytes]]) -> bool:
-        """Store the runs of a block at once; where one slot was taken all go to ``extra`` and the answer is False."""
-        commits = {run_name(run): self._commit_run(run, log) for run, log in made}
+        """Store the runs of a block at once; where one slot was taken all go to ``extra`` and the answer is False.
+
+        A slot is not taken by a run that does not count, since no listed key signed it: ours is stored beside it.
+        """
+        refs = {RUNS + run_name(run): self._commit_run(run, log) for run, log in made}
         try:
-            self.repo.create_refs({RUNS + name: commit for name, commit in commits.items()})
+            self.repo.create_refs(refs)
         except RefExists:
-            self.add_extra_runs(made)
-            return False
+            there = self.repo.refs(*refs)
+            if self.keep_signed(there) or not self.keep_signed(refs):
+                self.add_extra_runs(made)
+                return False
+            self.repo.create_refs({name: commit for name, commit in refs.items() if name not in there})
+            add_beside(self.repo, {name: commit for name, commit in refs.items() if name in there})
         return True
 
     def add_extra_runs(self, made: Sequence[tuple[Run, bytes]]) -> dict[str, str]:
         """Store runs of slots that are taken; the refs. Those that are there already stay as they are."""
-        refs = {extra_name(run): self._commit_run(run, log) for run, log in made}
+        refs = {(name := extra_name(run)): self._commit_run(run, log, name) for run, log in made}
         with suppress(RefExists):
             self.repo.create_refs(refs)
         return refs
 
-    def _commit_run(self, run: Run, log: bytes) -> str:
+    def _commit_run(self, run: Run, log: bytes, ref: str = "") -> str:
         tree = self.repo.store_files({"run.json": results.encode(run), "log.gz": gzip.compress(log, mtime=0)})
         words = f"run {run_name(run)}: {run.exit}\n"
+        words = self.sign_refs(words, ref or RUNS + run_name(run), run.track_digest, run.study)
         return self.repo.commit(tree, [], words, PATCHRUN, run.started, self.signing_key)
 
     def log(self, run: Run) -> bytes:
@@ -292,32 +243,30 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
                 return gzip.decompress(self.repo.read(f"{version.commit}:log.gz"))
         raise ArenaError(f"there is no run {run_name(run)} here")
 
-    def diffs(self, attempt_ids: Iterable[str]) -> list[bytes]:
-        """The diffs of several attempts; empty where one is absent."""
-        return [
-            data or b""
-            for data in self.repo.read_many(f"{ATTEMPTS}{name}:patch.diff" for name in attempt_ids)
-        ]
-
     def logs(self, runs: Iterable[Run]) -> list[bytes | None]:
         """The raw outputs of several runs; None where there is none under the run's name, or it is damaged."""
         packed = self.repo.read_many(f"{RUNS}{run_name(run)}:log.gz" for run in runs)
         return [None if data is None else _unpack(data) for data in packed]
 
     def rulings(self) -> list[Ruling]:
-        """Withdrawals and disqualifications, oldest first."""
-        found = (version.value for version in self._read_all(VERDICTS, "ruling.json", Ruling))
-        return sorted(found, key=lambda ruling: ruling.created)
+        """Withdrawals and disqualifications that count, oldest first."""
+        return _sort_rulings(self._read_all(VERDICTS, "ruling.json", Ruling))
+
+    def strange_rulings(self) -> list[Ruling]:
+        """Those that do not count, since no listed key signed them, oldest first: shown, never applied."""
+        patterns = [VERDICTS, ALSO + VERDICTS.removeprefix(RESULTS)]
+        every = self._read(patterns, "ruling.json", Ruling, signed=False) if self.signatures else []
+        counting = self.keep_signed({one.name: one.commit for one in every})
+        return _sort_rulings([one for one in every if one.name not in counting])
 
     def add_ruling(self, ruling: Ruling) -> None:
         """Store what a person said of a submission."""
         data = results.encode(ruling)
+        ref = f"{VERDICTS}{ruling.submission}/{hashlib.sha256(data).hexdigest()[:12]}"
+        words = self.sign_refs(f"{ruling.ruling} {ruling.submission}: {ruling.reason}\n", ref)
         tree = self.repo.store_files({"ruling.json": data})
-        words = f"{ruling.ruling} {ruling.submission}: {ruling.reason}\n"
         commit = self.repo.commit(tree, [], words, PATCHRUN, ruling.created, self.signing_key)
-        self.repo.create_refs(
-            {f"{VERDICTS}{ruling.submission}/{hashlib.sha256(data).hexdigest()[:12]}": commit}
-        )
+        self.repo.create_refs({ref: commit})
 
     def stops(self) -> list[StopRecord]:
         """The arms that racing ended."""
@@ -325,11 +274,13 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
 
     def add_stop(self, stop: StopRecord) -> None:
         """Store that an arm runs no more; the first to say so is kept."""
+        ref = STOPS + stop_name(stop)
         tree = self.repo.store_files({"stop.json": results.encode(stop)})
         words = f"stop {stop.arm} of study {stop.study}: {stop.reason}\n"
+        words = self.sign_refs(words, ref, stop.track_digest, stop.study)
         commit = self.repo.commit(tree, [], words, PATCHRUN, stop.created, self.signing_key)
         with suppress(RefExists):
-            self.repo.create_refs({STOPS + stop_name(stop): commit})
+            self.repo.create_refs({ref: commit})
 
     def _read_all(
         self, prefix: str, file: str, kind: type[T], keep: Callable[[T], T] = lambda value: value
@@ -341,13 +292,18 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
         return self._read([prefix, ALSO + prefix.removeprefix(RESULTS)], file, kind, keep)
 
     def _read(
-        self, patterns: Sequence[str], file: str, kind: type[T], keep: Callable[[T], T] | None = None
+        self,
+        patterns: Sequence[str],
+        file: str,
+        kind: type[T],
+        keep: Callable[[T], T] | None = None,
+        signed: bool = True,
     ) -> list[Version[T]]:
-        """The values of the refs that match; without ``keep`` from git itself."""
+        """The values of the refs that match; without ``keep`` from git itself, unless ``signed`` also those that do
+        not count for lack of a signature."""
         refs = self.repo.refs(*patterns)
-        if self.signatures and patterns[0].startswith(SIGNED):
-            kept = self.signatures.read(refs.values())
-            refs = {name: commit for name, commit in refs.items() if commit in kept}
+        if signed and patterns[0].startswith(SIGNED):
+            refs = self.keep_signed(refs)
         known = self._index.get(kind, refs.values()) if keep else {}
         unknown = [(name, commit) for name, commit in refs.items() if commit not in known]
         read = self.repo.stream(f"{commit}:{file}" for _, commit in unknown)
@@ -369,28 +325,6 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
     def _index(self) -> ValueIndex:
         return ValueIndex(self.repo.path / "patchrun" / "values.sqlite")
 
-    @cached_property
-    def signing_key(self) -> Path | None:
-        """The key that signs what is made here, if the user named one."""
-        from patchrun.adapters.signing import signing_key
-
-        return signing_key()
-
-    @cached_property
-    def signatures(self) -> Signatures | None:
-        """Whose results count, by the owner's list of keys; None where there is no list and everything does."""
-        from patchrun.adapters.signing import Signatures, signers_file
-
-        path = signers_file(self.identity)
-        return Signatures(self.repo, path, self.folder) if path.is_file() else None
-
-    def left_out(self) -> int:
-        """How many results do not count, since no key on the owner's list signed them."""
-        also = (ALSO + kind.removeprefix(RESULTS) for kind in SIGNED)
-        commits = list(self.repo.refs(*SIGNED, *also).values()) if self.signatures else []
-        signed = self.signatures.read(commits) if self.signatures else {}
-        return sum(commit not in signed for commit in commits)
-
     @staticmethod
     def _decode(name: str, data: bytes | None, kind: type[T]) -> T:
         if data is None:
@@ -398,16 +332,20 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
         return results.decode(data, kind, name)
 
 
-def own_name(ref: str) -> str:
-    """The name that a ref of ``also`` is another version of; any other ref as it is."""
-    return RESULTS + ref.removeprefix(ALSO).rpartition("/")[0] if ref.startswith(ALSO) else ref
-
-
 def _unpack(data: bytes) -> bytes | None:
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error):
         return None
+
+
+def _settle_runs(found: Sequence[Version[Run]]) -> list[Run]:
+    """One run a slot (see ``versions.settle_runs``), of those that lie under their own names."""
+    return versions.settle_runs([one for one in found if one.name == RUNS + run_name(one.value)])
+
+
+def _sort_rulings(found: Sequence[Version[Ruling]]) -> list[Ruling]:
+    return sorted((version.value for version in found), key=lambda ruling: ruling.created)
 
 
 def run_name(run: Run) -> str:
@@ -425,13 +363,12 @@ def stop_name(stop: StopRecord) -> str:
     return f"{stop.study}/{stop.arm}"
 
 
-def _run_patterns(study: Study, also: bool = True) -> Iterator[str]:
+def _run_patterns(study: Study) -> Iterator[str]:
     """What the refs of a study's runs look like; git seeks each by what stands before its star."""
     for arm in study.arms:
         name = f"runs/{arm.name}/{study.id}-*"
         yield RESULTS + name
-        if also:
-            yield f"{ALSO}{name}/*"
+        yield f"{ALSO}{name}/*"
 
 
 def group_by_study(runs: Iterable[Run]) -> dict[str, list[Run]]:

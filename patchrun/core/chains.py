@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from patchrun.core.agentnames import is_same
 from patchrun.core.errors import UsageError
 from patchrun.core.results import Attempt, Ruling, content_id
 from patchrun.core.scoring import Score
@@ -55,7 +56,7 @@ def check_base(base: Attempt, score: Score, agent: str | None, track_digest: str
     Raises:
         UsageError: another agent's, of another state of the track, or not valid (yet).
     """
-    if agent is not None and base.agent != agent:
+    if agent is not None and not is_same(base.agent, agent):
         raise UsageError(
             f"{base.id} is {base.agent}'s: {agent} builds on submissions of their own",
             "name one of them, or say --agent",
@@ -107,7 +108,7 @@ def rule_chains(attempts: Iterable[Attempt], rulings: Mapping[str, Ruling]) -> d
 
 def check_link(link: Attempt, base: Attempt) -> str:
     """What is wrong with a stored link as such, empty when nothing is."""
-    if base.agent != link.agent:
+    if not is_same(base.agent, link.agent):
         return f"builds on {base.id}, which is another agent's"
     if base.track_digest != link.track_digest or not base.accepted:
         return f"builds on {base.id}, which it could not"

@@ -18,6 +18,7 @@ from patchrun.core.usage import Usage
 
 VERSION = 1
 UNSIGNED, UNLISTED, BROKEN = "", "?", "!"  # nobody; a key not on the list; a signature of something else
+UNBOUND = "~"  # a listed key, but for no place or for another one
 MOST_QUOTES = 5
 LONGEST_REASON = 400
 LONGEST_QUOTE = 200
@@ -158,5 +159,5 @@ def decide(labels: Iterable[Signed]) -> Signed | None:
 
 
 def _weigh(one: Signed) -> tuple[bool, bool, str]:
-    listed = one.signer not in (UNSIGNED, UNLISTED)
+    listed = one.signer not in (UNSIGNED, UNLISTED, UNBOUND)
     return one.label.source == "human", listed, one.label.created

@@ -108,13 +108,20 @@ def sync_command(named: str | None, remote: str, receive_only: bool, form: str) 
 
     found = sync.sync(open_arena(named), remote, send=not receive_only)
     if form == "json":
-        echo_json({"received": found.received, "sent": found.sent, "conflicts": found.conflicts})
+        echo_json({
+            "received": found.received, "sent": found.sent, "conflicts": found.conflicts, "notes": found.notes,
+            "waiting": found.waiting,
+        })  # fmt: skip
     else:
         click.echo(
             f"received {len(found.received)}, sent {len(found.sent)}, conflicts {len(found.conflicts)}"
         )
         for name in found.conflicts:
             echo_plain(f"  both sides hold {name}, with different content; each keeps its own")
+        for note in found.notes:
+            echo_plain(f"  {note}")
+        if found.waiting:
+            echo_plain(f"  {found.waiting} results wait: one sync takes so many; sync again")
     return 1 if found.conflicts else 0
 
 
@@ -134,10 +141,12 @@ def verify_command(named: str | None, upstream: str | None, form: str) -> int:
     problems = report.problems + (against.problems if against else ())
     if form == "json":
         compared = asdict(against) if against else None
-        echo_json({"refs": report.refs, "problems": problems, "upstream": compared})
+        echo_json({"refs": report.refs, "problems": problems, "notes": report.notes, "upstream": compared})
         return 1 if problems else 0
     for problem in problems:
         echo_plain(problem)
+    for note in report.notes:
+        echo_plain(f"note: {note}")
     if against:
         click.echo(f"against the clone: {against.baselines} baselines and {against.humans} human patches, "
                    f"{against.files} files; {against.patches.exact} of {against.patches.pairs} human patches give "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import click
 from patchrun.core.errors import UsageError
 from patchrun.faces import cells
 from patchrun.faces.how import with_run_options
-from patchrun.faces.options import SetType, echo_json, format_option, open_arena
+from patchrun.faces.options import SetType, current_user, echo_json, format_option, open_arena
 from patchrun.faces.plain_text import echo_plain
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ def final_command(context: click.Context, short: str | None, form: str) -> int:
     "--tokens", type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A token shard of your own (else drawn from texts that the track holds out).",
 )  # fmt: skip
-@click.option("--by", default=getpass.getuser, help="Who promises this (default: you).")
+@click.option("--by", default=current_user, help="Who promises this (default: you).")
 @format_option("text", "json")
 @click.pass_obj
 def commit_command(named: str | None, tokens: Path | None, by: str, form: str) -> int:
@@ -135,7 +134,7 @@ def show_command(named: str | None, short: str | None, form: str) -> int:
 
 @final_command.command("reveal")
 @round_option
-@click.option("--by", default=getpass.getuser, help="Who reveals (default: you).")
+@click.option("--by", default=current_user, help="Who reveals (default: you).")
 @format_option("text", "json")
 @click.pass_obj
 def reveal_command(named: str | None, short: str | None, by: str, form: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from patchrun.core.errors import UsageError
-from patchrun.faces.options import SetType, day_type, echo_json, format_option, open_arena
+from patchrun.faces.options import SetType, current_user, day_type, echo_json, format_option, open_arena
 from patchrun.faces.plain_text import echo_plain
 
 if TYPE_CHECKING:
@@ -126,7 +125,7 @@ def _say(arena: Arena, subjects: list[Subject], said: dict[str, str], key: Path 
         )
     if len(subjects) != 1:
         raise UsageError("a label by hand is for one change", "name one submission, or one record")
-    said.setdefault("by", getpass.getuser())
+    said.setdefault("by", current_user())
     label = classify.label_by_hand(arena, subjects[0], **said, key=key)
     documents = labels_view.label_documents(arena, label.subject)
     if form == "json":

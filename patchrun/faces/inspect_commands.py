@@ -50,13 +50,13 @@ def _more_documents(
     arena: Arena, chain: Sequence[Scored], logs: LogScore | None, found: Ablation | None
 ) -> dict[str, Any]:
     """What stands beside the keys of every submission; None where there is nothing."""
-    from patchrun.faces import ablation_view, agent_view, chain_view, labels_view, logs_view
+    from patchrun.faces import ablation_view, agent_view, chain_view, labels_view, logs_view, trust_view
     from patchrun.services import resemblance
 
     one = chain[-1]
     similar = resemblance.compare_with_human(arena, one.attempt)
     made = [each for each in arena.transcripts() if each.submission == one.attempt.id]
-    return {
+    return trust_view.trust_document(arena, one.attempt) | {
         "chain": chain_view.chain_document(chain),
         "similarity": asdict(similar) | {"high": similar.high} if similar else None,
         "labels": labels_view.label_documents(arena, one.attempt.id),
@@ -69,10 +69,11 @@ def _more_documents(
 def _more_texts(
     arena: Arena, chain: Sequence[Scored], logs: LogScore | None, found: Ablation | None
 ) -> list[str]:
-    from patchrun.faces import ablation_view, chain_view, labels_view, logs_view
+    from patchrun.faces import ablation_view, chain_view, labels_view, logs_view, trust_view
 
     one = chain[-1]
     return [
+        trust_view.trust_text(arena, one.attempt),
         labels_view.labels_line(arena, one.attempt.id),
         chain_view.chain_text(chain) if len(chain) > 1 else "",
         logs_view.logs_text(logs) if logs else "",

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from patchrun.faces.options import echo_json, format_option, open_arena
+from patchrun.core.errors import UsageError
+from patchrun.faces.options import current_user, echo_json, format_option, open_arena
 from patchrun.faces.plain_text import echo_plain
 
 
@@ -18,6 +19,7 @@ def keys_command() -> None:
         patchrun keys make ~/.ssh/patchrun         # once a machine; it prints the public key
         export PATCHRUN_SIGNING_KEY=~/.ssh/patchrun
         patchrun -C arena keys allow node1 node1.pub   # the owner: from now on only listed keys count
+        patchrun -C arena keys vouch --all             # the owner: what was there before counts too
     """
 
 
@@ -43,6 +45,36 @@ def allow_command(named: str | None, name: str, public_key: click.utils.LazyFile
     arena = open_arena(named)
     signing.allow(arena.identity, name, public_key.read())
     echo_plain(f"{name} counts; {_say_left_out(open_arena(named).left_out())}")
+
+
+@keys_command.command("vouch")
+@click.argument("ids", nargs=-1, metavar="[ID...]")
+@click.option(
+    "--all", "everything", is_flag=True, help="All that does not count now: attempts, runs, stops, rulings."
+)
+@click.pass_obj
+def vouch_command(named: str | None, ids: tuple[str, ...], everything: bool) -> None:
+    """Sign for attempts (or --all results) that no listed key signed, so that they count.
+
+    \b
+        patchrun keys vouch 3fa2           # an attempt of somebody who has no key
+        patchrun keys vouch --all          # an arena from before keys were listed; verify it first
+    """
+    from patchrun.adapters.signed import ATTEMPTS, SIGNED
+    from patchrun.services.tournament import now
+
+    if bool(ids) == everything:
+        raise UsageError("vouch for what?", "name attempts by their ids, or say --all")
+    arena = open_arena(named)
+    wanted = {ATTEMPTS + arena.attempt(name).id for name in ids}
+    unsigned = arena.list_unsigned((ATTEMPTS, *SIGNED) if everything else (ATTEMPTS,))
+    refs = {name: commit for name, commit in unsigned.items() if everything or name in wanted}
+    arena.vouch(refs, current_user(), now())
+    left = sum(name in arena.list_unsigned((ATTEMPTS, *SIGNED)) for name in refs)
+    echo_plain(
+        f"{len(refs) - left} results count now"
+        + (f"; {left} do not: your key is not listed, or their slots are taken" if left else "")
+    )
 
 
 @keys_command.command("list")

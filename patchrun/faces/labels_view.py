@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from patchrun.core.changelabel import BROKEN, UNLISTED, ChangeLabel, Signed, agree, agree_over, decide
+from patchrun.core.changelabel import (
+    BROKEN,
+    UNBOUND,
+    UNLISTED,
+    ChangeLabel,
+    Signed,
+    agree,
+    agree_over,
+    decide,
+)
 from patchrun.core.labels import DEPTHS, PROVENANCES
 from patchrun.core.oneline import shorten
 from patchrun.core.usage import say_cost
@@ -68,7 +77,10 @@ def say_label(one: Signed) -> str:
 
 def say_signature(signer: str) -> str:
     """Who signed, for people."""
-    known = {"": "unsigned", UNLISTED: "signed by a key that is not on the list", BROKEN: "signature broken"}
+    known = {
+        "": "unsigned", UNLISTED: "signed by a key that is not on the list", BROKEN: "signature broken",
+        UNBOUND: "signed, but not for this place",
+    }  # fmt: skip
     return known.get(signer) or f"signed by {shorten(signer, 40)}"
 
 

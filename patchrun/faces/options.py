@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from patchrun.core.errors import UsageError
 from patchrun.core.selection import Span, parse_set, parse_span, parse_tiers
+from patchrun.faces.plain_text import echo_plain
 
 if TYPE_CHECKING:
     from patchrun.adapters.store import Arena
@@ -120,3 +124,20 @@ def about_one(*forms: str) -> Any:
 def echo_json(document: Any) -> None:
     """One JSON document on standard output; NaN cannot occur."""
     click.echo(json.dumps(document, indent=1, allow_nan=False))
+
+
+def current_user() -> str:
+    """Who uses this machine, for what is stored under a name; UsageError where nothing says so."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        raise UsageError("nothing says who you are", "set USER, or name the agent: --agent NAME") from None
+
+
+def say_doubts(arena: Arena, names: Iterable[str]) -> None:
+    """Warn of names that look like other agents' names."""
+    from patchrun.core.agentnames import describe_doubts
+
+    known = [attempt.agent for attempt in arena.attempts()]
+    for words in [words for name in sorted(names) for words in describe_doubts(name, known)]:
+        echo_plain(f"patchrun: {words}", err=True)

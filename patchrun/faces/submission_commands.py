@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -17,11 +16,13 @@ from patchrun.faces.judge_options import make_review, with_judge_options
 from patchrun.faces.options import (
     SpanType,
     TiersType,
+    current_user,
     echo_json,
     find_ground,
     format_option,
     onto_option,
     open_arena,
+    say_doubts,
 )
 from patchrun.faces.plain_text import echo_plain
 from patchrun.faces.queue_commands import show_scripts
@@ -96,7 +97,7 @@ def _sources(arena: Arena, validation: Validation) -> dict[str, str]:
 @click.command("submit")
 @click.argument("source", metavar="DIFF|DIR|PREDICTIONS.jsonl")
 @click.option("--record", "span", type=SpanType(), help="12, or a span 30..62.")
-@click.option("--agent", default=getpass.getuser, help="Who made the patch (default: you).")
+@click.option("--agent", default=current_user, help="Who made the patch (default: you).")
 @click.option(
     "--hint-tier", "tiers", type=TiersType(), default=(), help="Hints the agent had: 1,3; 0 is none."
 )
@@ -160,6 +161,7 @@ def submit_command(
         )
         for h in handins
     ]
+    say_doubts(arena, {one.attempt.agent for one in handed})
     for one in handed:
         known = "known already, " if one.known else ""
         state = "accepted" if one.attempt.accepted else "rejected"
@@ -319,7 +321,7 @@ def _rule(named: str | None, name: str, ruling: str, reason: str, form: str) -> 
 
     arena = open_arena(named)
     attempt = arena.attempt(name)
-    tournament.rule(arena, attempt, ruling, reason, getpass.getuser())
+    tournament.rule(arena, attempt, ruling, reason, current_user())
     if form == "json":
         echo_json({"id": attempt.id, "ruling": ruling, "reason": reason})
     else:

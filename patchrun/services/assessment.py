@@ -6,12 +6,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from patchrun.adapters.store import Arena, group_by_study
 from patchrun.core import chains, plan, progress, racejudge, scoring, versions
 from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study
 from patchrun.core.scoring import Score
 from patchrun.services.outlook import Outlook
 
+UNSIGNED = "no listed key signed it: `patchrun keys vouch` does"
 Measured = Literal["all", "first", "again"]
 
 
@@ -59,12 +62,22 @@ def assess(arena: Arena, measured: Measured = "all", ids: Collection[str] | None
         wanted = {study.id for attempt in attempts for study in covering.of(attempt)}
         studies = [study for study in studies if study.id in wanted]
     runs = group_by_study(arena.runs() if ids is None else arena.runs_of(studies))
-    outlook, stops = Outlook(arena), arena.stops()
+    outlook, stops, unsigned = Outlook(arena), arena.stops(), arena.unsigned_attempts()
     settled = _trim_settled(arena, studies, runs, stops)
     return [
-        _assess(arena, attempt, covering.of(attempt), runs, rulings.get(attempt.id), outlook, stops, settled)
+        _assess_unsigned(arena, attempt, rulings.get(attempt.id)) if attempt.id in unsigned and attempt.accepted
+        else _assess(arena, attempt, covering.of(attempt), runs, rulings.get(attempt.id), outlook, stops, settled)
         for attempt in attempts
-    ]
+    ]  # fmt: skip
+
+
+def _assess_unsigned(arena: Arena, attempt: Attempt, ruling: Ruling | None) -> Scored:
+    """Shown, and measured by nobody until a listed key signs for it."""
+    stale = attempt.track_digest != arena.track.digest
+    score = scoring.score(arena.track, None, (), attempt.id, stale=stale, ruling=ruling)
+    if score.state == "pending":
+        score = msgspec.structs.replace(score, reason=UNSIGNED)
+    return Scored(attempt, score, None, (), ruling)
 
 
 def _trim_settled(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from patchrun.adapters.claude import Client, Failure, known_secrets, make_schema, read_answer
 from patchrun.adapters.store import Arena
+from patchrun.core.agentnames import check_words
 from patchrun.core.changelabel import Answer, ChangeLabel, Sample, choose, read_sample
 from patchrun.core.errors import SetupError, UsageError
 from patchrun.core.labelprompt import write_question, write_system
@@ -95,6 +96,8 @@ def label_by_hand(
     """
     if not reason.strip() or not by.strip():
         raise UsageError("a label needs a reason and who gives it", "say --reason TEXT, and --by NAME")
+    check_words(reason, "the reason")
+    check_words(by, "the name of who says so")
     label = ChangeLabel(
         subject=subject.name, diff_sha256=subject.digest, source="human", by=by.strip(), depth=depth,
         provenance=provenance, reason=" ".join(reason.split()), rubric=read_rubric().digest, created=now(),

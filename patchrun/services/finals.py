@@ -18,6 +18,7 @@ from patchrun.adapters.keys import create_key, key_file, load_key
 from patchrun.adapters.shards import count_tokens
 from patchrun.adapters.store import Arena, group_by_study
 from patchrun.core import plan
+from patchrun.core.agentnames import check_words
 from patchrun.core.errors import ArenaError, UsageError
 from patchrun.core.finalscore import FinalScore, judge_final
 from patchrun.core.leaderboard import Leaderboard, rank
@@ -85,6 +86,7 @@ def commit(arena: Arena, by: str, tokens: Path | None = None) -> FinalRound:
         UsageError: the track holds no texts out and no tokens are given, or the given ones are too few.
         SetupError: the given file is no shard, or the secrets cannot be kept here.
     """
+    check_words(by, "the name of who promises")
     _require_source(arena, tokens)
     identity = create_key()
     try:
@@ -282,6 +284,7 @@ def reveal(arena: Arena, final: FinalRound, by: str) -> Reveal:
         UsageError: nothing was run under it, runs are missing, or it was revealed before.
         SetupError: its secrets are not on this machine.
     """
+    check_words(by, "the name of who reveals")
     studies = studies_of(arena, final)
     if not studies:
         raise UsageError(

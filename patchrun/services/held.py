@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property, lru_cache
 
+from patchrun.adapters.finalrounds import FINALS
 from patchrun.adapters.objects import Questions
 from patchrun.adapters.signing import read_signers
 from patchrun.adapters.store import ATTEMPTS, RUNS, STUDIES, Arena
 from patchrun.core import results
 from patchrun.core.errors import ArenaError
-from patchrun.core.results import Attempt, Run, Study
+from patchrun.core.results import Attempt, FinalRound, Run, Study
 from patchrun.core.samepatch import is_same_patch
+from patchrun.core.studyfaults import Grounds
 from patchrun.core.treeobject import list_changes, read_entries
 
 DEEPEST = 50  # folders in folders
 REMEMBERED = 128  # studies, attempts, trees: refs of one arm or one study come together
+
+
+def require(holds: bool, problem: str) -> None:
+    """ArenaError that says what is wrong, unless ``holds``."""
+    if not holds:
+        raise ArenaError(problem)
 
 
 class Known:
@@ -36,20 +44,29 @@ class Known:
 
 
 class Held:
-    """An arena as one thread asks of it while it checks the refs of ``commits``."""
+    """An arena as one thread asks of it while it checks ``refs`` (name -> commit)."""
 
-    def __init__(self, arena: Arena, known: Known, ask: Questions, commits: Iterable[str]) -> None:
+    def __init__(self, arena: Arena, known: Known, ask: Questions, refs: Mapping[str, str]) -> None:
         self.arena, self.known, self.ask = arena, known.refs, ask
-        self._names, self._commits = known, tuple(commits)
+        self._names, self._refs = known, refs
         self.study = lru_cache(REMEMBERED)(self._read_study)
         self.attempt = lru_cache(REMEMBERED)(self._read_attempt)
         self.tree_of = lru_cache(REMEMBERED)(ask.tree_of)
+
+    @cached_property
+    def grounds(self) -> Grounds:
+        """What studies are held against; their submissions are compared by tree (see ``claimchecks``)."""
+        return Grounds(self.arena.track, self.arena.code, {}, self.arena.owner_key)
 
     def _read_study(self, name: str) -> Study:
         return results.decode(self.ask.read(f"{self._find(STUDIES + name)}:study.json"), Study, name)
 
     def _read_attempt(self, name: str) -> Attempt:
         return results.decode(self.ask.read(f"{self._find(ATTEMPTS + name)}:attempt.json"), Attempt, name)
+
+    def final(self, name: str) -> FinalRound:
+        """A final round's promise."""
+        return results.decode(self.ask.read(f"{self._find(FINALS + name)}:final.json"), FinalRound, name)
 
     def _find(self, ref: str) -> str:
         if ref not in self.known:
@@ -88,10 +105,10 @@ class Held:
         """Asked of git for all at once, and one by one where that fails for one of them."""
         repo, identity = self.arena.repo, self.arena.identity
         try:
-            return read_signers(repo, identity, self._commits)
+            return read_signers(repo, identity, self._refs.items())
         except ArenaError:
             found: dict[str, str] = {}
-            for commit in self._commits:
+            for place in self._refs.items():
                 with suppress(ArenaError):
-                    found |= read_signers(repo, identity, [commit])
+                    found |= read_signers(repo, identity, [place])
             return found

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from patchrun.adapters.store import Arena
+from patchrun.core.agentnames import check_name
 from patchrun.core.errors import UnreadableDiff, UsageError
 from patchrun.core.leaving_out import MOST_BYTES
 from patchrun.core.selection import Span, parse_span
@@ -50,10 +51,12 @@ def read(arena: Arena, source: str, span: Span | None, agent: str, onto: str = "
     if source.endswith(PREDICTIONS):
         handins = _read_predictions(Path(source), span, onto)
         for one in handins:
+            check_name(one.agent)
             _find_commit(arena, one.span, one.agent, one.onto)
         return handins
     if span is None:
         raise UsageError("which record is it for?", "say --record N")
+    check_name(agent)
     commit = _find_commit(arena, span, agent, onto)
     return [HandIn(read_diff(arena, source, span, commit), span, agent, onto)]
 

@@ -9,6 +9,7 @@ import msgspec
 
 from patchrun.adapters.memory import remember
 from patchrun.adapters.store import Arena
+from patchrun.core import agentnames
 from patchrun.core.competitors import Key, describe_competitors, label_keys, relabel
 from patchrun.core.errors import UsageError
 from patchrun.core.filters import EVERYTHING, Filter, check_known, spent_seconds
@@ -60,7 +61,11 @@ def _rank(
     only: Filter,
     mix: bool,
 ) -> Leaderboard:
-    made = [one for one in arena.transcripts() if only.admits(one, ()) and _is_in(one.record, records)]
+    agents = [one.attempt.agent for one in everything]
+    admitted = [one for one in arena.transcripts() if only.admits(one, ()) and _is_in(one.record, records)]
+    made = agentnames.respell(
+        admitted, agentnames.first_spellings([*agents, *(one.agent for one in admitted)])
+    )
     labels = _label([one.attempt for one in everything], mix)
     named = [(relabel(one.attempt, labels), one) for one in [*everything, *again]]
     count = len(everything)
@@ -70,6 +75,8 @@ def _rank(
     )  # fmt: skip
     left_out = arena.left_out()
     unsigned = (f"{left_out} results that no listed key signed do not count",) if left_out else ()
+    if attempts := len(arena.unsigned_attempts()):
+        unsigned += (f"{attempts} attempts that no listed key signed are shown and not measured",)
     found = msgspec.structs.replace(
         found, notes=(*found.notes, *unsigned),
         spent=spent_seconds((attempt, one.runs) for attempt, one in named),
@@ -118,6 +125,11 @@ def _flag(
         f"{label}: its model's training data reach to {one.cutoff}, so it may know record {', '.join(one.may_know)}"
         for label, one in found.competitors.items() if one.may_know
     ]  # fmt: skip
+    names = list(dict.fromkeys(attempt.agent for attempt in attempts.values()))
+    notes += [
+        f"{other} looks like {name}: they are two agents" for name, other in agentnames.find_lookalikes(names)
+    ]
+    notes += [words for name in names for words in agentnames.describe_doubts(name, ())]
     return msgspec.structs.replace(found, similarity=similar, notes=(*found.notes, *notes))
 
 
@@ -132,6 +144,7 @@ def versus(
     """Two agents head to head; UsageError when one of them has handed nothing in."""
     entries, again = _name_rows(*_entries(arena, pick, only))
     agents = sorted({attempt.agent for attempt, _ in entries})
+    a, b = (agentnames.settle_name(name, agents) for name in (a, b))
     for name in (a, b):
         if name not in agents:
             raise UsageError(f"no agent {name!r} here", f"agents: {', '.join(agents) or 'none yet'}")
@@ -160,7 +173,7 @@ def _name_rows(entries: list[Entry], again: list[Entry]) -> tuple[list[Entry], l
 
 
 def _assess(arena: Arena, measured: Measured, only: Filter) -> list[Scored]:
-    everything = tournament.assess(arena, measured)
+    everything = _drop_strangers(arena, tournament.assess(arena, measured))
     if only == EVERYTHING:
         return everything
     runs = [run for one in everything for run in one.runs]
@@ -168,6 +181,17 @@ def _assess(arena: Arena, measured: Measured, only: Filter) -> list[Scored]:
         check_known(only.hardware, (run.machine.hardware_class for run in runs), "hardware class")
         check_known(only.sandbox, (run.sandbox for run in runs), "sandbox")
     return [one for one in everything if only.admits(one.attempt, one.runs)]
+
+
+def _drop_strangers(arena: Arena, everything: list[Scored]) -> list[Scored]:
+    """Without unsigned attempts to records where their agent has signed ones: they are not that agent's last word."""
+    if not (unsigned := arena.unsigned_attempts()):
+        return everything
+    own = {(one.attempt.agent, one.attempt.record) for one in everything if one.attempt.id not in unsigned}
+    return [
+        one for one in everything
+        if one.attempt.id not in unsigned or (one.attempt.agent, one.attempt.record) not in own
+    ]  # fmt: skip
 
 
 def _pairs(scored: Iterable[Scored]) -> list[Entry]:

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from patchrun.adapters import durable
 from patchrun.adapters.durable import INCOMING
 from patchrun.adapters.gitrefs import UNSYNCED, RefExists
 from patchrun.adapters.pushing import push_new
-from patchrun.adapters.store import ALSO, ATTEMPTS, MAIN, RESULTS, STUDIES, Arena, own_name
+from patchrun.adapters.signed import ALSO, EXTRA, RESULTS, RUNS, own_name, place_of
+from patchrun.adapters.store import ATTEMPTS, MAIN, STUDIES, Arena, extra_name
+from patchrun.core import results
 from patchrun.core.chunks import batched
 from patchrun.core.errors import ArenaError
-from patchrun.services import verify
+from patchrun.core.portions import Portion, add_bases, choose_portion
+from patchrun.core.results import Run
+from patchrun.services import recheck, verify
 
 KINDS = (
     "attempts",
@@ -36,10 +41,13 @@ KINDS = (
     "jobs",
     "finals",
     "reveals",
+    "vouches",
     "also",
 )
 SAME = (ATTEMPTS, STUDIES)  # two of one id have one content and differ in when they were made
 TRIES = 8  # rounds, when others write at the same time
+MOST_ATTEMPTS = 500  # that one round takes: each is validated, which takes 30 to 100 ms of CPU
+MOST_RESULTS = 200_000  # that one round takes; a study's runs are not torn apart
 BATCH = 10_000  # refs a push: each push has the other side list all it has
 WAIT_SECONDS = 0.2
 BUSY = (
@@ -53,11 +61,17 @@ BUSY = (
 
 @dataclass(frozen=True)
 class Exchange:
-    """What a sync did: refs created here and there, and names that both sides hold with different content."""
+    """What a sync did: refs created here and there, and names that both sides hold with different content.
+
+    ``notes``: attempts that count otherwise here than they say themselves, runs that no listed key signed.
+    ``waiting``: how many results were left for the next sync.
+    """
 
     received: tuple[str, ...]
     sent: tuple[str, ...]
     conflicts: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    waiting: int = 0
 
 
 def sync(arena: Arena, remote: str, *, send: bool = True) -> Exchange:
@@ -71,15 +85,15 @@ def sync(arena: Arena, remote: str, *, send: bool = True) -> Exchange:
     received: set[str] = set()
     sent: set[str] = set()
     conflicts: set[str] = set()
+    notes: dict[str, None] = {}
     unsound = ""
     for attempt in range(TRIES):
         time.sleep(WAIT_SECONDS * attempt)
         theirs = _list(arena, remote)
         ours = arena.repo.refs(*(RESULTS + kind for kind in KINDS))
-        fresh = _lacking(theirs, ours)
-        ours |= fresh
+        offered = _lacking(theirs, ours)
         try:
-            _receive(arena, remote, name, fresh, ours)
+            taken = _receive(arena, remote, name, offered, ours)
         except RefExists:  # another process here was first
             continue
         except verify.Unsound as error:  # or half of what somebody is sending there at this moment
@@ -87,7 +101,9 @@ def sync(arena: Arena, remote: str, *, send: bool = True) -> Exchange:
                 raise
             unsound = str(error)
             continue
-        received |= fresh.keys()
+        ours |= taken.refs
+        received |= taken.refs.keys()
+        notes |= dict.fromkeys(taken.notes)
         conflicts |= {
             ref for ref, oid in theirs.items() if ours.get(ref, oid) != oid and not ref.startswith(SAME)
         }
@@ -95,7 +111,8 @@ def sync(arena: Arena, remote: str, *, send: bool = True) -> Exchange:
         refused = _send(arena, remote, offered)
         sent |= offered.keys() - refused
         if not refused:
-            return Exchange(*(tuple(sorted(names)) for names in (received, sent, conflicts)))
+            done = (tuple(sorted(names)) for names in (received, sent, conflicts))
+            return Exchange(*done, tuple(notes), taken.waiting)
     raise ArenaError(
         f"{remote}: others kept writing during {TRIES} rounds", "what was exchanged is kept; sync again"
     )
@@ -116,14 +133,71 @@ def _list(arena: Arena, remote: str) -> dict[str, str]:
     return {name: oid for name, oid in found.items() if name.startswith(kinds)}
 
 
+@dataclass(frozen=True)
+class _Taken:
+    """Refs that were created (name -> commit), what is to be said of them, and how many offered ones are left."""
+
+    refs: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    waiting: int = 0
+
+
 def _receive(
-    arena: Arena, remote: str, name: str, fresh: Mapping[str, str], known: Mapping[str, str]
-) -> None:
-    """Fetch, check and create what is new here, all or nothing; RefExists when another process was first."""
-    if fresh:
-        with arena.lock(f"sync-{name}"), _fetched(arena, remote, f"{INCOMING}{name}/", fresh):
-            verify.check_refs(arena, fresh, known)
-            arena.repo.create_refs(fresh)
+    arena: Arena, remote: str, name: str, offered: Mapping[str, str], ours: Mapping[str, str]
+) -> _Taken:
+    """Fetch, check and create a portion of what is offered, all of it or nothing; RefExists when another process was
+    first."""
+    portion, room = _choose(remote, offered), f"{INCOMING}{name}/"
+    if not portion.refs:
+        return _Taken({})
+    with arena.lock(f"sync-{name}"), _waiting_room(arena, room):
+        _fetch(arena, remote, room, portion.refs)
+        if portion.waiting:
+            portion = add_bases(portion, offered, partial(_read_bases, arena, remote, room, offered))
+        known = {**ours, **portion.refs}
+        verify.check_refs(arena, portion.refs, known)
+        claims = verify.check_claims(arena, portion.refs, known)
+        refs, aside = _put_aside(arena, portion.refs)
+        arena.repo.create_refs({**refs, **claims.refs})
+        arena.forget_answers()
+        arena.forget_list()
+        arena.promote_runs()
+    return _Taken(refs, claims.overruled + claims.others + aside, portion.waiting)
+
+
+def _choose(remote: str, offered: Mapping[str, str]) -> Portion:
+    portion = choose_portion(offered, MOST_ATTEMPTS, MOST_RESULTS)
+    if len(portion.refs) > 2 * MOST_RESULTS + 2 * MOST_ATTEMPTS:
+        raise ArenaError(
+            f"{remote} offers {len(offered)} results that belong together: more than are taken at once",
+            "ask its owner what they are; an arena of this size is copied with `git clone --mirror`",
+        )
+    return portion
+
+
+def _read_bases(
+    arena: Arena, remote: str, room: str, offered: Mapping[str, str], ids: Iterable[str]
+) -> list[str]:
+    """The ids of the attempts that these attempts build on; what is offered of both is fetched first."""
+    own = {f"{RESULTS}{kind}/{name}" for name in ids for kind in ("attempts", "submissions")}
+    _fetch(arena, remote, room, {name: offered[name] for name in own if name in offered})
+    found = recheck.read_attempts(arena, {name: offered[name] for name in own if name in offered})
+    return [one.value.onto for one in found if one.value.onto]
+
+
+def _put_aside(arena: Arena, refs: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Where keys are listed, runs that no listed key signed go to ``extra``: a slot stays free for one that counts."""
+    runs = {name: oid for name, oid in refs.items() if name.startswith(RUNS)}
+    strange = {name: oid for name, oid in runs.items() if name not in arena.keep_signed(runs)}
+    if not strange:
+        return dict(refs), ()
+    blobs = arena.repo.read_many(f"{oid}:run.json" for oid in strange.values())
+    pairs = zip(strange.items(), blobs, strict=True)
+    moved = {extra_name(results.decode(data or b"", Run, name)): oid for (name, oid), data in pairs}
+    kept = {name: oid for name, oid in refs.items() if name not in strange}
+    return {**kept, **moved}, (
+        f"{len(strange)} runs that no listed key signed were kept aside; they do not count",
+    )
 
 
 def _lacking(giving: Mapping[str, str], taking: Mapping[str, str]) -> dict[str, str]:
@@ -133,16 +207,26 @@ def _lacking(giving: Mapping[str, str], taking: Mapping[str, str]) -> dict[str, 
         for ref, oid in giving.items()
         if taking.get(ref, oid) != oid and not ref.startswith(ALSO)
     }
+    runs = {(place_of(ref), oid) for ref, oid in taking.items() if ref.startswith((RUNS, EXTRA))}
     return {
         ref: oid for ref, oid in {**giving, **versions}.items()
         if ref not in taking and taking.get(own_name(ref)) != oid
+        and not (ref.startswith((RUNS, EXTRA)) and (place_of(ref), oid) in runs)
     }  # fmt: skip
 
 
 @contextmanager
-def _fetched(arena: Arena, remote: str, room: str, refs: Mapping[str, str]) -> Iterator[None]:
-    """The objects of ``refs`` are here, kept by refs of the waiting room ``room``, which is then emptied."""
+def _waiting_room(arena: Arena, room: str) -> Iterator[None]:
+    """Refs below ``room`` keep what is fetched while it is checked; before and afterwards there are none."""
     _empty(arena, room)  # of one that was interrupted
+    try:
+        yield
+    finally:
+        _empty(arena, room)
+
+
+def _fetch(arena: Arena, remote: str, room: str, refs: Mapping[str, str]) -> None:
+    """The objects of ``refs`` come here, kept by refs of the waiting room ``room``."""
     specs = "".join(f"+{oid}:{room}{ref.removeprefix(RESULTS)}\n" for ref, oid in refs.items())
     words = (
         "--quiet",
@@ -155,10 +239,6 @@ def _fetched(arena: Arena, remote: str, room: str, refs: Mapping[str, str]) -> I
     fetch = (*UNSYNCED, "-c", "fetch.fsckObjects=true", "fetch", *words, remote)
     with durable.announce(arena.repo.path, {}) as owner:
         arena.repo.git(*fetch, input=specs.encode(), pass_fds=(owner,))
-    try:
-        yield
-    finally:
-        _empty(arena, room)
 
 
 def _empty(arena: Arena, room: str) -> None:

@@ -11,11 +11,11 @@ from functools import partial
 from patchrun.adapters.gitrepo import Author
 from patchrun.adapters.keys import load_key
 from patchrun.adapters.store import Arena, group_by_study
-from patchrun.core import chains, plan, progress, racejudge
+from patchrun.core import agentnames, chains, plan, progress, racejudge
 from patchrun.core.errors import UnreadableDiff, UsageError
 from patchrun.core.results import Arm, Attempt, Ruling, Run, Study, content_id
 from patchrun.core.selection import Span
-from patchrun.services import materials, validator
+from patchrun.services import materials, recheck, validator
 from patchrun.services.assessment import Covering, Scored, assess, covers, find_rulings, say_stopped
 from patchrun.services.outlook import Outlook
 from patchrun.services.validator import Validation
@@ -67,7 +67,7 @@ def find_ground(arena: Arena, span: Span, agent: str | None = None, onto: str = 
 
 
 def _find_last_valid(arena: Arena, agent: str | None) -> Scored:
-    own = [attempt.id for attempt in arena.attempts() if attempt.agent == agent]
+    own = [one.id for one in arena.attempts() if agentnames.is_same(one.agent, agent or "")]
     found = [one for one in assess(arena, ids=own) if one.score.is_valid]
     if not found:
         raise UsageError(
@@ -125,9 +125,10 @@ def hand_in(
     no diff is kept as a rejected attempt.
 
     Raises:
-        UsageError: no such record, a name git cannot keep, or nothing that can be built on.
+        UsageError: no such record, a name that is none, or nothing that can be built on.
         UnreadableDiff: the bytes are not a diff; nothing is stored (unless ``keep_unreadable``).
     """
+    agent = settle_agent(arena, agent)
     author = Author(agent, f"{content_id(agent)[:12]}@agents.patchrun.invalid")
     ground = find_ground(arena, span, agent, onto)
     try:
@@ -139,7 +140,19 @@ def hand_in(
     attempt = describe(arena, validation, diff, ground, agent, tiers)
     submission = _commit(arena, attempt, validation, author, ground) if validation.accepted else None
     fresh = arena.add_attempt(attempt, diff, submission, also(attempt))
+    if fresh:
+        recheck.note_own(arena, attempt, validation)
     return Handed(attempt if fresh else arena.attempt(attempt.id), validation, known=not fresh)
+
+
+def settle_agent(arena: Arena, agent: str) -> str:
+    """The agent's name as the arena spells it: two spellings of one name are one competitor.
+
+    Raises:
+        UsageError: it names nobody (see ``agentnames.check_name``).
+    """
+    name = agentnames.check_name(agent)
+    return agentnames.settle_name(name, (attempt.agent for attempt in arena.attempts()))
 
 
 def describe(
@@ -190,13 +203,15 @@ def waiting(arena: Arena, ids: Iterable[str] | None = None) -> list[Attempt]:
     withdrawn = find_rulings(arena, attempts)
     covering, outlook = Covering(arena.studies()), Outlook(arena)
     chosen = None if ids is None else set(ids)
-    return [
+    unsigned = arena.unsigned_attempts()
+    found = [
         attempt for attempt in attempts
         if attempt.accepted and attempt.track_digest == arena.track.digest and attempt.id not in withdrawn
-        and (chosen is None or attempt.id in chosen)
+        and (chosen is None or attempt.id in chosen) and attempt.id not in unsigned
         and not covering.of(attempt)
         and not outlook.obstacle(attempt.span)
     ]  # fmt: skip
+    return [attempt for attempt in recheck.check_unknown(arena, found) if attempt.accepted]
 
 
 def plan_studies(
@@ -231,7 +246,8 @@ def plan_waiting(arena: Arena, ids: Iterable[str] | None = None) -> list[Study]:
 def resume(arena: Arena, ids: Iterable[str]) -> list[Study]:
     """Stored studies of these submissions that still lack runs."""
     chosen = set(ids)
-    attempts = [attempt for attempt in arena.attempts() if attempt.accepted and attempt.id in chosen]
+    found = [attempt for attempt in arena.attempts() if attempt.accepted and attempt.id in chosen]
+    attempts = [attempt for attempt in recheck.check_unknown(arena, found) if attempt.accepted]
     runs, ended = group_by_study(arena.runs()), racejudge.ended_arms(arena.stops())
     return [
         study for study in arena.studies()
@@ -372,6 +388,8 @@ def rule(arena: Arena, attempt: Attempt, ruling: str, reason: str, by: str) -> R
     """Withdraw or disqualify a submission, for all to see, with the reason."""
     if not reason.strip():
         raise UsageError("a reason is needed", "say what was seen: --reason TEXT")
+    agentnames.check_words(reason, "the reason")
+    agentnames.check_words(by, "the name of who rules")
     value = Ruling(submission=attempt.id, ruling=ruling, reason=reason, by=by, created=now())
     arena.add_ruling(value)
     return value

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from patchrun.adapters.store import (
-    Arena,
-)  # fmt: skip
+from patchrun.adapters.store import Arena
 from patchrun.core.errors import ArenaError
+from patchrun.services import recheck
 from patchrun.services.refchecks import problems_of
 
 STALE_LOCK_SECONDS = 600
+UNSOUND = "not taken over, since it does not verify:\n"
 
 
 class Unsound(ArenaError):
@@ -22,10 +23,11 @@ class Unsound(ArenaError):
 
 @dataclass(frozen=True)
 class Report:
-    """How many refs were looked at, and every problem in words."""
+    """How many refs were looked at, every problem in words, and differences that are settled: what counts is ours."""
 
     refs: int
     problems: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def verify(arena: Arena) -> Report:
@@ -33,8 +35,29 @@ def verify(arena: Arena) -> Report:
     problems = [f"git fsck: {line}" for line in find_broken_objects(arena)]
     refs = arena.repo.refs("refs/patchrun/")
     problems += problems_of(arena, refs, refs)
+    again, notes = _validate_again(arena, refs, problems)
+    problems += again
     problems += [f"stale lock: {path}" for path in stale_locks(arena)]
-    return Report(len(arena.repo.refs()), tuple(problems))
+    return Report(len(arena.repo.refs()), tuple(problems), notes)
+
+
+def _validate_again(
+    arena: Arena, refs: Mapping[str, str], problems: Sequence[str]
+) -> tuple[list[str], tuple[str, ...]]:
+    """Problems and notes on what attempts say of themselves; those that have another problem are left out.
+
+    What only its maker accepts is a problem once: the answer is kept then, and what is kept counts.
+    """
+    named = {problem.partition(": ")[0] for problem in problems}
+    kept = set(arena.answers)
+    done = recheck.recheck(
+        arena, recheck.read_attempts(arena, {n: c for n, c in refs.items() if n not in named})
+    )
+    with suppress(ArenaError, OSError):  # an arena that cannot be written to is reported on each time
+        arena.add_answers(done.refs)
+    fresh = [words for words in done.overruled if refs[words.partition(": ")[0]] not in kept]
+    old = [words for words in done.overruled if words not in fresh]
+    return [*done.false, *fresh], (*old, *done.others)
 
 
 def find_broken_objects(arena: Arena) -> list[str]:
@@ -81,4 +104,12 @@ def check_refs(arena: Arena, refs: Mapping[str, str], known: Mapping[str, str]) 
     """Unsound, naming what does not verify among ``refs`` (name -> commit)."""
     problems = problems_of(arena, refs, known)
     if problems:
-        raise Unsound("not taken over, since it does not verify:\n" + "\n".join(problems))
+        raise Unsound(UNSOUND + "\n".join(problems))
+
+
+def check_claims(arena: Arena, refs: Mapping[str, str], known: Mapping[str, str]) -> recheck.Rechecked:
+    """What our validator says of the attempts among ``refs``; Unsound where one claims of its diff what is not so."""
+    done = recheck.recheck(arena, recheck.read_attempts(arena, refs), known)
+    if done.false:
+        raise Unsound(UNSOUND + "\n".join(done.false))
+    return done

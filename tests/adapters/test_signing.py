@@ -52,8 +52,8 @@ def test_without_a_list_everything_counts(plain: Arena) -> None:
 
 def test_what_a_listed_key_signed_counts(signed: Arena) -> None:
     assert len(signed.runs()) == 15 and signed.left_out() == 0
-    commits = signed.repo.refs(RUNS).values()
-    assert signed.signatures and set(signed.signatures.read(commits).values()) == {"runner"}
+    refs = signed.repo.refs(RUNS)
+    assert signed.signatures and set(signed.signatures.read(refs).values()) == {"runner"}
     assert verify.verify(signed).problems == ()
 
 
@@ -61,9 +61,9 @@ def test_what_cannot_be_remembered_is_checked_each_time(signed: Arena, tmp_path:
     (tmp_path / "file").write_text("no folder")
     assert signed.signatures
     signed.signatures.memory = tmp_path / "file" / "memory.json"
-    commits = list(signed.repo.refs(RUNS).values())
+    refs = signed.repo.refs(RUNS)
     for _ in range(2):
-        assert set(signed.signatures.read(commits).values()) == {"runner"}
+        assert set(signed.signatures.read(refs).values()) == {"runner"}
 
 
 def test_unsigned_runs_do_not_count_once_there_is_a_list(plain: Arena, key: Path) -> None:
@@ -88,7 +88,8 @@ def test_another_key_does_not_count(signed: Arena, tmp_path: Path, monkeypatch: 
 def test_a_signature_does_not_pass_to_another_content(signed: Arena) -> None:
     """The signed commit's words and signature over another tree: git hashes what was signed."""
     run = signed.runs()[0]
-    commit = signed.repo.resolve(RUNS + run_name(run))
+    ref = RUNS + run_name(run)
+    commit = signed.repo.resolve(ref)
     forged = results.encode(msgspec.structs.replace(run, seconds=0.5))
     tree = signed.repo.store_files({"run.json": forged, "log.gz": signed.repo.read(f"{commit}:log.gz")})
     text = signed.repo.read(commit).decode().replace(signed.repo.tree_of(commit), tree)
@@ -96,7 +97,7 @@ def test_a_signature_does_not_pass_to_another_content(signed: Arena) -> None:
         "hash-object", "-t", "commit", "-w", "--stdin", input=text.encode()
     ).stdout.decode()
     assert "gpgsig" in text and signed.signatures
-    assert signed.signatures.read([commit, fake.strip()]) == {commit: "runner"}
+    assert signed.signatures.read_pairs([(ref, commit), (ref, fake.strip())]) == {(ref, commit): "runner"}
 
 
 def test_what_was_checked_is_remembered_and_a_damaged_memory_is_made_again(signed: Arena) -> None:
@@ -157,10 +158,10 @@ def test_many_are_checked_on_every_cpu_with_the_same_answer(
 ) -> None:
     tree = signed.repo.store_files({"a": b""})
     unsigned = signed.repo.commit(tree, [], "w\n", PATCHRUN, "2026-01-01T00:00:00+00:00")
-    commits = [*signed.repo.refs(RUNS).values(), unsigned]
+    refs = {**signed.repo.refs(RUNS), f"{RUNS}b1/unsigned-b0p0s0": unsigned}
     assert signed.signatures
     signed.signatures.memory.unlink(missing_ok=True)
-    alone = signed.signatures.read(commits)
+    alone = signed.signatures.read(refs)
     signed.signatures.memory.unlink()
     started: list[tuple[str, ...]] = []
     git = signed.repo.git
@@ -169,4 +170,5 @@ def test_many_are_checked_on_every_cpu_with_the_same_answer(
     )
     monkeypatch.setattr(signing, "FEW", 4)
     monkeypatch.setattr(signing.os, "sched_getaffinity", lambda pid: {0, 1, 2})
-    assert signed.signatures.read(commits) == alone and len(alone) == 15 and len(started) == 3
+    assert signed.signatures.read(refs) == alone and len(alone) == 15
+    assert sum("log" in words for words in started) == 3

@@ -17,7 +17,9 @@ from patchrun.adapters.store import ALSO, ATTEMPTS, MAIN, RUNS, SUBMISSIONS, Are
 from patchrun.core import results
 from patchrun.core.errors import ArenaError, UsageError
 from patchrun.core.results import Attempt, Job, Ruling
+from patchrun.services import tournament
 from tests.core.test_plan import run, study
+from tests.services.test_tournament import hand_in
 
 WHEN = "2026-01-02T03:04:05+00:00"
 
@@ -122,9 +124,11 @@ def test_who_holds_a_lock_is_known(plain: Arena) -> None:
 
 
 def test_studies_and_rulings_survive(plain: Arena) -> None:
-    plain.add_study(study())
-    plain.add_study(msgspec.structs.replace(study(), seeds=(1,)))
-    assert plain.studies() == [study()], "a plan is fixed once it is stored"
+    hand_in(plain)
+    [planned] = tournament.plan_waiting(plain)
+    plain.add_study(planned)
+    plain.add_study(msgspec.structs.replace(planned, generation=1))
+    assert plain.studies() == [planned], "a plan is fixed once it is stored"
     ruling = Ruling(submission="a" * 20, ruling="withdrawn", reason="mine", by="me", created=WHEN)
     plain.add_ruling(ruling)
     assert plain.rulings() == [ruling]

@@ -6,11 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from patchrun.adapters import signing
 from patchrun.adapters.store import Arena
-from patchrun.services import tournament
+from patchrun.services import classify, tournament
 from tests.faces.conftest import GOOD
 from tests.messages_api import MessagesApi, fail, say
 from tests.shell import Shell
@@ -127,6 +128,10 @@ def test_wrong_words(shell: Shell, plain: Arena, words: list[str], problem: str)
 
 
 def test_strangers_words_cannot_move_the_cursor(plain: Arena, shell: Shell, submission: str) -> None:
-    shell("classify", submission, *HAND[:-2], "--by", "Ada\x1b[2J", "--reason", "a\x1b]0;x\x07b")
+    """As an arena of before may hold them; today they are refused."""
+    made = classify.label_by_hand(
+        plain, classify.of_attempt(plain, plain.attempt(submission)), "Moderate", "Adapted", "fine", "Ada"
+    )
+    plain.add_label(msgspec.structs.replace(made, by="Ada\x1b[2J", reason="a\x1b]0;x\x07b"))
     assert "\x1b" not in shell("show", submission) and "\x07" not in shell("show", submission)
     assert tournament.assess(plain)[0].score.state == "pending", "a label changes no score"

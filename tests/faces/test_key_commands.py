@@ -57,3 +57,29 @@ def test_init_shared_makes_an_arena_that_takes_new_results_only(
     assert patchrun(capsys, "init", tmp_path / "a", "--track", plain_track, "--shared", "--no-data")[0] == 0
     hook = tmp_path / "a" / ".git" / "hooks" / "pre-receive"
     assert hook.stat().st_mode & 0o111 and "creates" in CliRunner().invoke(cli.cli, ["init", "--help"]).output
+
+
+def test_vouch_for_what_was_there_before_keys_were_listed(
+    plain: Arena, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = hand_in(plain).attempt
+    fill(plain, tournament.plan_waiting(plain)[0], {"baseline": 10.0, "human": 7.0, "submission": 8.0})
+    at = ("-C", plain.repo.path)
+    patchrun(capsys, "keys", "make", tmp_path / "owner")
+    patchrun(capsys, *at, "keys", "allow", "owner", tmp_path / "owner.pub")
+    assert "no listed key signed this attempt" in patchrun(capsys, *at, "show", attempt.id)[1]
+    outcome, _, said = patchrun(capsys, *at, "keys", "vouch", "--all")
+    assert outcome == 2 and "PATCHRUN_SIGNING_KEY" in said
+    monkeypatch.setenv("PATCHRUN_SIGNING_KEY", str(tmp_path / "owner"))
+    assert patchrun(capsys, *at, "keys", "vouch")[0] == 2
+    assert patchrun(capsys, *at, "keys", "vouch", attempt.id)[1] == "1 results count now\n"
+    assert patchrun(capsys, *at, "keys", "vouch", "--all")[1] == "15 results count now\n"
+    outcome, _, said = patchrun(capsys, *at, "keys", "vouch", "--all")
+    assert outcome == 2 and "there is nothing to vouch for" in said
+    shown = json.loads(patchrun(capsys, *at, "show", attempt.id, "--format", "json")[1])
+    assert (shown["verdict"], shown["signed"], shown["received"], shown["strange_rulings"]) == (
+        "valid",
+        True,
+        None,
+        [],
+    )

@@ -10,8 +10,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from patchrun.adapters import process
+from patchrun.adapters import objects, process
 from patchrun.adapters.gitrepo import PATCHRUN
+from patchrun.adapters.jobbook import add_job
 from patchrun.adapters.labels import LABELS, label_name
 from patchrun.adapters.store import (
     ALSO,
@@ -27,10 +28,12 @@ from patchrun.adapters.store import (
     run_name,
 )
 from patchrun.adapters.transcripts import TRANSCRIPTS
-from patchrun.core import results
+from patchrun.core import plan, results
 from patchrun.core.changelabel import ChangeLabel
 from patchrun.core.errors import ArenaError
 from patchrun.core.results import Ruling, Study
+from patchrun.core.selection import Span
+from patchrun.core.studyfaults import expect_id
 from patchrun.core.transcripts import Transcript, transcript_id
 from patchrun.services import held, refchecks, sync, tournament, verify
 from tests.conftest import change
@@ -291,3 +294,165 @@ def test_ctrl_c_ends_a_check_at_once(whole: Arena, monkeypatch: pytest.MonkeyPat
     with pytest.raises(KeyboardInterrupt):
         refchecks.problems_of(whole, refs, refs)
     assert len(begun) < len(refs) / 2
+
+
+CARRIERS = ("attempts", "studies", "runs", "verdicts", "labels", "jobs", "transcripts")
+
+
+@pytest.mark.parametrize("way", ["a file", "a folder", "a parent"])
+def test_results_that_carry_more_than_themselves_are_named(whole: Arena, way: str) -> None:
+    """The content is sound, and beside it rides something that nobody asked for."""
+    fill_kinds(whole)
+    blob, names = whole.repo.write_blob(b"validation text"), []
+    for kind in CARRIERS:
+        name, commit = next(iter(whole.repo.refs(f"{RESULTS}{kind}/").items()))
+        entries = {path: (entry.mode, entry.oid) for path, entry in whole.repo.files(commit).items()}
+        more = {"a file": "val.bin", "a folder": "deep/val.bin"}.get(way)
+        tree = whole.repo.write_tree(entries | ({more: ("100644", blob)} if more else {}))
+        parents = [] if more else [whole.repo.commit(tree, [], "hidden\n", PATCHRUN, WHEN)]
+        whole.repo.git("update-ref", name, whole.repo.commit(tree, parents, "forged\n", PATCHRUN, WHEN))
+        names.append(name)
+    words = "a history of its own" if way == "a parent" else "which is no part of it"
+    problems = verify.verify(whole).problems
+    assert sorted(problem.partition(": ")[0] for problem in problems) == sorted(names)
+    assert all(words in problem for problem in problems)
+
+
+def fill_kinds(arena: Arena) -> None:
+    """A sound result of each kind that is small."""
+    attempt, study = arena.attempts()[0], arena.studies()[0]
+    tournament.rule(arena, attempt, "withdrawn", "mine", "ada")
+    put_label(arena, label("h1"))
+    put_transcript(arena, transcript(arena))
+    job = results.Job(study=study.id, executor="slurm", cluster="", job="12", name="n", blocks=(0,), user="ada",
+                      host="login", created=WHEN)  # fmt: skip
+    add_job(arena, job)
+
+
+TRICKS = (
+    ("also/human/1/{commit}", "is a version of nothing that has versions"),
+    ("also/also/runs/x/{commit}/{commit}", "is a version of nothing that has versions"),
+    ("also/foo/x/{commit}", "is a version of nothing that has versions"),
+    ("also/runs/b1/nobody-b0p0s0/{commit}", "is a version of a name that is not there"),
+    ("also/attempts/" + "e" * 20 + "/{commit}", "is a version of a name that is not there"),
+    ("foo/x", "is of no kind that an arena holds"),
+    ("run/x", "is of no kind that an arena holds"),
+    ("also/{run}/000000000000", "not named by its content"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("ref", "words"), TRICKS)
+def test_names_that_no_result_has_are_named(whole: Arena, ref: str, words: str) -> None:
+    name, commit = next(iter(whole.repo.refs(RUNS).items()))
+    ref = RESULTS + ref.format(commit=commit[:12], run=name.removeprefix(RESULTS))
+    whole.repo.git("update-ref", ref, commit)
+    problems = [problem for problem in verify.verify(whole).problems if problem.startswith(f"{ref}: {words}")]
+    assert problems
+
+
+def test_an_object_that_swells_is_named_and_not_read(whole: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "LARGEST", 100_000)
+    name, commit = next(iter(whole.repo.refs(RUNS).items()))
+    swollen = whole.repo.read(f"{commit}:run.json").rstrip() + b" " * 200_000
+    forge(whole, name, "run.json", swollen, log_gz=b"")
+    problems = verify.verify(whole).problems
+    assert len(problems) == 1 and "no result is so large" in problems[0]
+
+
+def study_with(arena: Arena, **changes: object) -> tuple[str, Study]:
+    made = msgspec.structs.replace(arena.studies()[0], **changes)
+    made = msgspec.structs.replace(made, id=expect_id(made))
+    return STUDIES + made.id, made
+
+
+def arm_with_the_digest_of_another(arena: Arena) -> tuple[str, Study]:
+    slow = hand_in(arena, change("STEPS = 100", "STEPS = 99", 2), agent="eve").attempt
+    fast = arena.studies()[0].arms
+    arm = msgspec.structs.replace(tournament.submission_arm(arena, slow), ast_digest=fast[-1].ast_digest)
+    return with_seeds(arena, *study_with(arena, arms=(*fast[:2], arm)))
+
+
+def arm_of_an_attempt_that_is_not_there(arena: Arena) -> tuple[str, Study]:
+    arms = arena.studies()[0].arms
+    return with_seeds(
+        arena, *study_with(arena, arms=(*arms[:2], msgspec.structs.replace(arms[-1], name=NOBODY)))
+    )
+
+
+def arm_of_another_record(arena: Arena) -> tuple[str, Study]:
+    two = tournament.reference_arms(arena, Span(2, 2))
+    return with_seeds(arena, *study_with(arena, record="2", arms=(*two, arena.studies()[0].arms[-1])))
+
+
+def empty_study(arena: Arena) -> tuple[str, Study]:
+    return study_with(arena, generation=1, seeds=())
+
+
+def made_up_seeds(arena: Arena) -> tuple[str, Study]:
+    return study_with(arena, generation=1, seeds=(1, 2, 3, 4, 5))
+
+
+def another_commit_as_human(arena: Arena) -> tuple[str, Study]:
+    arms = arena.studies()[0].arms
+    slow = msgspec.structs.replace(arms[1], commit=arms[0].commit, tree=arms[0].tree, ast_digest=arms[0].tree)
+    return with_seeds(arena, *study_with(arena, arms=(arms[0], slow, arms[2])))
+
+
+def an_id_that_does_not_follow(arena: Arena) -> tuple[str, Study]:
+    made = msgspec.structs.replace(arena.studies()[0], id="a" * 20)
+    return with_seeds(arena, STUDIES + made.id, made)
+
+
+def with_seeds(arena: Arena, name: str, made: Study) -> tuple[str, Study]:
+    seeds = plan.derive_seeds(arena.owner_key or b"", made.id, 5)
+    return name, msgspec.structs.replace(made, seeds=seeds)
+
+
+STUDIES_FORGED = {
+    empty_study: "has no blocks", made_up_seeds: "its seeds are not those",
+    another_commit_as_human: "arm h1 is not the real",
+    arm_with_the_digest_of_another: "is not the code of that submission",
+    arm_of_an_attempt_that_is_not_there: f"its submission {NOBODY} is absent",
+    arm_of_another_record: "is no submission to record 2", an_id_that_does_not_follow: "its id does not follow",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("forged", "words"), STUDIES_FORGED.items(), ids=lambda one: getattr(one, "__name__", "")
+)
+def test_a_forged_study_is_named_and_not_taken_over(
+    whole: Arena, tmp_path: Path, forged: Callable[[Arena], tuple[str, Study]], words: str
+) -> None:
+    whole.repo.git("clone", "--quiet", "--mirror", str(whole.repo.path), str(tmp_path / "other.git"))
+    other = Arena.open(tmp_path / "other.git")
+    name, made = forged(other)
+    forge(other, name, "study.json", results.encode(made))
+    assert [words in problem for problem in verify.verify(other).problems if problem.startswith(name)] == [
+        True
+    ]
+    with pytest.raises(ArenaError, match="does not verify") as refused:
+        sync.sync(whole, str(other.repo.path))
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "forged", [empty_study, made_up_seeds, another_commit_as_human], ids=lambda one: one.__name__
+)
+def test_a_forged_study_hides_nothing_where_it_was_pushed(
+    plain: Arena, forged: Callable[[Arena], tuple[str, Study]]
+) -> None:
+    """A shared arena takes every push: what counts is read as if the study were not there."""
+    attempt = hand_in(plain).attempt
+    [planned] = tournament.plan_waiting(plain)
+    taken = {"empty_study": (), "made_up_seeds": (1, 2, 3, 4, 5)}.get(forged.__name__, planned.seeds)
+    arms = planned.arms
+    if forged is another_commit_as_human:
+        arms = (arms[0], msgspec.structs.replace(arms[1], commit=arms[0].commit, tree=arms[0].tree), arms[2])
+    forge(plain, STUDIES + planned.id, "study.json",
+          results.encode(msgspec.structs.replace(planned, seeds=taken, arms=arms)))  # fmt: skip
+    arena = Arena.open(plain.repo.path)
+    assert arena.studies() == [] and tournament.plan_waiting(arena)[0].id == planned.id
+    fill(arena, planned, TIMES)
+    arena = Arena.open(plain.repo.path)
+    assert arena.studies() == [planned] and tournament.assess(arena)[0].score.verdict == "valid"
+    assert arena.attempt(attempt.id) and tournament.plan_waiting(arena) == []

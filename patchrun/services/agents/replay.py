@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from patchrun.adapters.store import Arena
+from patchrun.core.agentnames import is_same
 from patchrun.core.errors import UsageError
 from patchrun.core.usage import Usage
 from patchrun.services.agents.protocol import Budget, Feedback, Proposal, Tools, Workspace
@@ -93,7 +94,7 @@ def _read_folder(folder: Path) -> dict[str, tuple[bytes, ...]]:
 
 def _read_arena(arena: Arena, source: str) -> dict[str, tuple[bytes, ...]]:
     transcripts = arena.transcripts()
-    chosen = [one for one in transcripts if one.agent == source]
+    chosen = [one for one in transcripts if is_same(one.agent, source)]
     if not chosen and len(source) >= 4:
         chosen = [
             one for one in transcripts if one.id.startswith(source) or one.submission.startswith(source)

@@ -17,6 +17,7 @@ import msgspec
 
 from patchrun.adapters.corpus import Corpus
 from patchrun.adapters.store import Arena
+from patchrun.core.agentnames import check_name, check_words
 from patchrun.core.errors import PatchrunError, SetupError, UsageError
 from patchrun.core.results import Attempt, Study, content_id
 from patchrun.core.scrub import scrub, scrub_json
@@ -89,6 +90,8 @@ def check_order(arena: Arena, order: Order) -> None:
     Raises:
         UsageError: a record without a baseline, a limit that cannot be kept, a name that another model has used.
     """
+    check_name(order.name)
+    check_words(order.agent.model, "the model's name")
     for span in order.spans:
         arena.ladder.get(span.last)
         arena.baseline(span.first)
