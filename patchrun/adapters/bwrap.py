@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from patchrun.adapters import process
+from patchrun.adapters import leavings, process
 from patchrun.adapters.cgroups import Cgroup
 from patchrun.core.errors import SetupError
 
@@ -60,7 +60,7 @@ class Room:
     content it finds there, in a folder of its own. ``python``: its interpreter ("" for none).
     ``memory_bytes``: of all its processes together, and a quarter of it for each of /tmp, /dev/shm and home. ``tasks``:
     processes and threads. ``cuda``: with the GPUs' device nodes. ``start``: the folder to start in, else the place.
-    ``network``: with this machine's network; no training run has it.
+    ``network``: with this machine's network; ``watches``: may be told of changes to files; no training run has these.
     """
 
     place: Path
@@ -73,6 +73,7 @@ class Room:
     cuda: bool = False
     start: Path | None = None
     network: bool = False
+    watches: bool = False
 
 
 @cache
@@ -268,10 +269,10 @@ def _require_readable(path: Path) -> None:
 
 
 def _hand_over(place: Path) -> None:
-    """Make ``UID`` the owner of all in ``place``, links not followed."""
-    for folder, _, names in os.walk(place):
-        for path in (Path(folder), *(Path(folder, name) for name in names)):
-            os.chown(path, UID, UID, follow_symlinks=False)
+    """Make ``UID`` the owner of all in ``place``, links not followed; what is deeper than is read stays as it is."""
+    os.chown(place, UID, UID, follow_symlinks=False)
+    for entry in leavings.walk(place):
+        os.chown(place / entry.path, UID, UID, follow_symlinks=False)
 
 
 def _find(program: str) -> str:

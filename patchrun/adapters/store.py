@@ -14,7 +14,6 @@ import gzip
 import hashlib
 import json
 import re
-import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -26,7 +25,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from patchrun.adapters import locks
+from patchrun.adapters import leavings, locks
 from patchrun.adapters.finalrounds import FinalFiles
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, RefExists
 from patchrun.adapters.labels import LabelFiles
@@ -111,8 +110,8 @@ class Arena(TranscriptFiles, LabelFiles, FinalFiles):
         """A folder for one run's files, gone afterwards: in ``place``, else beside the arena's other caches."""
         folder = place or self.folder / "scratch"
         folder.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
-            yield Path(name)
+        with leavings.scratch("run-", folder) as name:
+            yield name
 
     def track_folder(self) -> Path:
         """The files of ``refs/heads/main`` as a folder, for data that a track carries itself."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from patchrun.adapters import process
+from patchrun.adapters import leavings, process
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, clean_environment
 from patchrun.adapters.store import Arena
 from patchrun.core.errors import UsageError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 OURS = ("TASK.md", "ATTEMPTS.md", "hints", ".patchrun")
 SKIPPED = {".git", "__pycache__", ".ruff_cache", ".mypy_cache", ".venv", *OURS}
+FILE_BYTES = 64 << 20  # of an edited checkout
 EPOCH = "2000-01-01T00:00:00+00:00"
 HAND_IN = """## Check and hand in
     patchrun validate DIFF {words}      # findings, nothing is stored
@@ -135,13 +136,27 @@ def diff_of_folder(arena: Arena, span: Span, folder: Path, commit: str | None = 
 def _store_folder(repo: GitRepo, folder: Path) -> dict[str, tuple[str, str]]:
     """Store the files of a folder, links as links; path -> (mode, blob id)."""
     entries: dict[str, tuple[str, str]] = {}
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if SKIPPED & set(relative.parts):
-            continue
-        if path.is_symlink():
-            entries[relative.as_posix()] = ("120000", repo.write_blob(str(path.readlink()).encode()))
-        elif path.is_file():
-            mode = "100755" if path.stat().st_mode & 0o100 else "100644"
-            entries[relative.as_posix()] = (mode, repo.write_blob(path.read_bytes()))
+    for entry in leavings.walk(folder, wanted=is_kept):
+        if entry.is_link:
+            entries[entry.path.as_posix()] = (
+                "120000",
+                repo.write_blob(leavings.read_link(folder, entry.path)),
+            )
+        elif entry.is_file:
+            mode = "100755" if entry.facts.st_mode & 0o100 else "100644"
+            entries[entry.path.as_posix()] = (mode, repo.write_blob(_read(folder, entry)))
     return entries
+
+
+def is_kept(path: PurePosixPath) -> bool:
+    """Whether what has this path in an edited checkout belongs to the code."""
+    return not SKIPPED & set(path.parts)
+
+
+def _read(folder: Path, entry: leavings.Entry) -> bytes:
+    try:
+        return leavings.read(folder, entry.path, FILE_BYTES)
+    except (leavings.Missing, leavings.Refused) as trouble:
+        raise UsageError(
+            f"{entry.path} cannot be read: {trouble}", "keep files while the diff is made"
+        ) from None

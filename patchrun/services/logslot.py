@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from patchrun.adapters import gpus, machine, sandbox
+from patchrun.adapters import gpus, leavings, machine, sandbox
 from patchrun.adapters.child import Stopped
 from patchrun.adapters.fetched import environment_of
 from patchrun.adapters.logtail import LogTail, find_logs
@@ -31,6 +31,8 @@ from patchrun.core.trainlog import MAX_BYTES, LogError, TrainLog, parse_log
 from patchrun.services.readiness import Site
 from patchrun.services.runner import EVENT_SECONDS, Ended, Event, SlotRequest, make_run
 from patchrun.services.training import Plan, Trained, Training
+
+RUN_SH_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -113,11 +115,10 @@ class _LogWork:
         """What the arm's own ``run.sh`` starts; the track's script where it has none."""
         code = self.slot.code_dir
         try:
-            text = (code / "run.sh").read_text(encoding="utf-8")
-            launch = read_launch(text)
-        except FileNotFoundError:
+            launch = read_launch(leavings.read(code, "run.sh", RUN_SH_BYTES).decode())
+        except leavings.Missing:
             launch = Launch(self.track.launch.script, ())
-        except (LaunchError, UnicodeDecodeError) as error:
+        except (LaunchError, UnicodeDecodeError, leavings.Refused) as error:
             raise Ended("failed", str(error).splitlines()[0]) from None
         if not (code / launch.script).is_file():
             raise Ended("failed", f"run.sh starts {launch.script}, which is not there")
@@ -203,13 +204,18 @@ class _LogWork:
     def _read_log(self, out: Path, trained: Trained) -> TrainLog:
         """The one log that the script wrote, read strictly; kept with the run whatever it says."""
         found = find_logs(out, self.track.launch.outputs)
+        trouble = "" if len(found) == 1 else f"it left {len(found)} logs, not one"
         for path in found[:1]:
-            with path.open("rb") as file:
-                self.parts.append((path.relative_to(out).as_posix(), file.read(MAX_BYTES + 1)))
+            try:
+                self.parts.append(
+                    (printable(str(path), 200), leavings.read(out, path, MAX_BYTES + 1, cut=True))
+                )
+            except (leavings.Missing, leavings.Refused) as refused:
+                trouble = f"its log is not read: {printable(str(refused), 200)}"
         if trained.exit != "ok":
             raise Ended(trained.exit, _find_cause(trained))
-        if len(found) != 1:
-            raise Ended("failed", f"it left {len(found)} logs, not one")
+        if trouble:
+            raise Ended("failed", trouble)
         return read_own_log(*self.parts[-1], _python_files(self.slot.code_dir))
 
     def _judge(self, log: TrainLog, stamps: list[Stamp]) -> None:
@@ -266,10 +272,12 @@ def _environment(site: Site, compiled: Path) -> dict[str, str]:
 
 
 def _python_files(folder: Path) -> Mapping[str, bytes]:
+    """The Python files beside the script, which a log may embed."""
     found = {}
-    for path in folder.glob("*.py"):
-        with suppress(OSError):  # a folder, or a link to nowhere, is no code that a log could name
-            found[path.name] = path.read_bytes()
+    for entry in leavings.walk(folder, depth=1):
+        if entry.path.suffix == ".py":
+            with suppress(leavings.Missing, leavings.Refused):  # no code that a log could embed
+                found[entry.path.name] = leavings.read(folder, entry.path, MAX_BYTES)
     return found
 
 

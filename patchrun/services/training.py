@@ -9,13 +9,12 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from patchrun.adapters import cputime, sandbox
+from patchrun.adapters import cputime, leavings, sandbox
 from patchrun.adapters.child import Child, Stopped
 from patchrun.core.errors import SetupError
 from patchrun.core.halting import MARKS, Limits, say_halt
@@ -100,19 +99,6 @@ def base_job(track: Track, code: Path, sandbox_name: str) -> dict[str, Any]:
     }
 
 
-def is_overfull(folder: Path, most: int, entries: int) -> bool:
-    """Whether more than ``most`` bytes of disk or ``entries`` entries lie in ``folder``; links are not followed."""
-    size = count = 0
-    for parent, folders, names in os.walk(folder):
-        count += len(folders) + len(names)
-        for name in names:
-            with suppress(OSError):  # the run goes on, and removes files meanwhile
-                size += 512 * Path(parent, name).lstat().st_blocks
-        if size > most or count > entries:
-            return True
-    return False
-
-
 class Training:
     """A child that imports torch and then waits for the start signal; a context manager that leaves none behind."""
 
@@ -180,6 +166,7 @@ class Training:
                 raise
         wall = time.monotonic() - began
         self.log.close(wall)
+        self.overfull = self.overfull or self._find_overfull()
         how, reason = self._judge()
         seconds = self._clock(used) if how == "ok" else None
         return Trained(
@@ -241,11 +228,11 @@ class Training:
     def _find_overfull(self) -> str:
         """What holds too much by now, empty when nothing does; a compiler leaves many small files."""
         most = OUT_FILES * self.plan.track.limits.file_mb * MIB
-        if is_overfull(self.plan.place / "out", most, OUT_ENTRIES):
-            return f"PATCHRUN_OUT holds more than {most // MIB} MiB or {OUT_ENTRIES} files"
-        if any(is_overfull(folder, most, CACHE_ENTRIES) for folder in self.plan.writable):
-            return f"its compile cache holds more than {most // MIB} MiB or {CACHE_ENTRIES} files"
-        return ""
+        if excess := leavings.find_excess(self.plan.place / "out", leavings.Limits(most, OUT_ENTRIES)):
+            return f"PATCHRUN_OUT holds {excess}"
+        cache = leavings.Limits(most, CACHE_ENTRIES)
+        found = (leavings.find_excess(folder, cache) for folder in self.plan.writable)
+        return next((f"its compile cache holds {excess}" for excess in found if excess), "")
 
     def _let_go(self) -> None:
         self.wrapped.release()
@@ -325,7 +312,7 @@ class Training:
     def _judge(self) -> tuple[Exit, str]:
         """The exit and a reason that says what was seen."""
         status, words = self._status(), self.log.last_words()
-        if status == 0:
+        if status == 0 and not self.overfull:
             return "ok", ""
         if self.halt and status is None:
             return "stopped", say_halt(self.halt)
