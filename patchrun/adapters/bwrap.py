@@ -31,6 +31,7 @@ UID = 65333  # of runs started by root: in a range that distributions keep free 
 INSIDE = "1000"  # what a run sees as its own uid, whatever it is outside
 HOST = "sandbox"  # launch/etc/hosts names it: torchrun hangs for minutes where its host has no address
 SECCOMP_FD = 9
+CACHE = Path("/compiled")  # one place for every run: compilers write paths into what they keep
 SHELL = (
     f'[ ! -s "$0/mounts" ] || mount --all --fstab "$0/mounts" || exit 1; exec {SECCOMP_FD}<"$0/filter" || exit 1; '
     'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit 1; shift; done; shift; exec "$@"'
@@ -61,6 +62,7 @@ class Room:
     ``memory_bytes``: of all its processes together, and a quarter of it for each of /tmp, /dev/shm and home. ``tasks``:
     processes and threads. ``cuda``: with the GPUs' device nodes. ``start``: the folder to start in, else the place.
     ``network``: with this machine's network; ``watches``: may be told of changes to files; no training run has these.
+    ``cache``: its own copy of a compile cache, which it finds at ``CACHE`` and may write to.
     """
 
     place: Path
@@ -74,6 +76,7 @@ class Room:
     start: Path | None = None
     network: bool = False
     watches: bool = False
+    cache: Path | None = None
 
 
 @cache
@@ -98,9 +101,14 @@ def wrap(argv: Sequence[str], room: Room, program: bytes, group: Cgroup | None) 
     """
     root = os.geteuid() == 0
     if root:
-        for folder in (room.place, *room.writable):
+        for folder in (room.place, *room.writable, *_cache(room)):
             _hand_over(folder)
-    shown = [*room.readable, *room.writable, *(other.parent for other in room.instead.values())]
+    shown = [
+        *room.readable,
+        *room.writable,
+        *_cache(room),
+        *(other.parent for other in room.instead.values()),
+    ]
     needed = [room.place, *shown, LAUNCH, *interpreter_folders(room.python)]
     stage = _plan_stage(needed) if root else {}
     (room.place / "mounts").write_text(_mount_table(stage))
@@ -191,12 +199,18 @@ def _own(room: Room, stage: Mapping[Path, Path]) -> Iterator[str]:
         yield from ("--ro-bind", str(stage.get(folder, folder) / other.name), str(path))
     for path in room.writable:
         yield from ("--bind", str(stage.get(_real(path), _real(path))), str(path))
+    for path in _cache(room):
+        yield from ("--bind", str(stage.get(_real(path), _real(path))), str(CACHE))
     if (room.place / "out").is_dir():
         source = stage.get(_real(room.place), _real(room.place)) / "out"
         yield from ("--bind", str(source), str(room.place / "out"))
     if (room.place / "home").is_dir():
         yield from ("--size", size, "--tmpfs", str(room.place / "home"))
     yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", str(room.start or room.place))
+
+
+def _cache(room: Room) -> tuple[Path, ...]:
+    return () if room.cache is None else (room.cache,)
 
 
 def solution_folders(prefixes: Iterable[Path]) -> list[Path]:

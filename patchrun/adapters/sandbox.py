@@ -26,6 +26,11 @@ WRAPPER_TASKS = 8  # bubblewrap's own
 NAMES = ("default", "bwrap", "seccomp", "none")
 
 
+def cache_seen(name: str, cache: Path) -> Path:
+    """Where a run in this sandbox finds its compile cache: in one place for all runs where folders can be mounted."""
+    return bwrap.CACHE if resolve(name) == "bwrap" else cache
+
+
 @dataclass(frozen=True)
 class Wrapped:
     """A command with what goes around it; ``release`` when it has ended."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -33,20 +33,25 @@ from patchrun.services.runner import EVENT_SECONDS, Ended, Event, SlotRequest, m
 from patchrun.services.training import Plan, Trained, Training
 
 RUN_SH_BYTES = 1 << 20
+CACHE_LIMITS = leavings.Limits(
+    2 << 30, 100_000
+)  # of a compile cache that is kept: records leave some 100 MiB
 
 
 @dataclass(frozen=True)
 class LogRequest:
     """What one run needs besides its slot: where it runs, and what the reference runs said (None: not run yet).
 
-    ``steps``: stop after this step; nothing is read from the log then. ``compiled``: the code's own compile caches.
+    ``steps``: stop after this step; nothing is read from the log then. ``compiled``: a compile cache that the run gets
+    a copy of, None for an empty one. ``instead``: shard -> the file whose tokens it finds there.
     """
 
     slot: SlotRequest
     site: Site
-    compiled: Path
+    compiled: Path | None = None
     reference: Reference | None = None
     steps: int | None = None
+    instead: Mapping[Path, Path] = field(default_factory=dict)
 
 
 def train_log_slot(
@@ -129,8 +134,7 @@ class _LogWork:
             if (self.slot.code_dir / name).exists():
                 raise Ended("failed", f"the code has a {name} of its own, where its output belongs")
         self._link_data()
-        site, request, compiled = self.request.site, self.slot, self.request.compiled
-        compiled.mkdir(parents=True, exist_ok=True)
+        site, request, cache = self.request.site, self.slot, self._copy_cache()
         fetched = (site.fetched,) if site.fetched else ()
         return Plan(
             track=self.track,
@@ -144,12 +148,22 @@ class _LogWork:
             script=launch.script,
             arguments=launch.arguments,
             ranks=site.processes,
-            environment=_environment(site, compiled),
+            environment=_environment(site, sandbox.cache_seen(self.sandbox, cache)),
             readable=(*self._data_folders(), *fetched),
-            writable=(compiled,),
+            cache=cache,
             outputs=self.track.launch.outputs,
-            instead=self._held_out_shards(),
+            instead=self.request.instead or self._held_out_shards(),
         )
+
+    def _copy_cache(self) -> Path:
+        """A compile cache of the run's own: nothing that it writes there is seen by another run."""
+        cache = cache_of(self.slot)
+        leavings.remove(cache)
+        if self.request.compiled is None:
+            cache.mkdir(parents=True)
+        else:
+            leavings.copy(self.request.compiled, cache, CACHE_LIMITS)
+        return cache
 
     def _held_out_shards(self) -> dict[Path, Path]:
         """In a final round: every validation shard -> the held-back one, so that none of the ordinary ones is seen."""
@@ -250,6 +264,11 @@ class _LogWork:
     def log(self) -> bytes:
         """The output, then the script's own log, each under its name."""
         return b"".join(b"[patchrun: %s]\n%s\n" % (name.encode(), text) for name, text in self.parts)
+
+
+def cache_of(slot: SlotRequest) -> Path:
+    """Where a run's own compile cache lies."""
+    return slot.scratch / "cache"
 
 
 def read_own_log(name: str, data: bytes, code: Mapping[str, bytes]) -> TrainLog:

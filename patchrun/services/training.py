@@ -46,7 +46,8 @@ class Plan:
 
     ``script`` and ``arguments``: else the track's script without any. ``ranks``: processes that torchrun starts, else a
     rank for each of the track's GPUs. ``limits``: racing stops it beyond them. ``environment`` is added to the listed
-    one. ``readable`` and ``writable``: more folders that it sees; ``instead``: file that it sees -> file whose content
+    one. ``readable``: more folders that it sees; ``cache``: its own copy of its code's compile cache;
+    ``instead``: file that it sees -> file whose content
     it finds there (under bubblewrap only); ``outputs``: names beside the script that it writes to, links into ``out``.
     """
 
@@ -65,7 +66,7 @@ class Plan:
     ranks: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     readable: tuple[Path, ...] = ()
-    writable: tuple[Path, ...] = ()
+    cache: Path | None = None
     outputs: tuple[str, ...] = ()
     instead: Mapping[Path, Path] = field(default_factory=dict)
     limits: Limits | None = None
@@ -230,9 +231,9 @@ class Training:
         most = OUT_FILES * self.plan.track.limits.file_mb * MIB
         if excess := leavings.find_excess(self.plan.place / "out", leavings.Limits(most, OUT_ENTRIES)):
             return f"PATCHRUN_OUT holds {excess}"
-        cache = leavings.Limits(most, CACHE_ENTRIES)
-        found = (leavings.find_excess(folder, cache) for folder in self.plan.writable)
-        return next((f"its compile cache holds {excess}" for excess in found if excess), "")
+        cache = self.plan.cache
+        excess = leavings.find_excess(cache, leavings.Limits(most, CACHE_ENTRIES)) if cache else ""
+        return f"its compile cache holds {excess}" if excess else ""
 
     def _let_go(self) -> None:
         self.wrapped.release()
@@ -244,7 +245,7 @@ class Training:
             place=self.plan.place,
             python=self.plan.python,
             readable=((self.plan.data_dir,) if self.plan.data_dir else ()) + self.plan.readable,
-            writable=self.plan.writable,
+            cache=self.plan.cache,
             instead=self.plan.instead,
             memory_bytes=job["memory_bytes"],
             tasks=job["tasks"],

@@ -100,9 +100,11 @@ def test_each_arm_is_started_as_its_own_run_sh_says(tmp_path: Path, cache: Path)
     assert said["shards"] == ["fineweb_train_000001.bin", "fineweb_val_000000.bin"]
     environment = said["environment"]
     assert environment["DATA_PATH"] == str(tmp_path / "shards")
-    assert environment["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "compiled" / "inductor")
-    assert environment["TRITON_CACHE_DIR"] == str(tmp_path / "compiled" / "triton")
-    assert (tmp_path / "compiled" / "triton" / "kernel").read_text() == "compiled", "it outlasts the run"
+    assert environment["TORCHINDUCTOR_CACHE_DIR"] == "/compiled/inductor"
+    assert environment["TRITON_CACHE_DIR"] == "/compiled/triton"
+    assert (tmp_path / "scratch" / "cache" / "triton" / "kernel").read_text() == "compiled", (
+        "its own, gone with it"
+    )
     assert "HF_HOME" not in environment, "nothing is fetched for this track"
     assert (environment["RANK"], environment["WORLD_SIZE"], environment["OMP_NUM_THREADS"]) == ("0", "1", "1")
     assert "XDG_DATA_HOME" not in environment, "the owner's key is not to be found from here"

@@ -93,7 +93,7 @@ class Bench:
         if track.launch.kind == "python":
             return train_steps(request, count, stop=self._is_over)
         site = prepare_site(self.arena, span)
-        made = LogRequest(request, site, scratch / "compiled", None, count)
+        made = LogRequest(request, site, steps=count)
         return train_log_slot(made, stop=self._is_over)
 
     def _is_over(self) -> bool:
