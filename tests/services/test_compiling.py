@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -78,32 +79,44 @@ def test_it_starts_from_the_cache_of_the_baseline(tmp_path: Path) -> None:
     assert b"found ['left0', 'left1']" in log
 
 
-@pytest.mark.parametrize(
-    "harm", ["a file changed", "a file added", "a link", "no digest", "the old form", "a pipe"]
-)
-def test_a_damaged_cache_is_made_anew_and_that_is_said(tmp_path: Path, harm: str) -> None:
-    request, home = make_request(tmp_path), tmp_path / "compiled"
-    place = home / ("t" * 40)
-    files = place / FILES / "inductor"
-    files.mkdir(parents=True)
-    (files / "left0").write_bytes(b"x")
+HARM = {
+    "a file changed": lambda place: (place / FILES / "inductor" / "left0").write_bytes(b"y"),
+    "a file added": lambda place: (place / FILES / "more").write_bytes(b""),
+    "a file renamed": lambda place: (place / FILES / "inductor" / "left0").rename(place / FILES / "other"),
+    "a link": lambda place: (place / FILES / "link").symlink_to("/etc/passwd"),
+    "a pipe": lambda place: os.mkfifo(place / FILES / "pipe"),
+    "no digest": lambda place: (place / "digest").unlink(),
+    "a link for a digest": lambda place: [
+        (place / "digest").rename(place / "d"),
+        (place / "digest").symlink_to("d"),
+    ],
+    "the form of older versions": lambda place: [
+        leavings.remove(place),
+        (place / "inductor").mkdir(parents=True),
+    ],
+    "nothing": lambda place: leavings.remove(place),
+}
+
+
+def keep(place: Path) -> None:
+    (place / FILES / "inductor").mkdir(parents=True)
+    (place / FILES / "inductor" / "left0").write_bytes(b"x")
     (place / "digest").write_text(compiling.digest_of(place / FILES))
-    assert compiling.is_sound(place)
-    if harm == "a file changed":
-        (files / "left0").write_bytes(b"y")
-    elif harm == "a file added":
-        (files / "left1").write_bytes(b"y")
-    elif harm == "a link":
-        (files / "left1").symlink_to("/etc/passwd")
-    elif harm == "a pipe":
-        os.mkfifo(files / "left1")
-    else:
-        (place / "digest").unlink()
-        if harm == "the old form":
-            leavings.remove(place / FILES)
-            (place / "inductor").mkdir()
-    assert not compiling.is_sound(place)
-    made = prepare_cache(home, request, "", ())
+
+
+@pytest.mark.parametrize("harm", HARM.values(), ids=HARM)
+def test_a_damaged_cache_is_seen(tmp_path: Path, harm: Callable[[Path], object]) -> None:
+    keep(tmp_path / "kept")
+    assert compiling.is_sound(tmp_path / "kept")
+    harm(tmp_path / "kept")
+    assert not compiling.is_sound(tmp_path / "kept")
+
+
+def test_a_damaged_cache_is_made_anew_and_that_is_said(tmp_path: Path) -> None:
+    place = tmp_path / "compiled" / ("t" * 40)
+    keep(place)
+    HARM["a file changed"](place)
+    made = prepare_cache(tmp_path / "compiled", make_request(tmp_path), "", ())
     assert made.note == "its compile cache was damaged and is made anew"
     assert compiling.is_sound(place) and made.folder == place / FILES
 
