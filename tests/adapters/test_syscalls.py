@@ -8,7 +8,7 @@ from pathlib import Path
 import pyseccomp
 import pytest
 from boxes import needs_bwrap
-from tiny import base_script, tiny_corpus, tiny_track, write_code
+from tiny import tiny_corpus, tiny_track, write_code
 
 from patchrun.adapters import syscalls
 from patchrun.services.training import Plan, Trained, Training
@@ -173,12 +173,14 @@ CALLS = {
     "process_madvise": (440, 440, 0, page, 1, 4, 0), "name_to_handle": (303, 264, file, page, page, page, 4096),
     "quotactl": (179, 60, 0, page, 0, page), "vmsplice": (278, 75, pipe[1], page, 0, 0),
     "tee": (276, 77, pipe[0], pipe[1], 1, 0), "merging of equal pages": (28, 233, page, 4096, 12),
-    "paging out": (28, 233, page, 4096, 21), "unpinning": (203, 122, 0, 8, page), "batch priority": (144, 119, 0, 3, page),
+    "paging out": (28, 233, page, 4096, 21), "unpinning": (203, 122, 0, 8, page),
+    "batch priority": (144, 119, 0, 3, page),
     "its priority": (141, 140, 0, 0, 5), "IO priority": (251, 30, 1, 0, 8192), "personality": (135, 92, 0xFFFFFFFF),
     "a debugger for itself": (157, 167, 0x59616D61, -1), "no dump": (157, 167, 4, 0), "setsid": (112, 157),
     "another's limits": (302, 261, 99999, 7, page, 0), "a filter of its own": (317, 277, 0, 0, page),
     "typing on the terminal": (16, 29, 0, 0x5412, page), "sync": (162, 81), "a socket": (41, 198, 1, 1, 0),
-    "a pair of sockets": (53, 199, 1, 1, 0, page), "a child": (56, 220, 17, 0), "a pipe by name": (133, 33, page, 0o10600),
+    "a pair of sockets": (53, 199, 1, 1, 0, page), "a child": (56, 220, 17, 0),
+    "a pipe by name": (133, 33, page, 0o10600),
     "landlock": (444, 444, 0, 0, 1), "a key of memory": (330, 289, 0, 0), "unshare": (272, 97, 0x10000000),
 }
 column = {"x86_64": 0, "aarch64": 1}[platform.machine()]
@@ -274,7 +276,8 @@ def pipes():
     select.poll().register(read); os.set_blocking(read, False); os.set_inheritable(read, True); os.dup(read)
 def facts():
     platform.platform(); socket.gethostname(); os.cpu_count(); os.getloadavg(); os.uname(); os.sched_getaffinity(0)
-    resource.getrusage(resource.RUSAGE_SELF); resource.getrlimit(resource.RLIMIT_DATA); os.getpriority(os.PRIO_PROCESS, 0)
+    resource.getrusage(resource.RUSAGE_SELF); resource.getrlimit(resource.RLIMIT_DATA)
+    os.getpriority(os.PRIO_PROCESS, 0)
     resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)); shutil.get_terminal_size(); sys.stdout.isatty()
     uuid.uuid4(); os.urandom(4); random.SystemRandom().random()
 def loading():
