@@ -154,7 +154,7 @@ def read_text(path: Path, name: str) -> str:
     try:
         return leavings.read(path.parent, path.name, FILE_BYTES).decode("utf-8")
     except leavings.Missing:
-        raise ToolError(f"{name}: no such file") from None
+        raise ToolError(f"{name}: No such file or directory") from None
     except leavings.Refused as refused:
         raise ToolError(f"{name}: {refused}") from None
     except UnicodeDecodeError:
