@@ -80,4 +80,4 @@ def log_request(
         cpu=None, check_start=False, baseline_evaluation_seconds=None,
     )  # fmt: skip
     shards = write_shards(folder / "shards")
-    return LogRequest(slot, Site(python, changes.pop("processes", 1), shards), folder / "compiled", **changes)
+    return LogRequest(slot, Site(python, changes.pop("processes", 1), shards), **changes)

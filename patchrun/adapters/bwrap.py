@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from patchrun.adapters import process
+from patchrun.adapters import leavings, process
 from patchrun.adapters.cgroups import Cgroup
 from patchrun.core.errors import SetupError
 
@@ -31,6 +31,7 @@ UID = 65333  # of runs started by root: in a range that distributions keep free 
 INSIDE = "1000"  # what a run sees as its own uid, whatever it is outside
 HOST = "sandbox"  # launch/etc/hosts names it: torchrun hangs for minutes where its host has no address
 SECCOMP_FD = 9
+CACHE = Path("/compiled")  # one place for every run: compilers write paths into what they keep
 SHELL = (
     f'[ ! -s "$0/mounts" ] || mount --all --fstab "$0/mounts" || exit 1; exec {SECCOMP_FD}<"$0/filter" || exit 1; '
     'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit 1; shift; done; shift; exec "$@"'
@@ -60,7 +61,8 @@ class Room:
     content it finds there, in a folder of its own. ``python``: its interpreter ("" for none).
     ``memory_bytes``: of all its processes together, and a quarter of it for each of /tmp, /dev/shm and home. ``tasks``:
     processes and threads. ``cuda``: with the GPUs' device nodes. ``start``: the folder to start in, else the place.
-    ``network``: with this machine's network; no training run has it.
+    ``network``: with this machine's network; ``watches``: may be told of changes to files; no training run has these.
+    ``cache``: its own copy of a compile cache, which it finds at ``CACHE`` and may write to.
     """
 
     place: Path
@@ -73,6 +75,8 @@ class Room:
     cuda: bool = False
     start: Path | None = None
     network: bool = False
+    watches: bool = False
+    cache: Path | None = None
 
 
 @cache
@@ -97,9 +101,14 @@ def wrap(argv: Sequence[str], room: Room, program: bytes, group: Cgroup | None) 
     """
     root = os.geteuid() == 0
     if root:
-        for folder in (room.place, *room.writable):
+        for folder in (room.place, *room.writable, *_cache(room)):
             _hand_over(folder)
-    shown = [*room.readable, *room.writable, *(other.parent for other in room.instead.values())]
+    shown = [
+        *room.readable,
+        *room.writable,
+        *_cache(room),
+        *(other.parent for other in room.instead.values()),
+    ]
     needed = [room.place, *shown, LAUNCH, *interpreter_folders(room.python)]
     stage = _plan_stage(needed) if root else {}
     (room.place / "mounts").write_text(_mount_table(stage))
@@ -190,12 +199,18 @@ def _own(room: Room, stage: Mapping[Path, Path]) -> Iterator[str]:
         yield from ("--ro-bind", str(stage.get(folder, folder) / other.name), str(path))
     for path in room.writable:
         yield from ("--bind", str(stage.get(_real(path), _real(path))), str(path))
+    for path in _cache(room):
+        yield from ("--bind", str(stage.get(_real(path), _real(path))), str(CACHE))
     if (room.place / "out").is_dir():
         source = stage.get(_real(room.place), _real(room.place)) / "out"
         yield from ("--bind", str(source), str(room.place / "out"))
     if (room.place / "home").is_dir():
         yield from ("--size", size, "--tmpfs", str(room.place / "home"))
     yield from ("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", str(room.start or room.place))
+
+
+def _cache(room: Room) -> tuple[Path, ...]:
+    return () if room.cache is None else (room.cache,)
 
 
 def solution_folders(prefixes: Iterable[Path]) -> list[Path]:
@@ -268,10 +283,10 @@ def _require_readable(path: Path) -> None:
 
 
 def _hand_over(place: Path) -> None:
-    """Make ``UID`` the owner of all in ``place``, links not followed."""
-    for folder, _, names in os.walk(place):
-        for path in (Path(folder), *(Path(folder, name) for name in names)):
-            os.chown(path, UID, UID, follow_symlinks=False)
+    """Make ``UID`` the owner of all in ``place``, links not followed; what is deeper than is read stays as it is."""
+    os.chown(place, UID, UID, follow_symlinks=False)
+    for entry in leavings.walk(place):
+        os.chown(place / entry.path, UID, UID, follow_symlinks=False)
 
 
 def _find(program: str) -> str:

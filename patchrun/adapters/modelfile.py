@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from patchrun.adapters import leavings
 from patchrun.core.runlog import printable
 
 if TYPE_CHECKING:
@@ -53,7 +52,12 @@ def read_model(path: Path, model_mb: float, parameters: int | None) -> ModelFile
     """
     from safetensors import SafetensorError, deserialize
 
-    data = _read_capped(path, int(model_mb * MIB))
+    try:
+        data = leavings.read(path.parent, path.name, int(model_mb * MIB))
+    except leavings.Missing:
+        raise NoModel from None
+    except leavings.Refused as refused:
+        raise BadModel(str(refused)) from None
     try:
         tensors = deserialize(data)
     except SafetensorError as error:
@@ -64,26 +68,6 @@ def read_model(path: Path, model_mb: float, parameters: int | None) -> ModelFile
     for name, tensor in tensors:
         _check_tensor(printable(name, 80), tensor)
     return ModelFile(data, hashlib.sha256(data).hexdigest(), count)
-
-
-def _read_capped(path: Path, most: int) -> bytes:
-    """The bytes of a plain file; a link, pipe or device is refused unopened."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        raise NoModel from None
-    except OSError as error:
-        raise BadModel(f"{path.name} cannot be read: {error.strerror}") from None
-    try:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise BadModel(f"{path.name} is not a plain file")
-        if facts.st_size > most:
-            raise BadModel(f"{path.name} has {facts.st_size / MIB:.2f} MiB, {most / MIB:g} are allowed")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(most)
-    finally:
-        os.close(descriptor)
 
 
 def _check_tensor(name: str, tensor: dict[str, Any]) -> None:

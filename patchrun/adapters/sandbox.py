@@ -8,39 +8,27 @@ owner has to ask for them by name. Every run says which one it had.
 from __future__ import annotations
 
 import base64
-import errno
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from patchrun.adapters import bwrap, cgroups
 from patchrun.adapters.bwrap import Room
+from patchrun.adapters.syscalls import seccomp_program
 from patchrun.core.errors import SetupError, UsageError
 
-CLONE_THREAD = 0x00010000
-SECCOMP = Path("/proc/sys/kernel/seccomp")
 PATH = "/usr/local/bin:/usr/bin:/bin"
 TASKS = 64  # processes and threads of a run without child processes: torch starts many threads
 TASKS_EACH = 4  # and so many more for each process that its track allows
 WRAPPER_TASKS = 8  # bubblewrap's own
 NAMES = ("default", "bwrap", "seccomp", "none")
 
-CHILDREN = ("fork", "vfork", "execve", "execveat")
-NETWORK = ("socket", "socketpair")
-OTHER_PROCESSES = (
-    "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd", "kcmp",
-)  # fmt: skip
-KERNEL = (
-    "io_uring_setup", "io_uring_enter", "io_uring_register", "bpf", "perf_event_open", "userfaultfd",
-    "unshare", "setns", "mount", "umount2", "move_mount", "open_tree", "fsopen", "fsmount", "pivot_root", "chroot",
-    "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "reboot", "swapon", "swapoff",
-    "settimeofday", "clock_settime", "adjtimex", "clock_adjtime", "sethostname", "setdomainname",
-    "add_key", "request_key", "keyctl", "iopl", "ioperm", "acct", "quotactl", "syslog",
-)  # fmt: skip
+
+def cache_seen(name: str, cache: Path) -> Path:
+    """Where a run in this sandbox finds its compile cache: in one place for all runs where folders can be mounted."""
+    return bwrap.CACHE if resolve(name) == "bwrap" else cache
 
 
 @dataclass(frozen=True)
@@ -110,7 +98,7 @@ def wrap(argv: Sequence[str], sandbox: str, room: Room) -> Wrapped:
         return Wrapped(tuple(argv))
     group = cgroups.make(room.memory_bytes, room.tasks + WRAPPER_TASKS)
     try:
-        return Wrapped(bwrap.wrap(argv, room, seccomp_program(children=True), group), group, inside=True)
+        return Wrapped(bwrap.wrap(argv, room, seccomp_program(True, room.watches), group), group, inside=True)
     except BaseException:
         Wrapped((), group).release()
         raise
@@ -129,36 +117,6 @@ def confine(sandbox: str, processes: int) -> dict[str, Any]:
     return {"seccomp": base64.b64encode(program).decode(), "tasks": tasks}
 
 
-@cache
-def seccomp_program(children: bool) -> bytes:
-    """The BPF program that binds a run; ``children`` allows child processes and sockets.
-
-    Without them ``clone`` works for threads only, and ``clone3``, whose flags a filter cannot read, does not
-    exist (ENOSYS), so that the C library falls back to ``clone``. Foreign architectures are killed.
-
-    Raises:
-        SetupError: no kernel support, or no libseccomp.
-    """
-    if not SECCOMP.is_dir():
-        raise _unavailable("the kernel has no seccomp filters")
-    try:
-        import pyseccomp
-    except (ImportError, OSError, RuntimeError) as error:
-        raise _unavailable(str(error)) from None
-    program = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
-    refused = pyseccomp.ERRNO(errno.EPERM)
-    for name in OTHER_PROCESSES + KERNEL + (() if children else CHILDREN + NETWORK):
-        program.add_rule(refused, name)
-    if not children:
-        not_a_thread = pyseccomp.Arg(0, pyseccomp.MASKED_EQ, CLONE_THREAD, 0)
-        program.add_rule(refused, "clone", not_a_thread)
-        program.add_rule(pyseccomp.ERRNO(errno.ENOSYS), "clone3")
-    with tempfile.TemporaryFile() as file:
-        program.export_bpf(file)
-        file.seek(0)
-        return file.read()
-
-
 def listed_environment(home: Path, threads: int, extra: Mapping[str, str]) -> dict[str, str]:
     """The whole environment of a child: nothing of ours but what stands here and ``extra``."""
     return {
@@ -174,8 +132,3 @@ def listed_environment(home: Path, threads: int, extra: Mapping[str, str]) -> di
         "PYTHONDONTWRITEBYTECODE": "1",
         **extra,
     }
-
-
-def _unavailable(why: str) -> SetupError:
-    hint = "install libseccomp (libseccomp2 on Debian), or say --sandbox none: every result then shows it"
-    return SetupError(f"no sandbox on this machine: {why}", hint)

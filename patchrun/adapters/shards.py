@@ -12,6 +12,7 @@ MAGIC = 20240520
 VERSION = 1
 HEADER_BYTES = 256 * 4
 TOKEN_BYTES = 2
+PIECE = 1 << 22  # tokens that are made up at once
 VALIDATION = "_val_"  # marks a shard's name
 HINT = "fetch them with the upstream repository's own data script, and name the folder above `data/` in DATA_PATH"
 
@@ -46,6 +47,29 @@ def check_shards(folder: Path, pattern: str, val_tokens: int) -> Shards:
 def validation_shards(folder: Path, pattern: str) -> list[Path]:
     """The validation shards below ``folder``, sorted by name."""
     return sorted(path for path in folder.glob(pattern) if VALIDATION in path.name)
+
+
+def training_shards(folder: Path, pattern: str) -> list[Path]:
+    """The training shards below ``folder``, sorted by name."""
+    return sorted(path for path in folder.glob(pattern) if VALIDATION not in path.name)
+
+
+def make_up_shard(like: Path, target: Path, seed: int) -> None:
+    """A shard of the form of ``like`` that says nothing of it: as many tokens, all but the document marks drawn anew.
+
+    The first token marks a document where it comes again, as in the speedrun's shards; these marks keep their places,
+    since loaders look for them. All others are uniform below the largest id of ``like``.
+    """
+    import numpy as np
+
+    draws = np.random.default_rng(seed)
+    tokens = np.memmap(like, dtype="<u2", mode="r", offset=HEADER_BYTES)
+    with like.open("rb") as header, target.open("wb") as file:
+        file.write(header.read(HEADER_BYTES))
+        for start in range(0, len(tokens), PIECE):
+            piece = tokens[start : start + PIECE]
+            others = draws.integers(int(tokens[:PIECE].max()) + 1, size=len(piece), dtype=np.uint16)
+            file.write(np.where(piece == tokens[0], piece, others).astype("<u2").tobytes())
 
 
 def count_tokens(path: Path) -> int:

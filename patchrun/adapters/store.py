@@ -13,7 +13,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from patchrun.adapters import locks
+from patchrun.adapters import leavings, locks
 from patchrun.adapters.attempts import ATTEMPTS as ATTEMPTS
 from patchrun.adapters.attempts import SUBMISSIONS as SUBMISSIONS
 from patchrun.adapters.attempts import AttemptFiles
@@ -114,8 +113,8 @@ class Arena(AttemptFiles, StudyFiles, SignedFiles, TranscriptFiles, LabelFiles, 
         """A folder for one run's files, gone afterwards: in ``place``, else beside the arena's other caches."""
         folder = place or self.folder / "scratch"
         folder.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as name:
-            yield Path(name)
+        with leavings.scratch("run-", folder) as name:
+            yield name
 
     def track_folder(self) -> Path:
         """The files of ``refs/heads/main`` as a folder, for data that a track carries itself."""

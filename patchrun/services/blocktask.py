@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from patchrun.adapters import leavings
 from patchrun.adapters.cpus import hold_cpu
 from patchrun.adapters.gitrepo import GitRepo
 from patchrun.adapters.pushing import push_new
@@ -49,16 +50,14 @@ def do_block(
         SetupError: this node lacks what the track needs.
         ArenaError: the arena cannot be reached or takes no results.
     """
-    with _open_arena(order) as arena, tempfile.TemporaryDirectory(prefix="patchrun-block-") as scratch:
+    with _open_arena(order) as arena, leavings.scratch("patchrun-block-") as scratch:
         study = _read_study(arena, order.study)
         if not 0 <= block < study.blocks:
             raise UsageError(f"study {study.id} has no block {block}", f"it has {study.blocks}")
         ended = racejudge.ended_arms(arena.stops()).get(study.id, set())
         if block not in plan.missing(study, arena.slots(study), ended):
             return True
-        options = Options(
-            sandbox=order.sandbox, race=order.race, rejects=order.rejects, scratch=Path(scratch)
-        )
+        options = Options(sandbox=order.sandbox, race=order.race, rejects=order.rejects, scratch=scratch)
         with _told_to_stop() as stopped, hold_cpu() as cpu:
             made = run_block(arena, study, block, options, cpu, on_progress, stopped)
             if stopped():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Collection
-from pathlib import Path
+from collections.abc import Set
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from patchrun.adapters import process
+from patchrun.adapters import leavings, process
 from patchrun.adapters.gitrepo import PATCHRUN, GitRepo, clean_environment
 from patchrun.adapters.store import Arena
 from patchrun.core.errors import UsageError
@@ -26,6 +26,7 @@ MADE = (
     ".pytest_cache",
     ".ipynb_checkpoints",
 )  # by the script, or by tools
+FILE_BYTES = 64 << 20  # of an edited checkout
 EPOCH = "2000-01-01T00:00:00+00:00"
 HAND_IN = """## Check and hand in
     patchrun validate DIFF {words}      # findings, nothing is stored
@@ -143,16 +144,30 @@ def diff_of_folder(arena: Arena, span: Span, folder: Path, commit: str | None = 
         return scratch.diff(commit, scratch.write_tree(edited))
 
 
-def _store_folder(repo: GitRepo, folder: Path, skipped: Collection[str]) -> dict[str, tuple[str, str]]:
+def _store_folder(repo: GitRepo, folder: Path, skipped: Set[str]) -> dict[str, tuple[str, str]]:
     """Store the files of a folder but for the names in ``skipped``, links as links; path -> (mode, blob id)."""
     entries: dict[str, tuple[str, str]] = {}
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if not set(relative.parts).isdisjoint(skipped):
-            continue
-        if path.is_symlink():
-            entries[relative.as_posix()] = ("120000", repo.write_blob(str(path.readlink()).encode()))
-        elif path.is_file():
-            mode = "100755" if path.stat().st_mode & 0o100 else "100644"
-            entries[relative.as_posix()] = (mode, repo.write_blob(path.read_bytes()))
+    for entry in leavings.walk(folder, wanted=lambda path: skipped.isdisjoint(path.parts)):
+        if entry.is_link:
+            entries[entry.path.as_posix()] = (
+                "120000",
+                repo.write_blob(leavings.read_link(folder, entry.path)),
+            )
+        elif entry.is_file:
+            mode = "100755" if entry.facts.st_mode & 0o100 else "100644"
+            entries[entry.path.as_posix()] = (mode, repo.write_blob(_read(folder, entry)))
     return entries
+
+
+def is_kept(path: PurePosixPath) -> bool:
+    """Whether what has this path in an edited checkout belongs to the code."""
+    return not SKIPPED & set(path.parts)
+
+
+def _read(folder: Path, entry: leavings.Entry) -> bytes:
+    try:
+        return leavings.read(folder, entry.path, FILE_BYTES)
+    except (leavings.Missing, leavings.Refused) as trouble:
+        raise UsageError(
+            f"{entry.path} cannot be read: {trouble}", "keep files while the diff is made"
+        ) from None

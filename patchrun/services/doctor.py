@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from patchrun.adapters import durable, process, sandbox, signing
+from patchrun.adapters import durable, leavings, process, sandbox, signing
 from patchrun.adapters.gitrepo import clean_environment
 from patchrun.adapters.keys import load_key
 from patchrun.adapters.store import Arena
@@ -144,7 +144,7 @@ def _look_at_locks(arena: Arena, mend: bool) -> Check:
     if mend:
         verify.remove_stale_locks(arena)
         for path in left:
-            shutil.rmtree(path, ignore_errors=True)
+            leavings.remove(path)
         return Check("locks", "ok", f"removed {len(stale)} stale locks, {len(left)} leftovers")
     if stale:
         return Check("locks", "bad", f"{len(stale)} stale locks", "patchrun doctor --mend removes them")
@@ -213,15 +213,12 @@ def pack(arena: Arena) -> tuple[int, int]:
     arena.repo.git("repack", "-a", "-l", "--quiet")
     durable.sync_disk(arena.repo.path)  # the packed names and objects, before the loose ones go
     arena.repo.git("gc", "--quiet", "--prune=1.day.ago")
-    shutil.rmtree(arena.folder / "compiled", ignore_errors=True)  # compile caches: made again by the next run
+    leavings.remove(arena.folder / "compiled")  # compile caches: made again by the next run
     for path in leftovers(arena):
-        shutil.rmtree(path, ignore_errors=True)
+        leavings.remove(path)
     return before, _size(arena.repo.path)
 
 
 def _size(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):  # what others do meanwhile comes and goes
-            total += path.lstat().st_size if path.is_file() else 0
-    return total
+    """Bytes of the files below a folder; what others do meanwhile comes and goes."""
+    return sum(entry.facts.st_size for entry in leavings.walk(folder) if entry.is_file)

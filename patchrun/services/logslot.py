@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from patchrun.adapters import gpus, machine, sandbox
+from patchrun.adapters import gpus, leavings, machine, sandbox
 from patchrun.adapters.child import Stopped
 from patchrun.adapters.fetched import environment_of
 from patchrun.adapters.logtail import LogTail, find_logs
@@ -32,19 +32,26 @@ from patchrun.services.readiness import Site
 from patchrun.services.runner import EVENT_SECONDS, Ended, Event, SlotRequest, make_run
 from patchrun.services.training import Plan, Trained, Training
 
+RUN_SH_BYTES = 1 << 20
+CACHE_LIMITS = leavings.Limits(
+    2 << 30, 100_000
+)  # of a compile cache that is kept: records leave some 100 MiB
+
 
 @dataclass(frozen=True)
 class LogRequest:
     """What one run needs besides its slot: where it runs, and what the reference runs said (None: not run yet).
 
-    ``steps``: stop after this step; nothing is read from the log then. ``compiled``: the code's own compile caches.
+    ``steps``: stop after this step; nothing is read from the log then. ``compiled``: a compile cache that the run gets
+    a copy of, None for an empty one. ``instead``: shard -> the file whose tokens it finds there.
     """
 
     slot: SlotRequest
     site: Site
-    compiled: Path
+    compiled: Path | None = None
     reference: Reference | None = None
     steps: int | None = None
+    instead: Mapping[Path, Path] = field(default_factory=dict)
 
 
 def train_log_slot(
@@ -113,11 +120,10 @@ class _LogWork:
         """What the arm's own ``run.sh`` starts; the track's script where it has none."""
         code = self.slot.code_dir
         try:
-            text = (code / "run.sh").read_text(encoding="utf-8")
-            launch = read_launch(text)
-        except FileNotFoundError:
+            launch = read_launch(leavings.read(code, "run.sh", RUN_SH_BYTES).decode())
+        except leavings.Missing:
             launch = Launch(self.track.launch.script, ())
-        except (LaunchError, UnicodeDecodeError) as error:
+        except (LaunchError, UnicodeDecodeError, leavings.Refused) as error:
             raise Ended("failed", str(error).splitlines()[0]) from None
         if not (code / launch.script).is_file():
             raise Ended("failed", f"run.sh starts {launch.script}, which is not there")
@@ -128,8 +134,7 @@ class _LogWork:
             if (self.slot.code_dir / name).exists():
                 raise Ended("failed", f"the code has a {name} of its own, where its output belongs")
         self._link_data()
-        site, request, compiled = self.request.site, self.slot, self.request.compiled
-        compiled.mkdir(parents=True, exist_ok=True)
+        site, request, cache = self.request.site, self.slot, self._copy_cache()
         fetched = (site.fetched,) if site.fetched else ()
         return Plan(
             track=self.track,
@@ -143,12 +148,22 @@ class _LogWork:
             script=launch.script,
             arguments=launch.arguments,
             ranks=site.processes,
-            environment=_environment(site, compiled),
+            environment=_environment(site, sandbox.cache_seen(self.sandbox, cache)),
             readable=(*self._data_folders(), *fetched),
-            writable=(compiled,),
+            cache=cache,
             outputs=self.track.launch.outputs,
-            instead=self._held_out_shards(),
+            instead=self.request.instead or self._held_out_shards(),
         )
+
+    def _copy_cache(self) -> Path:
+        """A compile cache of the run's own: nothing that it writes there is seen by another run."""
+        cache = cache_of(self.slot)
+        leavings.remove(cache)
+        if self.request.compiled is None:
+            cache.mkdir(parents=True)
+        else:
+            leavings.copy(self.request.compiled, cache, CACHE_LIMITS)
+        return cache
 
     def _held_out_shards(self) -> dict[Path, Path]:
         """In a final round: every validation shard -> the held-back one, so that none of the ordinary ones is seen."""
@@ -203,13 +218,18 @@ class _LogWork:
     def _read_log(self, out: Path, trained: Trained) -> TrainLog:
         """The one log that the script wrote, read strictly; kept with the run whatever it says."""
         found = find_logs(out, self.track.launch.outputs)
+        trouble = "" if len(found) == 1 else f"it left {len(found)} logs, not one"
         for path in found[:1]:
-            with path.open("rb") as file:
-                self.parts.append((path.relative_to(out).as_posix(), file.read(MAX_BYTES + 1)))
+            try:
+                self.parts.append(
+                    (printable(str(path), 200), leavings.read(out, path, MAX_BYTES + 1, cut=True))
+                )
+            except (leavings.Missing, leavings.Refused) as refused:
+                trouble = f"its log is not read: {printable(str(refused), 200)}"
         if trained.exit != "ok":
             raise Ended(trained.exit, _find_cause(trained))
-        if len(found) != 1:
-            raise Ended("failed", f"it left {len(found)} logs, not one")
+        if trouble:
+            raise Ended("failed", trouble)
         return read_own_log(*self.parts[-1], _python_files(self.slot.code_dir))
 
     def _judge(self, log: TrainLog, stamps: list[Stamp]) -> None:
@@ -246,6 +266,11 @@ class _LogWork:
         return b"".join(b"[patchrun: %s]\n%s\n" % (name.encode(), text) for name, text in self.parts)
 
 
+def cache_of(slot: SlotRequest) -> Path:
+    """Where a run's own compile cache lies."""
+    return slot.scratch / "cache"
+
+
 def read_own_log(name: str, data: bytes, code: Mapping[str, bytes]) -> TrainLog:
     """The log of a run of ``code`` (Python files by name), read strictly; ends the run where it is none of that."""
     try:
@@ -266,10 +291,12 @@ def _environment(site: Site, compiled: Path) -> dict[str, str]:
 
 
 def _python_files(folder: Path) -> Mapping[str, bytes]:
+    """The Python files beside the script, which a log may embed."""
     found = {}
-    for path in folder.glob("*.py"):
-        with suppress(OSError):  # a folder, or a link to nowhere, is no code that a log could name
-            found[path.name] = path.read_bytes()
+    for entry in leavings.walk(folder, depth=1):
+        if entry.path.suffix == ".py":
+            with suppress(leavings.Missing, leavings.Refused):  # no code that a log could embed
+                found[entry.path.name] = leavings.read(folder, entry.path, MAX_BYTES)
     return found
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import patchrun
-from patchrun.adapters import machine, sandbox
+from patchrun.adapters import leavings, machine, sandbox
 from patchrun.adapters.child import Stopped
 from patchrun.adapters.corpus import Corpus
 from patchrun.adapters.modelfile import BadModel, ModelFile, NoModel, read_model
@@ -182,7 +182,7 @@ class _SlotWork:
     def do(self) -> None:
         """Start everything, train, evaluate; what is found goes to ``facts``."""
         self.on_event(Event("starting"))
-        shutil.rmtree(self.place, ignore_errors=True)
+        leavings.remove(self.place)
         by_model = self.track.evidence.kind == "model"
         unseen = by_model and self.request.scored is None
         with ExitStack() as stack:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from patchrun.adapters import machine, sandbox
+from patchrun.adapters import leavings, machine, sandbox
 from patchrun.adapters.child import Stopped
 from patchrun.core.results import Run
 from patchrun.core.steplines import StepLine
@@ -26,7 +25,7 @@ def train_steps(
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     place, box = request.scratch / request.slot.name, sandbox.resolve(request.sandbox)
-    shutil.rmtree(place, ignore_errors=True)
+    leavings.remove(place)
     data = request.corpus.train_dir if request.corpus else None
     plan = Plan(request.track, request.code_dir, data, place, request.slot.seed, box, request.cpu, limit, True,
                 request.python)  # fmt: skip

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from patchrun.core.racing import Stop
 from patchrun.core.rejects import judge_group
 from patchrun.core.results import Arm, FinalRound, Run, Slot, StopRecord, Study
 from patchrun.core.selection import parse_span
+from patchrun.services.compiling import prepare_cache
 from patchrun.services.logslot import LogRequest, train_log_slot
 from patchrun.services.readiness import Site, prepare_site
 from patchrun.services.runner import Event, SlotRequest, train_slot
@@ -328,10 +329,15 @@ class _Work:
         if self.site is None:
             train = train_slot if self.study.steps is None else partial(train_steps, limit=self.study.steps)
             return train(request, on_event=on_event, stop=self.stop)
-        compiled = self.arena.folder / "compiled" / self.study.final / request.arm.tree
-        reference = reference_of(self._own_runs())
-        made = LogRequest(request, self.site, compiled, reference, self.study.steps)
-        return train_log_slot(made, on_event, self.stop)
+        home, runs = self.arena.folder / "compiled" / self.study.final, self._own_runs()
+        asked = LogRequest(request, self.site, reference=reference_of(runs), steps=self.study.steps)
+        cache = prepare_cache(home, asked, self._baseline_tree(), runs, self.stop)
+        run, log = train_log_slot(replace(asked, compiled=cache.folder), on_event, self.stop)
+        reason = "; ".join(filter(None, [run.reason, cache.note]))
+        return msgspec.structs.replace(run, reason=reason), log
+
+    def _baseline_tree(self) -> str:
+        return next((arm.tree for arm in self.study.arms if arm.kind == "baseline"), "")
 
     def _request(self, arm: Arm, slot: Slot, cpu: int, code: Path, scratch: Path) -> SlotRequest:
         return SlotRequest(

@@ -9,13 +9,12 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from patchrun.adapters import cputime, sandbox
+from patchrun.adapters import cputime, leavings, sandbox
 from patchrun.adapters.child import Child, Stopped
 from patchrun.core.errors import SetupError
 from patchrun.core.halting import MARKS, Limits, say_halt
@@ -47,7 +46,8 @@ class Plan:
 
     ``script`` and ``arguments``: else the track's script without any. ``ranks``: processes that torchrun starts, else a
     rank for each of the track's GPUs. ``limits``: racing stops it beyond them. ``environment`` is added to the listed
-    one. ``readable`` and ``writable``: more folders that it sees; ``instead``: file that it sees -> file whose content
+    one. ``readable``: more folders that it sees; ``cache``: its own copy of its code's compile cache;
+    ``instead``: file that it sees -> file whose content
     it finds there (under bubblewrap only); ``outputs``: names beside the script that it writes to, links into ``out``.
     """
 
@@ -66,7 +66,7 @@ class Plan:
     ranks: int | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     readable: tuple[Path, ...] = ()
-    writable: tuple[Path, ...] = ()
+    cache: Path | None = None
     outputs: tuple[str, ...] = ()
     instead: Mapping[Path, Path] = field(default_factory=dict)
     limits: Limits | None = None
@@ -98,19 +98,6 @@ def base_job(track: Track, code: Path, sandbox_name: str) -> dict[str, Any]:
         "cuda": track.hardware.device == "cuda",
         **sandbox.confine(sandbox_name, track.limits.processes),
     }
-
-
-def is_overfull(folder: Path, most: int, entries: int) -> bool:
-    """Whether more than ``most`` bytes of disk or ``entries`` entries lie in ``folder``; links are not followed."""
-    size = count = 0
-    for parent, folders, names in os.walk(folder):
-        count += len(folders) + len(names)
-        for name in names:
-            with suppress(OSError):  # the run goes on, and removes files meanwhile
-                size += 512 * Path(parent, name).lstat().st_blocks
-        if size > most or count > entries:
-            return True
-    return False
 
 
 class Training:
@@ -180,6 +167,7 @@ class Training:
                 raise
         wall = time.monotonic() - began
         self.log.close(wall)
+        self.overfull = self.overfull or self._find_overfull()
         how, reason = self._judge()
         seconds = self._clock(used) if how == "ok" else None
         return Trained(
@@ -241,11 +229,11 @@ class Training:
     def _find_overfull(self) -> str:
         """What holds too much by now, empty when nothing does; a compiler leaves many small files."""
         most = OUT_FILES * self.plan.track.limits.file_mb * MIB
-        if is_overfull(self.plan.place / "out", most, OUT_ENTRIES):
-            return f"PATCHRUN_OUT holds more than {most // MIB} MiB or {OUT_ENTRIES} files"
-        if any(is_overfull(folder, most, CACHE_ENTRIES) for folder in self.plan.writable):
-            return f"its compile cache holds more than {most // MIB} MiB or {CACHE_ENTRIES} files"
-        return ""
+        if excess := leavings.find_excess(self.plan.place / "out", leavings.Limits(most, OUT_ENTRIES)):
+            return f"PATCHRUN_OUT holds {excess}"
+        cache = self.plan.cache
+        excess = leavings.find_excess(cache, leavings.Limits(most, CACHE_ENTRIES)) if cache else ""
+        return f"its compile cache holds {excess}" if excess else ""
 
     def _let_go(self) -> None:
         self.wrapped.release()
@@ -257,7 +245,7 @@ class Training:
             place=self.plan.place,
             python=self.plan.python,
             readable=((self.plan.data_dir,) if self.plan.data_dir else ()) + self.plan.readable,
-            writable=self.plan.writable,
+            cache=self.plan.cache,
             instead=self.plan.instead,
             memory_bytes=job["memory_bytes"],
             tasks=job["tasks"],
@@ -325,7 +313,7 @@ class Training:
     def _judge(self) -> tuple[Exit, str]:
         """The exit and a reason that says what was seen."""
         status, words = self._status(), self.log.last_words()
-        if status == 0:
+        if status == 0 and not self.overfull:
             return "ok", ""
         if self.halt and status is None:
             return "stopped", say_halt(self.halt)

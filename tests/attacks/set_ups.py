@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from patchrun.adapters import leavings
+from patchrun.adapters.logtail import find_logs
 from patchrun.adapters.modelfile import BadModel, NoModel, read_model
 from patchrun.adapters.store import Arena
 from patchrun.core.arrival import Stamp, calibrate, settle, time_course
@@ -174,6 +176,15 @@ def _(arena: Arena, folder: Path) -> None:
     for name in ("link", "pipe"):
         with pytest.raises(BadModel):
             read_model(folder / name, 1, None)
+
+
+@attack(28, "a log that leads to another file", "run", "a link or a pipe is refused unopened")
+def _(arena: Arena, folder: Path) -> None:
+    (folder / "logs").mkdir()
+    (folder / "logs" / "a.txt").symlink_to("/proc/self/environ")
+    [name] = find_logs(folder, ["logs"])
+    with pytest.raises(leavings.Refused, match="a link"):
+        leavings.read(folder, name, 1 << 20)
 
 
 @attack(5, "one lucky run", "run", "unproven: the rule needs five")

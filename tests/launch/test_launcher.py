@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from tiny import base_script, tiny_corpus, write_code
 
-from patchrun.adapters import sandbox
+from patchrun.adapters import syscalls
 
 LAUNCHER = Path(__file__).parents[2] / "patchrun" / "launch" / "launcher.py"
 
@@ -204,7 +204,7 @@ print(json.dumps(seen))
 
 @pytest.mark.skipif(os.uname().machine != "x86_64", reason="system call numbers of x86_64")
 def test_under_the_filter_there_are_threads_and_no_children(tmp_path: Path):
-    program = base64.b64encode(sandbox.seccomp_program(children=False)).decode()
+    program = base64.b64encode(syscalls.seccomp_program(children=False)).decode()
     done = launch(tmp_path, ESCAPES, seccomp=program, warmup=True)
     seen = json.loads(done.stdout)
     assert seen.pop("thread") == "ran"

@@ -10,14 +10,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from patchrun.adapters import leavings
+from patchrun.adapters.logtail import LogTail
 from patchrun.core.errors import SetupError
 from patchrun.core.logjudge import Reference
-from patchrun.core.trainlog import parse_log
-from patchrun.services.logslot import Ended, read_own_log, train_log_slot
+from patchrun.core.trainlog import MAX_BYTES, parse_log
+from patchrun.services.logslot import Ended, _LogWork, read_own_log, train_log_slot
+from patchrun.services.training import Trained
 from tests.upstream_fixture import plain_log, step_lines
 from tests.whole import RULE, SCRIPT, log_request, whole_track
 
@@ -100,9 +104,11 @@ def test_each_arm_is_started_as_its_own_run_sh_says(tmp_path: Path, cache: Path)
     assert said["shards"] == ["fineweb_train_000001.bin", "fineweb_val_000000.bin"]
     environment = said["environment"]
     assert environment["DATA_PATH"] == str(tmp_path / "shards")
-    assert environment["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path / "compiled" / "inductor")
-    assert environment["TRITON_CACHE_DIR"] == str(tmp_path / "compiled" / "triton")
-    assert (tmp_path / "compiled" / "triton" / "kernel").read_text() == "compiled", "it outlasts the run"
+    assert environment["TORCHINDUCTOR_CACHE_DIR"] == "/compiled/inductor"
+    assert environment["TRITON_CACHE_DIR"] == "/compiled/triton"
+    assert (tmp_path / "scratch" / "cache" / "triton" / "kernel").read_text() == "compiled", (
+        "its own, gone with it"
+    )
     assert "HF_HOME" not in environment, "nothing is fetched for this track"
     assert (environment["RANK"], environment["WORLD_SIZE"], environment["OMP_NUM_THREADS"]) == ("0", "1", "1")
     assert "XDG_DATA_HOME" not in environment, "the owner's key is not to be found from here"
@@ -324,6 +330,79 @@ def test_a_log_that_is_not_strict_is_refused(
 def test_a_second_log_is_one_too_many(tmp_path: Path) -> None:
     run, _ = train_log_slot(log_request(tmp_path, sys.executable, f"{PLAIN}open('logs/b.txt', 'w')\n"))
     assert (run.exit, run.reason) == ("failed", "it left 2 logs, not one")
+
+
+LINKED = """
+os.remove("logs/run.txt"); os.symlink("/proc/self/environ", "logs/run.txt")
+os.mkfifo("logs/b"); os.chdir("logs")
+for _ in range(50): os.mkdir("d"); os.chdir("d")
+"""
+
+
+def test_a_log_that_is_a_link_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OWNERS_SECRET", "the owner's")
+    request = log_request(tmp_path, sys.executable, PLAIN.replace("= 20, 30", "= 1, 3") + LINKED)
+    run, log = train_log_slot(request)
+    assert (run.exit, run.reason) == (
+        "failed",
+        "its log is not read: logs/run.txt is a link, not a plain file",
+    )
+    assert b"OWNERS_SECRET" not in log and b"[patchrun: logs" not in log
+    leavings.remove(request.slot.scratch)
+    assert not request.slot.scratch.exists()
+
+
+def make_odd(make: Callable[[Path], object]) -> Callable[[Path], object]:
+    return lambda logs: make(logs / "a.txt")
+
+
+def make_sparse(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+
+
+def swap_folder(logs: Path) -> None:
+    logs.rmdir()
+    logs.with_name("elsewhere").mkdir()
+    (logs.with_name("elsewhere") / "a.txt").write_bytes(GOOD)
+    logs.symlink_to("elsewhere")
+
+
+ODD_LOGS = {
+    "a link to a file": (make_odd(lambda p: p.symlink_to("/etc/passwd")), "is a link"),
+    "a link to memory of patchrun": (make_odd(lambda p: p.symlink_to("/proc/self/mem")), "is a link"),
+    "a link to nowhere": (make_odd(lambda p: p.symlink_to("gone")), "is a link"),
+    "a pipe": (make_odd(os.mkfifo), "is a pipe"),
+    "a link further down": (
+        lambda f: [(f / "x").mkdir(), (f / "x" / "a.log").symlink_to("/etc/hosts")],
+        "is a link",
+    ),
+    "a folder behind a link": (lambda f: (f / "x").symlink_to("/etc"), "0 logs, not one"),
+    "its whole folder a link": (swap_folder, "0 logs, not one"),
+    "a sparse file": (make_odd(make_sparse), "a log has at most 64"),
+    "a name that steers a terminal": (
+        lambda f: (f / "\x1b[2J.txt").symlink_to("x"),
+        "logs/ [2J.txt is a link",
+    ),
+    "a folder by the name of a log": (make_odd(Path.mkdir), "0 logs, not one"),
+}
+
+
+@pytest.mark.parametrize("make, words", ODD_LOGS.values(), ids=ODD_LOGS)
+def test_odd_logs_fail_the_run_in_words_and_nothing_waits(
+    tmp_path: Path, make: Callable[[Path], object], words: str
+) -> None:
+    work = _LogWork(log_request(tmp_path, sys.executable, PLAIN), lambda event: None, lambda: False)
+    out = tmp_path / "out"
+    (out / "logs").mkdir(parents=True)
+    make(out / "logs")
+    with LogTail(out, ["logs"]):
+        time.sleep(0.02)
+    trained = Trained("ok", "", 1.0, 1.0, None, (), b"", out)
+    with pytest.raises(Ended) as caught:
+        work._read_log(out, trained)
+    assert caught.value.exit == "failed" and words in caught.value.reason, caught.value.reason
+    assert sum(len(text) for _, text in work.parts) <= MAX_BYTES + 1
 
 
 @pytest.mark.slow

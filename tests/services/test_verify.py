@@ -14,6 +14,7 @@ from patchrun.adapters.store import ATTEMPTS, RUNS, STUDIES, SUBMISSIONS, VERDIC
 from patchrun.core import results
 from patchrun.core.results import Attempt, Job, Run
 from patchrun.services import doctor, tournament, verify
+from tests.adapters.test_leavings import make_deep
 from tests.services.test_tournament import fill, hand_in
 
 WHEN = "2026-01-02T03:04:05+00:00"
@@ -161,6 +162,16 @@ def test_packing_keeps_every_result(whole: Arena) -> None:
     assert (whole.attempts(), whole.runs(), whole.studies(), whole.rulings()) == before
     assert verify.verify(whole).problems == ()
     assert isinstance(before[0][0], Attempt)
+
+
+def test_packing_removes_what_dead_runs_left_however_deep(whole: Arena) -> None:
+    for place in (whole.folder / "scratch" / "run-dead", whole.folder / "compiled" / "tree"):
+        place.mkdir(parents=True)
+        make_deep(place)
+    os.utime(whole.folder / "scratch" / "run-dead", (0, 0))
+    doctor.pack(whole)
+    assert not (whole.folder / "scratch" / "run-dead").exists()
+    assert not (whole.folder / "compiled").exists()
 
 
 def test_a_job_of_a_study_that_is_not_there(whole: Arena) -> None:

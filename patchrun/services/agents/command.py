@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from patchrun.adapters import sandbox
+from patchrun.adapters import leavings, sandbox
 from patchrun.adapters.bwrap import Room
 from patchrun.adapters.confined import Ended, run_confined
 from patchrun.core.errors import SetupError, UsageError
@@ -18,12 +17,12 @@ from patchrun.core.runlog import printable
 from patchrun.core.scrub import scrub
 from patchrun.services.agents.desk import FOLDER, Desk
 from patchrun.services.agents.protocol import Budget, Feedback, Proposal, Tools, Workspace
-from patchrun.services.training import is_overfull
 
 OUTPUT_BYTES = 1 << 20  # of what it prints, first and last half
 FILE_BLOCKS = (64 << 20) // 512  # no file that it writes is larger
 ROOM_BYTES = 1 << 30  # of all that it writes to the workspace and to PATCHRUN_OUT
 ENTRIES = 50_000
+HELD = leavings.Limits(ROOM_BYTES, ENTRIES)
 MEMORY_BYTES = 8 << 30
 TASKS = 512
 WALL_SECONDS = 1800.0  # where the budget has no limit
@@ -51,8 +50,8 @@ class CommandAgent:
     def propose(self, workspace: Workspace, budget: Budget, feedback: Feedback, tools: Tools) -> Proposal:
         """Run the command to its end or the wall limit; see ``Agent``."""
         wall = WALL_SECONDS if budget.wall_seconds is None else budget.wall_seconds
-        with tempfile.TemporaryDirectory(prefix="patchrun-room-", ignore_cleanup_errors=True) as name:
-            place = Path(name) / "place"
+        with leavings.scratch("patchrun-room-") as name:
+            place = name / "place"
             for part in ("out", "home"):
                 (place / part).mkdir(parents=True)
             with Desk(workspace.folder, tools) as desk:
@@ -70,6 +69,7 @@ class CommandAgent:
         return Room(
             place=place, python=sys.executable, readable=seen, writable=(workspace.folder,),
             memory_bytes=MEMORY_BYTES, tasks=TASKS, start=workspace.folder, network=self.network,
+            watches=True,
         )  # fmt: skip
 
     def _environment(self, workspace: Workspace, place: Path) -> dict[str, str]:
@@ -84,7 +84,8 @@ class CommandAgent:
         if ended.interrupted:
             return "interrupted", f"interrupted after {ended.wall_seconds:.0f} s"
         if ended.stopped:
-            return "failed", f"it wrote more than {ROOM_BYTES >> 20} MiB or {ENTRIES} files"
+            most = f"{ROOM_BYTES >> 20} MiB, {ENTRIES} files or {HELD.depth} folders inside each other"
+            return "failed", f"it wrote more than {most}"
         if ended.status is None:
             return "budget-spent", f"still running after {wall:.0f} s; it was ended"
         if ended.status:
@@ -123,7 +124,7 @@ class _Look:
     def is_overfull(self) -> bool:
         if (now := time.monotonic()) >= self.next_look:
             self.next_look = now + 1
-            self.found = any(is_overfull(folder, ROOM_BYTES, ENTRIES) for folder in self.folders)
+            self.found = any(leavings.find_excess(folder, HELD) for folder in self.folders)
         return self.found
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import stat
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from patchrun.adapters import process
+from patchrun.adapters import leavings, process
 from patchrun.adapters.gitrepo import clean_environment
 from patchrun.core.errors import PatchrunError
 
 SHOWN_LINES = 600
 SHOWN_CHARACTERS = 24_000
 SHOWN_FILES = 200
+LISTED = 10_000
 LONGEST_LINE = 2_000
 FILE_BYTES = 2 << 20
 SEARCH_SECONDS = 10.0
@@ -71,13 +71,14 @@ def view(folder: Path, name: str, first: int = 1, last: int | None = None) -> st
 
 def list_files(path: Path, folder: Path) -> str:
     """The files below ``path`` with their sizes, links as links."""
+    shown = leavings.walk(path, wanted=lambda entry: not {*entry.parts} & (HIDDEN | {"__pycache__"}))
+    listed = sorted(
+        islice((entry for entry in shown if not entry.is_folder), LISTED), key=lambda entry: entry.path
+    )
     found = []
-    for parent, folders, names in os.walk(path):
-        folders[:] = sorted(name for name in folders if name not in HIDDEN | {"__pycache__"})
-        for name in sorted(names):
-            entry = Path(parent, name)
-            size = "a link" if entry.is_symlink() else f"{entry.lstat().st_size} bytes"
-            found.append(f"{entry.relative_to(folder).as_posix()} ({size})")
+    for entry in listed:
+        size = f"{entry.facts.st_size} bytes" if entry.is_file else entry.kind
+        found.append(f"{(path.relative_to(folder) / entry.path).as_posix()} ({size})")
     more = f"\n[{len(found) - SHOWN_FILES} more]" if len(found) > SHOWN_FILES else ""
     return "\n".join(found[:SHOWN_FILES]) + more or "no files"
 
@@ -151,14 +152,11 @@ def create(folder: Path, name: str, text: str) -> str:
 def read_text(path: Path, name: str) -> str:
     """The text of a regular file of at most 2 MiB, its line ends as they are."""
     try:
-        status = path.lstat()
-        if not stat.S_ISREG(status.st_mode):
-            raise ToolError(f"{name}: is no plain file")
-        if status.st_size > FILE_BYTES:
-            raise ToolError(f"{name}: is larger than {FILE_BYTES >> 20} MiB")
-        return path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise ToolError(f"{name}: {error.strerror}") from None
+        return leavings.read(path.parent, path.name, FILE_BYTES).decode("utf-8")
+    except leavings.Missing:
+        raise ToolError(f"{name}: No such file or directory") from None
+    except leavings.Refused as refused:
+        raise ToolError(f"{name}: {refused}") from None
     except UnicodeDecodeError:
         raise ToolError(f"{name}: is not UTF-8 text") from None
 

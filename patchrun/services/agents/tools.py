@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from patchrun.adapters import leavings
 from patchrun.adapters.corpus import Corpus
 from patchrun.adapters.store import Arena
 from patchrun.core.errors import PatchrunError
@@ -16,7 +15,7 @@ from patchrun.core.results import Arm, Run, Slot
 from patchrun.core.steplines import parse_step_line
 from patchrun.services import checkout, tournament
 from patchrun.services.agents.protocol import Tools, Workspace
-from patchrun.services.agents.workspace import read_diff
+from patchrun.services.agents.workspace import MOST, read_diff
 from patchrun.services.logslot import LogRequest, train_log_slot
 from patchrun.services.readiness import prepare_site
 from patchrun.services.runner import SlotRequest
@@ -73,19 +72,18 @@ class Bench:
         """The loss lines of the first ``count`` steps, or how the run failed."""
         if not 1 <= count <= MOST_STEPS:
             return f"try 1 to {MOST_STEPS} steps, not {count}"
-        with self.one_at_a_time, tempfile.TemporaryDirectory(prefix="patchrun-try-") as scratch:
+        with self.one_at_a_time, leavings.scratch("patchrun-try-") as scratch:
             began = time.monotonic()
             try:
-                return describe_run(*self._train(count, Path(scratch)), count)
-            except (PatchrunError, OSError) as error:
+                return describe_run(*self._train(count, scratch), count)
+            except (PatchrunError, OSError, leavings.Refused) as error:
                 return f"cannot try here: {error}"
             finally:
                 self.tries_seconds += time.monotonic() - began
 
     def _train(self, count: int, scratch: Path) -> tuple[Run, bytes]:
         track, span = self.arena.track, self.workspace.span
-        copied = shutil.ignore_patterns(*checkout.SKIPPED)
-        shutil.copytree(self.workspace.folder, scratch / "code", symlinks=True, ignore=copied)
+        leavings.copy(self.workspace.folder, scratch / "code", MOST, checkout.is_kept)
         request = SlotRequest(
             track=track.at_record(span.last), arm=Arm(name="try", kind="submission", commit="", tree="", ast_digest=""),
             study="try", record=str(span), slot=Slot(0, 0, track.seeds.public[0]), code_dir=scratch / "code",
@@ -95,7 +93,7 @@ class Bench:
         if track.launch.kind == "python":
             return train_steps(request, count, stop=self._is_over)
         site = prepare_site(self.arena, span)
-        made = LogRequest(request, site, scratch / "compiled", None, count)
+        made = LogRequest(request, site, steps=count)
         return train_log_slot(made, stop=self._is_over)
 
     def _is_over(self) -> bool:

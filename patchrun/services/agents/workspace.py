@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from patchrun.adapters import process
+from patchrun.adapters import leavings, process
 from patchrun.adapters.gitrepo import clean_environment
 from patchrun.adapters.store import Arena
 from patchrun.core.errors import UsageError
@@ -17,8 +15,7 @@ from patchrun.core.track import Track
 from patchrun.services import checkout, hints
 from patchrun.services.agents.protocol import Budget, Earlier, Feedback, Workspace
 
-MOST_FILES = 2000
-MOST_BYTES = 64 << 20
+MOST = leavings.Limits(64 << 20, 2000)
 ENDING = """## Check
 - `patchrun validate` says what the validator finds in what you have changed so far.
 - `patchrun try K` trains the first K steps for real, in a sandbox, with a public seed, and prints their loss lines.
@@ -43,8 +40,8 @@ def open_workspace(
     """
     texts = hints.read(arena.track.name, span, tiers)
     track = arena.track.at_record(span.first)
-    with tempfile.TemporaryDirectory(prefix="patchrun-agent-", ignore_cleanup_errors=True) as name:
-        folder = Path(name) / "workspace"
+    with leavings.scratch("patchrun-agent-") as name:
+        folder = name / "workspace"
         checkout.checkout(arena, span, folder, tiers, ending=ending_of(track, budget))
         start = next((one for one in feedback.attempts if one.number == feedback.base), None)
         if start and (refusal := apply_diff(folder, start.diff)):
@@ -108,23 +105,11 @@ def restore_baseline(folder: Path) -> None:
 def read_diff(arena: Arena, span: Span, folder: Path, secrets: Sequence[str]) -> tuple[bytes, str]:
     """What git says of the workspace now, and "" or why it cannot be taken (the diff is empty then)."""
     try:
-        if trouble := _find_excess(folder):
-            return b"", trouble
+        if trouble := leavings.find_excess(folder, MOST, checkout.is_kept):
+            return b"", f"the workspace holds {trouble}"
         diff = checkout.diff_of_folder(arena, span, folder)
     except (UsageError, OSError, UnicodeError) as error:
         return b"", str(error).splitlines()[0]
     if any(secret.encode() in diff for secret in secrets):
         return b"", "the diff holds a secret of the environment: it is not kept"
     return diff, ""
-
-
-def _find_excess(folder: Path) -> str:
-    """Why a folder holds more than a patch would leave; links are not followed."""
-    size = count = 0
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name not in checkout.SKIPPED]
-        count += len(names)
-        size += sum(Path(parent, name).lstat().st_size for name in names)
-        if count > MOST_FILES or size > MOST_BYTES:
-            return f"the workspace holds more than {MOST_FILES} files or {MOST_BYTES >> 20} MiB"
-    return ""

@@ -102,7 +102,7 @@ def test_what_is_no_text_is_not_shown(folder: Path, data: bytes) -> None:
 
 def test_a_pipe_does_not_hang(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
-    with pytest.raises(ToolError, match="no plain file"):
+    with pytest.raises(ToolError, match="not a plain file"):
         view(folder, "pipe")
 
 
