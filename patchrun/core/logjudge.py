@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from patchrun.core.arrival import Stamp, calibrate, find_restart, settle, time_course
-from patchrun.core.results import Exit, Run
-from patchrun.core.trainlog import TrainLog
+from patchrun.core.arrival import Stamp, calibrate, find_bursts, find_restart, read_stamp, settle, time_course
+from patchrun.core.console import DIFFERENT, Match, Tape, match_console
+from patchrun.core.results import Console, Exit, Run
+from patchrun.core.runlog import printable
+from patchrun.core.trainlog import TrainLog, is_step_line
 
 
 @dataclass(frozen=True)
@@ -15,17 +17,31 @@ class Reference:
     """What the reference runs of a study's first block say.
 
     ``validation``: seconds of one, the longer of the arms'; ``restart``: the last step at which a clock is set back;
-    ``untimed``: the lines of an arm have no times.
+    ``untimed``: the lines of an arm have no times. ``prints``: all step lines of an arm came on its console.
+    ``others``: the shapes of lines on their consoles that are neither their logs' nor a library's; None: not known.
     """
 
     validation: float
     restart: int | None = None
     untimed: bool = False
+    prints: bool = False
+    others: frozenset[str] | None = None
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What was seen of a run from outside: its console, and its log while it was written."""
+
+    console: Tape
+    logged: Sequence[Stamp] = ()
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """How a run ended, and its figures where it ended well; ``reason`` may name a finding on a run that did."""
+    """How a run ended, and its figures where it ended well; ``reason`` may name a finding on a run that did.
+
+    ``lead``: seconds from the start signal to the first timed line. ``stamps``: the lines by which it was timed.
+    """
 
     exit: Exit
     reason: str = ""
@@ -33,6 +49,9 @@ class Judgement:
     seconds: float | None = None
     claimed: float | None = None
     validation: float | None = None
+    lead: float | None = None
+    console: Console | None = None
+    stamps: tuple[Stamp, ...] = ()
 
 
 def reference_of(runs: Iterable[Run]) -> Reference | None:
@@ -41,18 +60,24 @@ def reference_of(runs: Iterable[Run]) -> Reference | None:
     lasting = [run.validation_seconds for run in usable if run.validation_seconds is not None]
     restarts = [step for run in usable if (step := find_restart(run.curve)) is not None]
     untimed = any(run.claimed_seconds is None for run in usable)
-    return Reference(max(lasting), max(restarts, default=None), untimed) if lasting else None
+    consoles = [run.console for run in usable if run.console]
+    prints = any(console.complete for console in consoles)
+    others = frozenset(shape for console in consoles for shape in console.others) if consoles else None
+    if not lasting:
+        return None
+    return Reference(max(lasting), max(restarts, default=None), untimed, prints, others)
 
 
-def judge_reference(log: TrainLog, stamps: Sequence[Stamp]) -> Judgement:
+def judge_reference(log: TrainLog, arrived: Arrived) -> Judgement:
     """A run of code that is trusted: its own claim says what a validation takes."""
-    return _judge(log, stamps, None)
+    return _judge(log, arrived, match_console(arrived.console, log.lines, None), None)
 
 
-def judge_submission(log: TrainLog, stamps: Sequence[Stamp], reference: Reference | None) -> Judgement:
+def judge_submission(log: TrainLog, arrived: Arrived, reference: Reference | None) -> Judgement:
     """A run of code that is not: the arrival stamps bound its claim, by the reference runs' validations.
 
-    A clock that is set back later than the reference arms' hides training: disqualified.
+    Its console must hold its log's lines and nothing else, and each line must arrive when it claims. A clock that is
+    set back later than the reference arms' hides training: disqualified.
     """
     if reference is None:
         return Judgement("failed", "no reference run says what a validation takes")
@@ -62,18 +87,39 @@ def judge_submission(log: TrainLog, stamps: Sequence[Stamp], reference: Referenc
         return Judgement("disqualified", said)
     if log.form == "llm.c" and not reference.untimed:
         return Judgement("failed", "its log has neither code nor times, the reference arms' have both")
-    return _judge(log, stamps, reference.validation)
+    match = match_console(arrived.console, log.lines, reference.others)
+    problem = match.problem
+    if not problem and reference.prints and not match.console.complete:
+        problem = f"missing: {printable(match.missing, 120)!r}"
+    if problem:
+        return Judgement("failed", f"{DIFFERENT}: {problem}", stamps=match.stamps)
+    return _judge(log, arrived, match, reference.validation)
 
 
-def _judge(log: TrainLog, stamps: Sequence[Stamp], validation: float | None) -> Judgement:
+def _judge(log: TrainLog, arrived: Arrived, match: Match, validation: float | None) -> Judgement:
+    stamps = match.stamps if match.console.complete else tuple(arrived.logged)
+    judged = _time(log, stamps, match.console.complete, validation)
+    return replace(judged, console=match.console, stamps=stamps)
+
+
+def _time(log: TrainLog, stamps: Sequence[Stamp], printed: bool, validation: float | None) -> Judgement:
     if log.loss is None:
         return Judgement("failed", f"no validation at step {log.steps}, the last step is {log.reached}")
-    arrived = [(stamp.step, stamp.loss) for stamp in stamps if stamp.validates]
-    if arrived != [(each.step, each.loss) for each in log.validations]:
-        return Judgement("failed", "the validations that arrived are not those of its log")
+    if not printed and not _are_of(stamps, log):
+        return Judgement(
+            "failed", "the step lines that were seen while its log was written are not those it has now"
+        )
     course = time_course(stamps)
     if course is None:
         return Judgement("failed", "there is nothing to time: no validation after the first timed line")
+    if validation is not None and (bursts := find_bursts(course)):
+        return Judgement("failed", f"its lines do not arrive when they say: {bursts}")
     taken = calibrate(course) if validation is None else validation
     seconds, finding = settle(course, taken)
-    return Judgement("ok", finding, log.loss, seconds, course.claimed, taken)
+    return Judgement("ok", finding, log.loss, seconds, course.claimed, taken, course.lead)
+
+
+def _are_of(stamps: Sequence[Stamp], log: TrainLog) -> bool:
+    """Whether the stamps are of all step lines of a log, in order."""
+    own = [read_stamp(line, 0.0) for line in log.lines if is_step_line(line)]
+    return [replace(stamp, at=0.0) for stamp in stamps] == own

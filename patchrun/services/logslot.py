@@ -21,9 +21,10 @@ from patchrun.adapters.fetched import environment_of
 from patchrun.adapters.logtail import LogTail, find_logs
 from patchrun.adapters.shards import validation_shards
 from patchrun.core.arrival import Stamp, draw_curve
+from patchrun.core.console import Tape
 from patchrun.core.launchline import Launch, LaunchError, read_launch
 from patchrun.core.logfacts import ran_code
-from patchrun.core.logjudge import Reference, judge_reference, judge_submission
+from patchrun.core.logjudge import Arrived, Reference, judge_reference, judge_submission
 from patchrun.core.results import Machine, Run
 from patchrun.core.runlog import printable
 from patchrun.core.steplines import StepLine
@@ -84,6 +85,7 @@ class _LogWork:
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         self.printed: list[Stamp] = []
+        self.console = Tape()
         self.parts: list[tuple[str, bytes]] = []
         self.reached = False
         self.last_event = float("-inf")
@@ -107,7 +109,7 @@ class _LogWork:
         self.parts.append(("output", trained.log))
         self.facts["wall_seconds"] = trained.wall_seconds
         log = self._read_log(plan.place / "out", trained)
-        self._judge(log, stamps)
+        self._judge(log, Arrived(self.console, tail.stamps))
 
     def _read_launch(self) -> Launch:
         """What the arm's own ``run.sh`` starts; the track's script where it has none."""
@@ -175,7 +177,7 @@ class _LogWork:
     def _follow(self, training: Training) -> Trained | None:
         """The training, None when it was stopped after the step that was asked for."""
         try:
-            return training.train(self._see_printed)
+            return training.train(self._see_printed, self.console.add)
         except Stopped:
             if self.reached:
                 return None
@@ -212,11 +214,14 @@ class _LogWork:
             raise Ended("failed", f"it left {len(found)} logs, not one")
         return read_own_log(*self.parts[-1], _python_files(self.slot.code_dir))
 
-    def _judge(self, log: TrainLog, stamps: list[Stamp]) -> None:
+    def _judge(self, log: TrainLog, arrived: Arrived) -> None:
         if self.slot.arm.kind == "submission":
-            judged = judge_submission(log, stamps, self.request.reference)
+            judged = judge_submission(log, arrived, self.request.reference)
         else:
-            judged = judge_reference(log, stamps)
+            judged = judge_reference(log, arrived)
+        self.facts.update(console=judged.console, lead_seconds=judged.lead)
+        if judged.stamps:
+            self.facts["curve"] = draw_curve(judged.stamps)
         if judged.exit != "ok":
             raise Ended(judged.exit, judged.reason)
         words = [judged.reason, gpus.say_throttled(self.facts["gpus_at_end"])]

@@ -164,11 +164,16 @@ class Training:
             f"try: {self.plan.python} -c 'import torch'",
         )
 
-    def train(self, on_step: Callable[[StepLine, float], None] = lambda line, at: None) -> Trained:
-        """Start the script and follow it to its end or the wall limit."""
+    def train(
+        self,
+        on_step: Callable[[StepLine, float], None] = lambda line, at: None,
+        on_line: Callable[[str, float], None] = lambda text, at: None,
+    ) -> Trained:
+        """Start the script and follow it to its end or the wall limit; each line of its output goes to ``on_line``."""
         if self.plan.cpu is not None:
             cputime.pin(self.child.pid, self.plan.cpu)
         self.log.on_step = lambda line, at: self._see_step(line, at, on_step)
+        self.log.on_line = on_line
         used = self.used_before = cputime.cpu_seconds(self.child.pid)
         began = time.monotonic()
         os.write(self.start, b"s" * self._ranks())
