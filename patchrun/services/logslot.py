@@ -19,7 +19,9 @@ from patchrun.adapters import gpus, machine, sandbox
 from patchrun.adapters.child import Stopped
 from patchrun.adapters.fetched import environment_of
 from patchrun.adapters.logtail import LogTail, find_logs
+from patchrun.adapters.nvml import Gpus
 from patchrun.adapters.shards import validation_shards
+from patchrun.adapters.workmeter import WorkMeter
 from patchrun.core.arrival import Stamp, draw_curve
 from patchrun.core.console import Tape
 from patchrun.core.launchline import Launch, LaunchError, read_launch
@@ -97,7 +99,11 @@ class _LogWork:
         with Training(plan, lambda: self.reached or self.stop()) as training:
             self.versions = training.await_ready()
             self.facts["gpus_at_start"] = gpus.read_states()
-            with LogTail(plan.place / "out", self.track.launch.outputs, self._see_logged) as tail:
+            counted = Gpus.open if self.track.hardware.device == "cuda" else None
+            with (
+                LogTail(plan.place / "out", self.track.launch.outputs, self._see_logged) as tail,
+                WorkMeter(training.cpu_seconds, counted) as meter,
+            ):
                 trained = self._follow(training)
         self.facts.setdefault("gpus_at_end", gpus.read_states())
         stamps = self.printed if any(stamp.validates for stamp in self.printed) else tail.stamps
@@ -107,9 +113,10 @@ class _LogWork:
             self.facts["reason"] = f"stopped after step {self.request.steps}"
             return
         self.parts.append(("output", trained.log))
-        self.facts["wall_seconds"] = trained.wall_seconds
+        self.facts.update(wall_seconds=trained.wall_seconds, work=meter.work(None))
         log = self._read_log(plan.place / "out", trained)
-        self._judge(log, Arrived(self.console, tail.stamps))
+        lead = self._judge(log, Arrived(self.console, tail.stamps))
+        self.facts["work"] = meter.work(lead)
 
     def _read_launch(self) -> Launch:
         """What the arm's own ``run.sh`` starts; the track's script where it has none."""
@@ -214,7 +221,8 @@ class _LogWork:
             raise Ended("failed", f"it left {len(found)} logs, not one")
         return read_own_log(*self.parts[-1], _python_files(self.slot.code_dir))
 
-    def _judge(self, log: TrainLog, arrived: Arrived) -> None:
+    def _judge(self, log: TrainLog, arrived: Arrived) -> float | None:
+        """Take the figures, or end the run; seconds from the start signal to the first timed line."""
         if self.slot.arm.kind == "submission":
             judged = judge_submission(log, arrived, self.request.reference)
         else:
@@ -233,6 +241,7 @@ class _LogWork:
             validation_seconds=judged.validation,
             reason="; ".join(word for word in words if word),
         )
+        return judged.lead
 
     def result(self) -> Run:
         """The run as far as it is known."""

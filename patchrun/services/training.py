@@ -199,6 +199,17 @@ class Training:
             halt=self.halt if how == "stopped" else None,
         )
 
+    def cpu_seconds(self) -> float:
+        """CPU seconds that the child and all below it used so far, before the start signal too.
+
+        By its control group; without one, of living processes and of those that were waited for.
+        """
+        group = self.wrapped.group.cpu_seconds() if self.wrapped.group else None
+        if group is not None:
+            return group
+        ended = self.child.cpu_seconds
+        return cputime.cpu_seconds(self.child.pid) if ended is None else ended
+
     def __enter__(self) -> Training:
         return self
 

@@ -1,0 +1,162 @@
+"""Work outside the clock: what a run used before its first timed line and in all, against the reference arms.
+
+Training that no clock counts still takes time, energy and CPU. Each figure of a submission's run is compared with the
+reference runs' of the same study. What its own counted seconds explain is no work outside: where it is slower than
+they are, it may use more in all, where it is faster, less. All of it follows from stored figures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from patchrun.core.results import Amount, Run
+from patchrun.core.stats import t_quantile
+
+SHARE = 0.02  # so far from the reference arms' mean says nothing
+DEVIATIONS = 4.0  # nor so many of their standard deviations
+TAIL = 0.002  # beyond 4 sd at ten runs lie so many of a thousand honest ones, on either side; fewer runs, more sd
+TOO_MUCH = 1.5
+LEAD_FLOOR_SECONDS = 30.0  # a cold disk, a busy machine: time alone says less than work does
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One thing that is compared. ``read``: from the run; ``floor``: so much more is no sign of anything.
+
+    ``counted``: its expected value follows the counted seconds. ``longest``: bounded by the longest reference run, not
+    by their mean.
+    """
+
+    name: str
+    unit: str
+    read: Callable[[Run], float | None]
+    floor: float = 0.0
+    counted: bool = False
+    longest: bool = False
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A figure of one run: ``value``, the ``mean`` of the reference runs of its block, and what it may be.
+
+    Below ``low`` or above ``high`` a person is asked, above ``most`` it is work outside the clock.
+    """
+
+    figure: Figure
+    value: float
+    mean: float
+    low: float
+    high: float
+    most: float
+
+    @property
+    def ratio(self) -> float | None:
+        return self.value / self.mean if self.mean > 0 else None
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What is said of a submission's runs: why they are disqualified, if they are, and what a person should see."""
+
+    disqualified: str = ""
+    reviews: tuple[str, ...] = ()
+
+
+def _amount(kind: str, part: str) -> Callable[[Run], float | None]:
+    def read(run: Run) -> float | None:
+        found: Amount | None = getattr(run.work, kind) if run.work else None
+        return getattr(found, part) if found else None
+
+    return read
+
+
+LEAD = "before its first timed line"
+WHOLE = "in all"
+JOULES = (
+    Figure(f"GPU energy {LEAD}", "J", _amount("joules", "lead"), 50.0),
+    Figure(f"GPU energy {WHOLE}", "J", _amount("joules", "whole"), 50.0, counted=True),
+)
+BUSY = (
+    Figure(f"GPU busy time {LEAD}", "s", _amount("busy", "lead"), 1.0),
+    Figure(f"GPU busy time {WHOLE}", "s", _amount("busy", "whole"), 1.0, counted=True),
+)
+CPU = (
+    Figure(f"CPU time {LEAD}", "s", _amount("cpu", "lead"), 0.5),
+    Figure(f"CPU time {WHOLE}", "s", _amount("cpu", "whole"), 0.5, counted=True),
+)
+WALL = (
+    Figure(f"time {LEAD}", "s", lambda run: run.lead_seconds, LEAD_FLOOR_SECONDS, longest=True),
+    Figure(
+        f"time {WHOLE}", "s", lambda run: run.wall_seconds, LEAD_FLOOR_SECONDS, counted=True, longest=True
+    ),
+)
+
+
+def compare_run(run: Run, references: Sequence[Run]) -> list[Comparison]:
+    """Every figure that the run and the reference runs have; CPU time counts where there is no GPU's counter."""
+    by_gpu = [found for figure in (*JOULES, *BUSY) if (found := compare(figure, run, references))]
+    by_cpu = [] if by_gpu else [found for figure in CPU if (found := compare(figure, run, references))]
+    return [*by_gpu, *by_cpu, *(found for figure in WALL if (found := compare(figure, run, references)))]
+
+
+def compare(figure: Figure, run: Run, references: Sequence[Run]) -> Comparison | None:
+    """The figure of ``run`` beside the reference runs'; None where either has none."""
+    value = figure.read(run)
+    known = [(other, seen) for other in references if (seen := figure.read(other)) is not None]
+    if (
+        value is None
+        or not known
+        or not all(math.isfinite(each) for each in (value, *(seen for _, seen in known)))
+    ):
+        return None
+    near = [pair for pair in known if pair[0].block == run.block] or known
+    mean = sum(seen for _, seen in near) / len(near)
+    most = max(seen for _, seen in (known if figure.longest else near))
+    band = max(SHARE * mean, _spread([seen for _, seen in known]), figure.floor)
+    slower, faster = _explained(run, [other for other, _ in near]) if figure.counted else (1.0, 0.0)
+    limit = max(TOO_MUCH * most * slower, most * slower + figure.floor)
+    return Comparison(figure, value, mean, mean * faster - band, mean * slower + band, limit)
+
+
+def judge_outside(runs: Sequence[Run], references: Sequence[Run]) -> Outside:
+    """What the figures of a submission's runs say, against the reference runs of its studies."""
+    excess, reviews = "", []
+    for run in runs:
+        own = [other for other in references if other.study == run.study]
+        for each in compare_run(run, own):
+            said = f"{run.kind}, block {run.block + 1}, seed {run.seed}: {say(each)}"
+            if each.value > each.most:
+                excess = excess or f"work outside the clock: {said}"
+            elif not each.low <= each.value <= each.high:
+                reviews.append(said)
+    return Outside(excess, tuple(reviews))
+
+
+def say(found: Comparison) -> str:
+    """``GPU energy before its first timed line: 4321 J, 1.62 times the reference arms' 2667 J``."""
+    unit, ratio = found.figure.unit, found.ratio
+    times = f"{ratio:.2f} times " if ratio is not None else ""
+    return (
+        f"{found.figure.name}: {found.value:.4g} {unit}, {times}the reference arms' {found.mean:.4g} {unit}"
+    )
+
+
+def _spread(values: Sequence[float]) -> float:
+    """How far from the mean of few runs another honest one may lie: t sd sqrt(1 + 1/n), at least 4 sd; 0 for one."""
+    n = len(values)
+    if n < 2:
+        return math.inf
+    mean = sum(values) / n
+    sd = math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1))
+    return sd * max(DEVIATIONS, t_quantile(1 - TAIL, n - 1) * math.sqrt(1 + 1 / n))
+
+
+def _explained(run: Run, near: Sequence[Run]) -> tuple[float, float]:
+    """By which factors a run's own counted seconds explain more, and less, in all than the mean."""
+    counted = [other.seconds for other in near if other.seconds]
+    if not run.seconds or not counted:
+        return 1.0, 1.0
+    ratio = run.seconds * len(counted) / sum(counted)
+    return max(1.0, ratio), min(1.0, ratio)
