@@ -27,8 +27,8 @@ class Sampler:
     The reader's values never fall; one that is None once is not known at all.
     """
 
-    def __init__(self, make: Callable[[], Read | None], patience: float = PATIENCE_SECONDS) -> None:
-        self.make, self.patience = make, patience
+    def __init__(self, make: Callable[[], Read | None]) -> None:
+        self.make = make
         self.samples: list[tuple[float, tuple[float | None, ...]]] = []
         self.first, self.ended = threading.Event(), threading.Event()
         self.thread = threading.Thread(target=self._sample, daemon=True)
@@ -37,12 +37,12 @@ class Sampler:
     def start(self) -> None:
         """Begin, and wait for the first sample."""
         self.thread.start()
-        self.answers = self.first.wait(self.patience)
+        self.answers = self.first.wait(PATIENCE_SECONDS)
 
     def finish(self) -> None:
         """Take the last sample and end."""
         self.ended.set()
-        self.thread.join(self.patience)
+        self.thread.join(PATIENCE_SECONDS)
         self.answers = self.answers and not self.thread.is_alive()
 
     def at(self, moment: float, index: int) -> float | None:
@@ -98,7 +98,7 @@ class WorkMeter:
         )
 
     def _amount(self, sampler: Sampler, index: int, lead: float | None) -> Amount | None:
-        start = sampler.at(self.began, index)
+        start = sampler.at(float("-inf"), index)
         end = sampler.at(float("inf"), index)
         if start is None or end is None:
             return None

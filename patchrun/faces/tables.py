@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from patchrun.faces import cells, cost_view, csv_view
+from patchrun.faces import cells, cost_view, csv_view, work_view
 from patchrun.faces.cells import NOTHING
 
 if TYPE_CHECKING:
@@ -114,13 +114,14 @@ def show_document(
         "seconds": _plain(score.seconds),
         "loss": _plain(score.loss),
         "missing": list(score.missing),
-        "runs": [run_document(run) for run in runs],
+        "reviews": list(score.reviews),
+        "runs": [run_document(run, work_view.references_in(runs)) for run in runs],
         "findings": [_plain(finding) for finding in attempt.findings],
     }
 
 
-def run_document(run: Run) -> dict[str, Any]:
-    """One run as JSON; ``block`` counts from 0, as stored."""
+def run_document(run: Run, references: Sequence[Run] = ()) -> dict[str, Any]:
+    """One run as JSON, its work beside that of ``references``; ``block`` counts from 0, as stored."""
     return {
         "arm": run.arm,
         "block": run.block,
@@ -128,6 +129,8 @@ def run_document(run: Run) -> dict[str, Any]:
         "seconds": run.seconds,
         "wall_seconds": run.wall_seconds,
         "claimed_seconds": run.claimed_seconds,
+        "lead_seconds": run.lead_seconds,
+        "work": work_view.work_document(run, references),
         "loss": run.loss,
         "exit": run.exit,
         "reason": run.reason,
@@ -274,6 +277,7 @@ def show_text(
     facts = [("submission", attempt.id), ("of", said), ("verdict", score.verdict or score.state)]
     facts += [("built on", attempt.onto)] if attempt.onto else []
     facts += [("because", score.reason)] if score.reason else []
+    facts += [("review", said) for said in score.reviews]
     parts = [cells.table([*facts, *_score_facts(score), *more], (), "plain", "ll")]
     runs = list(runs)
     if runs:
@@ -317,8 +321,8 @@ def _score_facts(score: Score) -> list[tuple[str, str]]:
 
 
 RUN_COLUMNS = (
-    ("arm", "l", 10), ("block", "r", 5), ("seed", "r", 10), ("seconds", "r", 9), ("wall", "r", 9), ("loss", "r", 7),
-    ("exit", "l", 12), ("machine", "l", 14), ("reason", "l", 18),
+    ("arm", "l", 10), ("block", "r", 5), ("seed", "r", 10), ("seconds", "r", 9), ("wall", "r", 9), ("work", "l", 17),
+    ("loss", "r", 7), ("exit", "l", 12), ("machine", "l", 14), ("reason", "l", 18),
 )  # fmt: skip
 
 
@@ -327,20 +331,24 @@ def runs_text(runs: Iterable[Run]) -> str:
     runs = sorted(runs, key=lambda run: (run.block, run.position))
     if not runs:
         return "no runs yet"
-    rows = [_run_row(run) for run in runs]
-    places = {row[7] for row in rows}
-    left_out = {7} if len(places) == 1 else set()
-    left_out |= set() if any(row[8] for row in rows) else {8}
+    references = work_view.references_in(runs)
+    rows = [_run_row(run, references) for run in runs]
+    places = {row[8] for row in rows}
+    left_out = {8} if len(places) == 1 else set()
+    left_out |= {column for column in (5, 9) if not any(row[column] for row in rows)}
     shown = [k for k in range(len(RUN_COLUMNS)) if k not in left_out]
     headers, sides, widths = zip(*(RUN_COLUMNS[k] for k in shown), strict=True)
     table = cells.table([[row[k] for k in shown] for row in rows], headers, "simple", "".join(sides), widths)
-    return table + (f"\n\nAll on {places.pop()}." if len(places) == 1 else "")
+    notes = [f"All on {places.pop()}."] if len(places) == 1 else []
+    notes += [] if 5 in left_out else [work_view.NOTE]
+    return "\n\n".join([table, *notes])
 
 
-def _run_row(run: Run) -> tuple[Any, ...]:
+def _run_row(run: Run, references: Sequence[Run]) -> tuple[Any, ...]:
     return (
         run.kind, run.block + 1, run.seed, cells.number(run.seconds), cells.number(run.wall_seconds),
-        cells.number(run.loss, ".4f"), run.exit, f"{run.machine.hardware_class}, sandbox {run.sandbox}", run.reason,
+        work_view.work_cell(run, references), cells.number(run.loss, ".4f"), run.exit,
+        f"{run.machine.hardware_class}, sandbox {run.sandbox}", run.reason,
     )  # fmt: skip
 
 
