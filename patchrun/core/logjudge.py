@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from patchrun.core.arrival import Stamp, calibrate, find_bursts, find_restart, read_stamp, settle, time_course
+from patchrun.core.arrival import (
+    CURVE_POINTS,
+    Stamp,
+    calibrate,
+    find_bursts,
+    find_restart,
+    read_stamp,
+    settle,
+    time_course,
+)
 from patchrun.core.console import DIFFERENT, Match, Tape, match_console
-from patchrun.core.results import Console, Exit, Run
+from patchrun.core.results import Console, CurvePoint, Exit, Run
 from patchrun.core.runlog import printable
 from patchrun.core.trainlog import TrainLog, is_step_line
+
+ROUNDED_SECONDS = 0.01  # between figures and what stored, rounded stamps give
 
 
 @dataclass(frozen=True)
@@ -123,3 +134,33 @@ def _are_of(stamps: Sequence[Stamp], log: TrainLog) -> bool:
     """Whether the stamps are of all step lines of a log, in order."""
     own = [read_stamp(line, 0.0) for line in log.lines if is_step_line(line)]
     return [replace(stamp, at=0.0) for stamp in stamps] == own
+
+
+def judge_again(run: Run) -> str:
+    """What a stored run's own lines contradict; empty: nothing, or its lines were thinned or have no times."""
+    if run.exit != "ok" or run.console is None or run.claimed_seconds is None or run.seconds is None:
+        return ""
+    course = time_course(_restore_stamps(run.curve)) if len(run.curve) < CURVE_POINTS else None
+    if course is None or course.claimed is None or run.validation_seconds is None:
+        return ""
+    seconds, _ = settle(course, run.validation_seconds)
+    if abs(seconds - run.seconds) > ROUNDED_SECONDS:
+        return f"its lines give {seconds:.2f} s, not the {run.seconds:.2f} s that it states"
+    if run.lead_seconds is None or abs(course.lead - run.lead_seconds) > ROUNDED_SECONDS:
+        return "its first timed line came at another moment than it states"
+    return find_bursts(course) if run.kind == "submission" else ""
+
+
+def _restore_stamps(curve: Sequence[CurvePoint]) -> list[Stamp]:
+    """The stamps of which a curve is made: a validation has a loss, and the step of the line before it."""
+    steps = [None, *(point.step for point in curve)]
+    return [
+        Stamp(
+            point.step,
+            point.loss is not None and before in (None, point.step),
+            None if point.ms is None else point.ms / 1000,
+            point.loss,
+            point.at,
+        )
+        for point, before in zip(curve, steps, strict=False)
+    ]

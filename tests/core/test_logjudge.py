@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
 import pytest
 
-from patchrun.core.arrival import read_stamp
+from patchrun.core.arrival import draw_curve, read_stamp
 from patchrun.core.console import Tape
-from patchrun.core.logjudge import Arrived, Reference, judge_reference, judge_submission, reference_of
+from patchrun.core.logjudge import (
+    Arrived,
+    Reference,
+    judge_again,
+    judge_reference,
+    judge_submission,
+    reference_of,
+)
 from patchrun.core.replay import replay
-from patchrun.core.results import Console, CurvePoint
+from patchrun.core.results import Console, CurvePoint, Run
 from patchrun.core.trainlog import TrainLog, parse_log
 from tests.builders import make_run
 from tests.upstream_fixture import llmc_log, plain_log, step_lines
@@ -170,3 +180,39 @@ def test_the_reference_runs_of_the_first_block_count() -> None:
     assert reference_of([untimed, *runs[1:]]) == Reference(2.5, 2, True)
     assert reference_of([make_run("baseline", 0, None, None, exit="failed")]) is None
     assert reference_of([]) is None
+
+
+def stored(kind: str = "submission", lines: list[str] = LINES, **changes: Any) -> Run:
+    """A run as it is stored once it was judged."""
+    log = log_of(lines)
+    judged = judge_submission(log, replay(log), Reference(1.5, log.restart, prints=True))
+    values = {
+        "clock": "arrival", "claimed_seconds": judged.claimed, "validation_seconds": judged.validation,
+        "lead_seconds": judged.lead, "console": judged.console, "curve": draw_curve(judged.stamps),
+    }  # fmt: skip
+    return make_run(kind, 0, judged.seconds, judged.loss, **(values | changes))
+
+
+OLD = step_lines(30, 3.3, 90_000, old_clock=True, train_losses=True)
+
+
+@pytest.mark.parametrize("lines", [LINES, OLD, step_lines(1500, 3.2, 80_000)])
+def test_a_stored_run_is_judged_again_from_its_own_lines(lines: list[str]) -> None:
+    assert judge_again(stored(lines=lines)) == ""
+
+
+def test_what_a_stored_runs_lines_contradict() -> None:
+    whole = stored()
+    late = tuple(msgspec.structs.replace(point, at=342.0 + k / 1e4) for k, point in enumerate(whole.curve))
+    for changes, said in (
+        ({"seconds": 30.0}, "its lines give 40.00 s, not the 30.00 s that it states"),
+        ({"lead_seconds": 10.0}, "came at another moment"),
+        ({"lead_seconds": None}, "came at another moment"),
+        ({"validation_seconds": 0.1}, "its lines give 41.40 s"),
+        ({"curve": late, "lead_seconds": 342.0}, "behind their own times and catch up again"),
+        ({"curve": late, "lead_seconds": 342.0, "kind": "baseline"}, ""),
+        ({"exit": "failed", "seconds": None}, ""),
+        ({"console": None, "seconds": 30.0}, ""),
+    ):
+        found = judge_again(msgspec.structs.replace(whole, **changes))
+        assert said in found and bool(said) == bool(found), changes

@@ -123,7 +123,8 @@ def test_a_reference_without_a_counter_compares_nothing() -> None:
 
 def test_two_reference_runs_say_little_of_a_spread() -> None:
     """Their standard deviation may be tiny by chance: one block asks nobody, but 1.5 times is still too much."""
-    assert verdict(run("submission", 0, joules=(330e3, 730e3)), REFERENCES[:2]) == "fine"
+    assert verdict(run("submission", 0, joules=(312e3, 712e3)), REFERENCES[:2]) == "fine"
+    assert verdict(run("submission", 0, joules=(312e3, 712e3))) == "review"
     assert verdict(run("submission", 0, joules=(460e3, 860e3)), REFERENCES[:2]) == "disqualified"
 
 
