@@ -321,8 +321,8 @@ def _score_facts(score: Score) -> list[tuple[str, str]]:
 
 
 RUN_COLUMNS = (
-    ("arm", "l", 10), ("block", "r", 5), ("seed", "r", 10), ("seconds", "r", 9), ("wall", "r", 9), ("work", "l", 17),
-    ("loss", "r", 7), ("exit", "l", 12), ("machine", "l", 14), ("reason", "l", 18),
+    ("arm", "l", 10), ("block", "r", 5), ("seed", "r", 10), ("seconds", "r", 9), ("wall", "r", 9), ("loss", "r", 7),
+    ("exit", "l", 12), ("machine", "l", 14), ("reason", "l", 18),
 )  # fmt: skip
 
 
@@ -331,24 +331,21 @@ def runs_text(runs: Iterable[Run]) -> str:
     runs = sorted(runs, key=lambda run: (run.block, run.position))
     if not runs:
         return "no runs yet"
-    references = work_view.references_in(runs)
-    rows = [_run_row(run, references) for run in runs]
-    places = {row[8] for row in rows}
-    left_out = {8} if len(places) == 1 else set()
-    left_out |= {column for column in (5, 9) if not any(row[column] for row in rows)}
+    rows = [_run_row(run) for run in runs]
+    places = {row[7] for row in rows}
+    left_out = {7} if len(places) == 1 else set()
+    left_out |= set() if any(row[8] for row in rows) else {8}
     shown = [k for k in range(len(RUN_COLUMNS)) if k not in left_out]
     headers, sides, widths = zip(*(RUN_COLUMNS[k] for k in shown), strict=True)
     table = cells.table([[row[k] for k in shown] for row in rows], headers, "simple", "".join(sides), widths)
-    notes = [f"All on {places.pop()}."] if len(places) == 1 else []
-    notes += [] if 5 in left_out else [work_view.NOTE]
-    return "\n\n".join([table, *notes])
+    parts = [table, *([f"All on {places.pop()}."] if len(places) == 1 else []), *work_view.work_text(runs)]
+    return "\n\n".join(parts)
 
 
-def _run_row(run: Run, references: Sequence[Run]) -> tuple[Any, ...]:
+def _run_row(run: Run) -> tuple[Any, ...]:
     return (
         run.kind, run.block + 1, run.seed, cells.number(run.seconds), cells.number(run.wall_seconds),
-        work_view.work_cell(run, references), cells.number(run.loss, ".4f"), run.exit,
-        f"{run.machine.hardware_class}, sandbox {run.sandbox}", run.reason,
+        cells.number(run.loss, ".4f"), run.exit, f"{run.machine.hardware_class}, sandbox {run.sandbox}", run.reason,
     )  # fmt: skip
 
 

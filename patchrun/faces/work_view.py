@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from patchrun.faces import cells
+
 if TYPE_CHECKING:
     from patchrun.core.results import Run
 
-KINDS = {"joules": "energy", "busy": "busy", "cpu": "CPU"}
-NO_COUNTER = "no counter"
+KINDS = {"joules": "GPU energy", "busy": "GPU busy", "cpu": "CPU time"}
 NOTE = (
-    "Work: before the first timed line / from then on, as multiples of the mean of the reference arms of the block; "
-    "what is not listed has no counter here."
+    "Work before the first timed line / from it on, as multiples of the mean of the block's reference arms."
 )
 
 
@@ -21,16 +21,27 @@ def references_in(runs: Iterable[Run]) -> list[Run]:
     return [run for run in runs if run.kind != "submission" and run.exit == "ok"]
 
 
-def work_cell(run: Run, references: Sequence[Run]) -> str:
-    """``energy 1.02/0.99``; a figure that cannot be compared is a dash, no figure at all says so."""
-    if run.work is None:
-        return ""
-    parts = []
-    for kind, name in KINDS.items():
-        if getattr(run.work, kind) is not None:
-            ratios = ("-" if ratio is None else f"{ratio:.2f}" for ratio in _ratios(kind, run, references))
-            parts.append(f"{name} {'/'.join(ratios)}")
-    return ", ".join(parts) or NO_COUNTER
+def work_text(runs: Sequence[Run]) -> list[str]:
+    """Seconds and work of each run, a line each, and what the figures are; nothing where no run has any."""
+    measured = [run for run in runs if run.work is not None]
+    if not measured:
+        return []
+    counted = [kind for kind in KINDS if any(getattr(run.work, kind) is not None for run in measured)]
+    references = references_in(runs)
+    rows = [
+        (run.kind, run.block + 1, cells.number(run.seconds), cells.number(run.lead_seconds),
+         *(_cell(kind, run, references) for kind in counted))
+        for run in measured
+    ]  # fmt: skip
+    headers = ("arm", "block", "seconds", "lead", *(KINDS[kind] for kind in counted))
+    absent = ", ".join(name for kind, name in KINDS.items() if kind not in counted)
+    note = NOTE + (f"\nNo counter here for: {absent}." if absent else "")
+    return [cells.table(rows, headers, "simple", "lrrr" + "l" * len(counted)), note]
+
+
+def _cell(kind: str, run: Run, references: Sequence[Run]) -> str:
+    """``1.02 / 0.99``; what cannot be compared is a dash."""
+    return " / ".join("-" if ratio is None else f"{ratio:.2f}" for ratio in _ratios(kind, run, references))
 
 
 def work_document(run: Run, references: Sequence[Run]) -> dict[str, Any]:
