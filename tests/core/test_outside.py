@@ -58,7 +58,7 @@ def test_the_reason_says_which_run_used_how_much() -> None:
     found = judge_outside([run("submission", 1, joules=(632e3, 1000e3))], REFERENCES)
     assert found.disqualified == (
         "work outside the clock: submission, block 2, seed 101: GPU energy before its first timed line: "
-        "6.32e+05 J, 2.11 times the reference arms' 2.998e+05 J"
+        "632,000 J, 2.11 times the reference arms' 299,850 J"
     )
 
 
