@@ -151,9 +151,8 @@ def say(found: Comparison) -> str:
     """``GPU energy before its first timed line: 632,000 J, 2.10 times the reference arms' 300,600 J``."""
     unit, ratio = found.figure.unit, found.ratio
     times = f"{ratio:.2f} times " if ratio is not None else ""
-    return (
-        f"{found.figure.name}: {found.value:.4g} {unit}, {times}the reference arms' {found.mean:.4g} {unit}"
-    )
+    value, mean = (f"{each:.3g}" if each < 1000 else f"{each:,.0f}" for each in (found.value, found.mean))
+    return f"{found.figure.name}: {value} {unit}, {times}the reference arms' {mean} {unit}"
 
 
 def _spread(values: Sequence[float]) -> float:
