@@ -11,9 +11,7 @@ if TYPE_CHECKING:
     from patchrun.core.results import Run
 
 KINDS = {"joules": "GPU energy", "busy": "GPU busy", "cpu": "CPU time"}
-NOTE = (
-    "Work before the first timed line / from it on, as multiples of the mean of the block's reference arms."
-)
+NOTE = "Work before the first timed line / from it on, in multiples of the block's reference arms' mean."
 
 
 def references_in(runs: Iterable[Run]) -> list[Run]:
