@@ -24,9 +24,8 @@ from patchrun.core.steplines import parse_step_line
 UNTIMED_STEPS = 10
 CURVE_POINTS = 2000
 TOLERANCE = 0.02  # a claim this much below the stamps is worth a word
-HELD_SECONDS = (
-    0.5  # so long, and TOLERANCE of its claim, may lines lag that catch up later; see docs/nanogpt.md
-)
+HELD_SECONDS = 0.25  # so long, and TOLERANCE of its claim, may lines lag that catch up (docs/nanogpt.md),
+HELD_SHARE = 0.5  # and never longer than this much of the claim
 PACE = 0.25  # without times: so much of the training may arrive sooner or later than at an even pace
 PACED_LINES = 8
 _LLMC = re.compile(r"s:(\d{1,9}) (tel|trl):(\d{1,9}\.\d{1,9})(?: .*)?", re.ASCII)
@@ -155,7 +154,7 @@ def find_bursts(course: Course) -> str:
         if course.uneven > PACE:
             return f"{100 * course.uneven:.0f}% of the training arrived at another pace than an even one"
         return ""
-    if course.held > HELD_SECONDS + TOLERANCE * course.claimed:
+    if course.held > min(HELD_SECONDS + TOLERANCE * course.claimed, HELD_SHARE * course.claimed):
         return f"they lag {course.held:.2f} s behind their own times and catch up again"
     return ""
 
@@ -183,15 +182,21 @@ def calibrate(course: Course) -> float:
     return max(0.0, course.seconds - course.claimed) / course.validations
 
 
-def settle(course: Course, validation: float) -> tuple[float, str]:
+def allow_validations(reference: int) -> int:
+    """How many validations are not timed where a reference arm has ``reference``: somewhat more, as steps may be."""
+    return reference + 1 + reference // 4
+
+
+def settle(course: Course, validation: float, allowed: int | None = None) -> tuple[float, str]:
     """The seconds that count, and a finding: the largest of what the stamps, read in any consistent way, and the script
     itself say.
 
-    The stamps less the validations, from the moment at which the earliest line puts the start. Or the claim with what
-    passed between training lines beyond it: a validation shorter than the reference arms' pays for no training. A
-    script that claims more than ``TOLERANCE`` less than that is named.
+    The stamps less ``allowed`` validations (None: all), from the moment at which the earliest line puts the start. Or
+    the claim with what passed between training lines beyond it: a validation shorter than the reference arms' pays for
+    no training. A script that claims more than ``TOLERANCE`` less than that is named.
     """
-    stamped = course.seconds + course.late - course.validations * validation
+    untimed = course.validations if allowed is None else min(course.validations, allowed)
+    stamped = course.seconds + course.late - untimed * validation
     if course.claimed is None:
         return stamped, ""
     between = course.claimed + course.late + course.hidden

@@ -146,7 +146,8 @@ class _Matcher:
         self.others[shape] = None
         if self.known is not None and shape not in self.known:
             where = "again, or out of order" if logged else "not in the log"
-            self.refuse(f"{where}: {printable(line, 120)!r}")
+            advice = "" if is_step else " (write it to the log too, or do not print it)"
+            self.refuse(f"{where}: {printable(line, 120)!r}{advice}")
 
 
 def _may_be_step(line: str) -> bool:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 from patchrun.core.arrival import (
     CURVE_POINTS,
+    Course,
     Stamp,
+    allow_validations,
     calibrate,
     find_bursts,
     find_restart,
@@ -30,6 +32,7 @@ class Reference:
     ``validation``: seconds of one, the longer of the arms'; ``restart``: the last step at which a clock is set back;
     ``untimed``: the lines of an arm have no times. ``prints``: all step lines of an arm came on its console.
     ``others``: the shapes of lines on their consoles that are neither their logs' nor a library's; None: not known.
+    ``validations``: so many were taken off the most of them; None: not known.
     """
 
     validation: float
@@ -37,6 +40,7 @@ class Reference:
     untimed: bool = False
     prints: bool = False
     others: frozenset[str] | None = None
+    validations: int | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ class Arrived:
 class Judgement:
     """How a run ended, and its figures where it ended well; ``reason`` may name a finding on a run that did.
 
-    ``lead``: seconds from the start signal to the first timed line. ``stamps``: the lines by which it was timed.
+    ``validation`` seconds were taken off for each of ``validations``. ``lead``: seconds from the start signal to the
+    first timed line. ``stamps``: the lines by which it was timed.
     """
 
     exit: Exit
@@ -60,6 +65,7 @@ class Judgement:
     seconds: float | None = None
     claimed: float | None = None
     validation: float | None = None
+    validations: int | None = None
     lead: float | None = None
     console: Console | None = None
     stamps: tuple[Stamp, ...] = ()
@@ -76,7 +82,10 @@ def reference_of(runs: Iterable[Run]) -> Reference | None:
     others = frozenset(shape for console in consoles for shape in console.others) if consoles else None
     if not lasting:
         return None
-    return Reference(max(lasting), max(restarts, default=None), untimed, prints, others)
+    counts = [run.validations for run in usable if run.validations is not None]
+    return Reference(
+        max(lasting), max(restarts, default=None), untimed, prints, others, max(counts, default=None)
+    )
 
 
 def judge_reference(log: TrainLog, arrived: Arrived) -> Judgement:
@@ -104,16 +113,16 @@ def judge_submission(log: TrainLog, arrived: Arrived, reference: Reference | Non
         problem = f"missing: {printable(match.missing, 120)!r}"
     if problem:
         return Judgement("failed", f"{DIFFERENT}: {problem}", stamps=match.stamps)
-    return _judge(log, arrived, match, reference.validation)
+    return _judge(log, arrived, match, reference)
 
 
-def _judge(log: TrainLog, arrived: Arrived, match: Match, validation: float | None) -> Judgement:
+def _judge(log: TrainLog, arrived: Arrived, match: Match, reference: Reference | None) -> Judgement:
     stamps = match.stamps if match.console.complete else tuple(arrived.logged)
-    judged = _time(log, stamps, match.console.complete, validation)
+    judged = _time(log, stamps, match.console.complete, reference)
     return replace(judged, console=match.console, stamps=stamps)
 
 
-def _time(log: TrainLog, stamps: Sequence[Stamp], printed: bool, validation: float | None) -> Judgement:
+def _time(log: TrainLog, stamps: Sequence[Stamp], printed: bool, reference: Reference | None) -> Judgement:
     if log.loss is None:
         return Judgement("failed", f"no validation at step {log.steps}, the last step is {log.reached}")
     if not printed and not _are_of(stamps, log):
@@ -123,11 +132,22 @@ def _time(log: TrainLog, stamps: Sequence[Stamp], printed: bool, validation: flo
     course = time_course(stamps)
     if course is None:
         return Judgement("failed", "there is nothing to time: no validation after the first timed line")
-    if validation is not None and (bursts := find_bursts(course)):
+    if reference is None:
+        return _count(log, course, calibrate(course), course.validations)
+    if bursts := find_bursts(course):
         return Judgement("failed", f"its lines do not arrive when they say: {bursts}")
-    taken = calibrate(course) if validation is None else validation
-    seconds, finding = settle(course, taken)
-    return Judgement("ok", finding, log.loss, seconds, course.claimed, taken, course.lead)
+    known = reference.validations
+    untimed = course.validations if known is None else min(course.validations, allow_validations(known))
+    return _count(log, course, reference.validation, untimed)
+
+
+def _count(log: TrainLog, course: Course, validation: float, untimed: int) -> Judgement:
+    """The figures of a course less ``untimed`` validations."""
+    seconds, finding = settle(course, validation, untimed)
+    if untimed < course.validations:
+        more = f"it validates {course.validations} times, of which {untimed} are not timed"
+        finding = f"{finding}; {more}" if finding else more
+    return Judgement("ok", finding, log.loss, seconds, course.claimed, validation, untimed, lead=course.lead)
 
 
 def _are_of(stamps: Sequence[Stamp], log: TrainLog) -> bool:
@@ -143,7 +163,7 @@ def judge_again(run: Run) -> str:
     course = time_course(_restore_stamps(run.curve)) if len(run.curve) < CURVE_POINTS else None
     if course is None or course.claimed is None or run.validation_seconds is None:
         return ""
-    seconds, _ = settle(course, run.validation_seconds)
+    seconds, _ = settle(course, run.validation_seconds, run.validations)
     if abs(seconds - run.seconds) > ROUNDED_SECONDS:
         return f"its lines give {seconds:.2f} s, not the {run.seconds:.2f} s that it states"
     if run.lead_seconds is None or abs(course.lead - run.lead_seconds) > ROUNDED_SECONDS:

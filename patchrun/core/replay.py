@@ -52,7 +52,8 @@ def find_refusal(log: TrainLog) -> str:
     if arm.exit != "ok" or arm.validation is None or arm.console is None:
         return f"as a reference arm: {arm.reason}"
     others = frozenset(arm.console.others)
-    own = Reference(arm.validation, log.restart, arm.claimed is None, arm.console.complete, others)
+    untimed, prints = arm.claimed is None, arm.console.complete
+    own = Reference(arm.validation, log.restart, untimed, prints, others, arm.validations)
     judged = judge_submission(log, seen, own)
     if judged.exit != "ok" or judged.seconds is None or arm.seconds is None or not own.prints:
         return judged.reason or "its console is not its log"

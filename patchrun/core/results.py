@@ -195,10 +195,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ``seconds`` is the number that counts (the least of ``repeats``, by the track's clock); ``loss`` is the
     evaluator's, or of the script's own log where that is the evidence, in nats per token; both None when there is
     none. ``reason`` says what was seen, also of an ok run. By the arrival clock ``claimed_seconds`` are the script's
-    own, ``validation_seconds`` is what was taken off for one validation, ``lead_seconds`` passed between the start
-    signal and the first timed line, ``console`` is what came on it, and ``work`` what was used. ``final``: the final
-    round whose held-back tokens ``loss`` is of; ``validation_loss`` is then that of the same weights on the ordinary
-    validation tokens, and ``parts`` and ``validation_parts`` the losses of stretches of either, in the text's order.
+    own, ``validation_seconds`` is what was taken off for each of ``validations``, ``lead_seconds`` passed between the
+    start signal and the first timed line, ``console`` is what came on it, and ``work`` what was used. ``final``: the
+    final round whose held-back tokens ``loss`` is of; ``validation_loss`` is then that of the same weights on the
+    ordinary validation tokens, and ``parts`` and ``validation_parts`` the losses of stretches of either, in order.
     """
 
     version: int = VERSION
@@ -227,6 +227,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     evaluation_seconds: float | None = None
     claimed_seconds: float | None = None
     validation_seconds: float | None = None
+    validations: int | None = None
     lead_seconds: float | None = None
     console: Console | None = None
     work: Work | None = None

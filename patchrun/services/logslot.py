@@ -239,6 +239,7 @@ class _LogWork:
             repeats=(judged.seconds,),
             claimed_seconds=judged.claimed,
             validation_seconds=judged.validation,
+            validations=judged.validations,
             reason="; ".join(word for word in words if word),
         )
         return judged.lead

@@ -84,6 +84,28 @@ def _(arena: Arena, folder: Path) -> None:
     test_arrival.test_training_in_the_time_of_shorter_validations_counts()
 
 
+@add(9, "training in validations that no reference arm makes", "run", "of which 6 are not timed")
+def _(arena: Arena, folder: Path) -> None:
+    test_logjudge.test_training_in_validations_that_the_reference_arms_do_not_make_is_on_the_clock()
+
+
+@add(7, "a small claim and all lines at once", "run", "its lines do not arrive when they say")
+def _(arena: Arena, folder: Path) -> None:
+    for factor in (0.2, 0.01, 0.001):
+        test_arrival.test_a_small_claim_buys_no_burst(factor)
+
+
+@add(
+    7,
+    "a first line held back by a script of pauses",
+    "run",
+    "a review of the verdict: time before the first timed line",
+)
+def _(arena: Arena, folder: Path) -> None:
+    for hidden in (0.5, 1.0, 3.0):
+        test_outside.test_a_short_run_held_back_is_seen_by_time_alone(hidden)
+
+
 @add(8, "CPU work in the warm-up where there is no GPU", "run", "work outside the clock")
 def _(arena: Arena, folder: Path) -> None:
     for cpu in test_outside.CPU_HIDDEN:

@@ -12,6 +12,7 @@ from patchrun.core.arrival import (
     HELD_SECONDS,
     Course,
     Stamp,
+    allow_validations,
     calibrate,
     draw_curve,
     find_bursts,
@@ -223,6 +224,20 @@ def test_what_is_held_within_the_tolerance_gains_nothing() -> None:
 def test_a_clock_that_runs_slow_gains_nothing(factor: float) -> None:
     said, seconds = verdict(scaled(HONEST, factor))
     assert said or seconds == pytest.approx(50.0)
+
+
+@pytest.mark.parametrize("factor", [0.2, 0.01, 0.001])
+def test_a_small_claim_buys_no_burst(factor: float) -> None:
+    """A claim of less than the tolerance, and all lines at once: half of the claim may lag."""
+    assert "catch up again" in verdict(scaled(held_until(-1, HONEST), factor))[0]
+
+
+@pytest.mark.parametrize(("reference", "allowed"), [(1, 2), (4, 6), (13, 17), (40, 51)])
+def test_more_validations_than_the_reference_arms_are_timed(reference: int, allowed: int) -> None:
+    assert allow_validations(reference) == allowed
+    course = Course(seconds=200.0, claimed=1.0, validations=100, gap=2.0)
+    assert settle(course, 2.0, allowed)[0] == 200.0 - 2.0 * allowed
+    assert settle(course, 2.0, None)[0] == 1.0
 
 
 def test_a_slow_clock_with_lines_held_is_refused_or_costs() -> None:

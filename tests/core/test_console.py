@@ -116,7 +116,8 @@ def test_lines_that_the_reference_arms_print_too_may_come() -> None:
     assert found.console == Console(True, ("using device: cuda:0",))
     known = join_shapes([found.console, None])
     assert problem(["using device: cuda:3", *CONSOLE], known) == ""
-    assert "not in the log" in problem(["using device: cpu", *CONSOLE], known)
+    said = problem(["using device: cpu", *CONSOLE], known)
+    assert said == "not in the log: 'using device: cpu' (write it to the log too, or do not print it)"
 
 
 def test_a_shape_is_a_line_without_its_numbers() -> None:

@@ -73,6 +73,24 @@ def test_training_hidden_in_the_validation_is_on_the_clock() -> None:
     assert judged.reason
 
 
+def often(steps: int) -> list[str]:
+    """A validation after every step, each as long as a reference arm's, and a clock that hardly runs."""
+    lines = [f"step:0/{steps} val_loss:10.8258 train_time:0ms step_avg:nanms"]
+    for step in range(1, steps + 1):
+        lines += [f"step:{step}/{steps} train_time:{step}ms step_avg:1.00ms",
+                  f"step:{step}/{steps} val_loss:3.2772 train_time:{step}ms step_avg:1.00ms"]  # fmt: skip
+    return lines
+
+
+def test_training_in_validations_that_the_reference_arms_do_not_make_is_on_the_clock() -> None:
+    lines = often(100)
+    reference = Reference(2.0, prints=True, others=frozenset(), validations=4)
+    judged = judge_submission(log_of(lines), arrived(lines, 0.001, 2.0), reference)
+    assert (judged.exit, judged.validations) == ("ok", 6)
+    assert judged.seconds == pytest.approx(0.1 + 94 * 2.0)
+    assert "it validates 100 times, of which 6 are not timed" in judged.reason
+
+
 def test_without_a_reference_a_submission_cannot_be_timed() -> None:
     judged = judge_submission(log_of(LINES), arrived(LINES, 10, 2), None)
     assert (judged.exit, judged.seconds) == ("failed", None)
@@ -170,12 +188,13 @@ def test_the_reference_runs_of_the_first_block_count() -> None:
             validation_seconds=1.0,
             claimed_seconds=9.0,
             console=Console(True, ("x",)),
+            validations=7,
         ),
         make_run("human", 0, 8.0, 3.0, validation_seconds=1.5, claimed_seconds=8.0, curve=curve),
         make_run("human", 1, 8.0, 3.0, validation_seconds=9.0, claimed_seconds=8.0),
         make_run("submission", 0, 8.0, 3.0, validation_seconds=9.0, claimed_seconds=8.0),
     ]
-    assert reference_of(runs) == Reference(1.5, 2, False, True, frozenset({"x"}))
+    assert reference_of(runs) == Reference(1.5, 2, False, True, frozenset({"x"}), 7)
     untimed = make_run("baseline", 0, 9.0, 3.0, validation_seconds=2.5)
     assert reference_of([untimed, *runs[1:]]) == Reference(2.5, 2, True)
     assert reference_of([make_run("baseline", 0, None, None, exit="failed")]) is None
@@ -188,7 +207,8 @@ def stored(kind: str = "submission", lines: list[str] = LINES, **changes: Any) -
     judged = judge_submission(log, replay(log), Reference(1.5, log.restart, prints=True))
     values = {
         "clock": "arrival", "claimed_seconds": judged.claimed, "validation_seconds": judged.validation,
-        "lead_seconds": judged.lead, "console": judged.console, "curve": draw_curve(judged.stamps),
+        "validations": judged.validations, "lead_seconds": judged.lead, "console": judged.console,
+        "curve": draw_curve(judged.stamps),
     }  # fmt: skip
     return make_run(kind, 0, judged.seconds, judged.loss, **(values | changes))
 

@@ -98,8 +98,7 @@ HONEST = {
     },
     "twice as slow": {"seconds": 160.0},
     "noise of two percent": {"joules": (305e3, 711e3), "busy": (407.0, 1055.0)},
-    "a slow start": {"lead": 420.0, "wall": 510.0},
-    "a noisy neighbour": {"lead": 360.0, "wall": 470.0, "cpu": (1100.0, 1350.0)},
+    "a start slower by the noise of starts": {"lead": 305.0, "wall": 396.0},
     "less to compile": {"lead": 150.0, "wall": 240.0, "joules": (200e3, 600e3), "busy": (250.0, 890.0)},
     "no counter in this run": {"joules": None, "busy": None, "cpu": None},
     "no energy counter": {"joules": None},
@@ -111,6 +110,32 @@ HONEST = {
 @pytest.mark.parametrize("name", HONEST)
 def test_honest_runs_pass(name: str) -> None:
     assert verdict(run("submission", 0, **HONEST[name])) == "fine"
+
+
+SLOW = {
+    "a slow start": {"lead": 420.0, "wall": 510.0},
+    "a noisy neighbour": {"lead": 360.0, "wall": 470.0, "cpu": (1100.0, 1350.0)},
+    "a slow end": {"wall": 430.0},
+    "twice as slow, with a slow start": {"seconds": 160.0, "lead": 400.0, "wall": 580.0},
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_time_without_work_asks_a_person_and_disqualifies_nobody(name: str) -> None:
+    found = judge_outside([run("submission", 0, **SLOW[name])], REFERENCES)
+    assert found.disqualified == ""
+    assert all(": time " in said for said in found.reviews) and found.reviews
+
+
+@pytest.mark.parametrize("hidden", [0.5, 1.0, 3.0])
+def test_a_short_run_held_back_is_seen_by_time_alone(hidden: float) -> None:
+    """Where nothing computes (a training of pauses) only the time before the first line is longer."""
+    noise = (0.0, 0.02, -0.03, 0.01, -0.02, 0.03)
+    idle = {"joules": None, "busy": None, "cpu": (5.0, 5.1)}
+    short = [run(other.kind, other.block, 0.67, lead=4 + jitter, wall=5 + jitter, **idle)
+             for other, jitter in zip(REFERENCES, noise, strict=True)]  # fmt: skip
+    found = judge_outside([run("submission", 0, 0.15, lead=4 + hidden, wall=5.0, **idle)], short)
+    assert any("time before its first timed line" in said for said in found.reviews)
 
 
 def test_a_reference_without_a_counter_compares_nothing() -> None:
