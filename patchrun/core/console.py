@@ -67,7 +67,7 @@ def match_console(tape: Tape, log_lines: Sequence[str], known: Collection[str] |
     """
     matcher = _Matcher(log_lines, known)
     for line, at in tape.lines:
-        if line:
+        if line and not matcher.problem:
             matcher.take(line, at)
     if tape.full:
         matcher.refuse(f"it has more than {MOST_LINES} lines, or {MOST_CHARACTERS >> 20} MiB")

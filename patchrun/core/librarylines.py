@@ -39,7 +39,7 @@ LISTED = (
     _list("Inductor", r"AUTOTUNE \w+\(.*|SingleProcess AUTOTUNE .*|Autotune Choices Stats:|strides: .*|dtypes: .*|"
           r"\{\"num_choices\".*", 2000),
     _list("ptxas", r"ptxas .*|(?:nvcc|ninja)[ :].*", 2000),
-    _list("progress bars", r"\r?(?:[\w ./()-]{0,80}:? +)?\d{1,3}%\|.*\|.*", 2000),
+    _list("progress bars", r"\r?(?:[\w ./()-]{0,80}:? {1,4})?\d{1,3}%\|.*\|.*", 2000),
     _list("Triton", r"Triton (?:autotuning|compilation) .*|.* autotuning for function .*", 2000),
     _list("resource tracker", r".*resource_tracker: There appear to be \d+ leaked .*", 100),
 )  # fmt: skip

@@ -99,7 +99,7 @@ def _(arena: Arena, folder: Path) -> None:
     7,
     "a first line held back by a script of pauses",
     "run",
-    "a review of the verdict: time before the first timed line",
+    "a review: time before the first timed line",
 )
 def _(arena: Arena, folder: Path) -> None:
     for hidden in (0.5, 1.0, 3.0):
