@@ -1,4 +1,4 @@
-"""A control group for one run: its memory and its tasks, all its processes together.
+"""A control group for one run: its memory, its tasks and its CPU time, all its processes together.
 
 Both generations of the kernel's interface are spoken; where neither lets us make a group there is none, and the
 launcher's resource limits stand alone.
@@ -24,6 +24,16 @@ class Cgroup:
 
     folders: tuple[Path, ...]
 
+    def cpu_seconds(self) -> float | None:
+        """CPU seconds of all processes that ever were in the group, whoever waited for them; None: not counted."""
+        for folder in self.folders:
+            with suppress(OSError, ValueError, StopIteration):
+                if (folder / "cpuacct.usage").exists():
+                    return int((folder / "cpuacct.usage").read_text()) / 1e9
+                lines = (folder / "cpu.stat").read_text().splitlines()
+                return int(next(line for line in lines if line.startswith("usage_usec")).split()[1]) / 1e6
+        return None
+
     def end(self) -> None:
         """Kill whatever is left, wait until it is gone, remove the group; safe to call again."""
         deadline = time.monotonic() + END_SECONDS
@@ -36,21 +46,28 @@ class Cgroup:
 
 def make(memory_bytes: int, tasks: int) -> Cgroup | None:
     """A new group with these limits below our own; None where this machine does not let us."""
-    limits = _limits(memory_bytes, tasks)
-    made: list[Path] = []
+    limits, made = _limits(memory_bytes, tasks), []
     try:
         for home, values in limits:
-            _sweep(home)
-            folder = home / f"{PREFIX}-{os.getpid()}-{secrets.token_hex(4)}"
-            folder.mkdir()
-            made.append(folder)
+            made.append(_make_folder(home))
             for name, value in values.items():
-                if (folder / name).exists():
-                    (folder / name).write_text(value)
+                if (made[-1] / name).exists():
+                    (made[-1] / name).write_text(value)
     except OSError:
         Cgroup(tuple(made)).end()
         return None
+    if made and (accounts := _own_groups().get("cpuacct")):
+        with suppress(OSError):  # not ours to write: the limits hold without the account
+            made.append(_make_folder(accounts))
     return Cgroup(tuple(made)) if made else None
+
+
+def _make_folder(home: Path) -> Path:
+    """A new group below ``home``, once those that dead patchruns left are gone."""
+    _sweep(home)
+    folder = home / f"{PREFIX}-{os.getpid()}-{secrets.token_hex(4)}"
+    folder.mkdir()
+    return folder
 
 
 def _limits(memory_bytes: int, tasks: int) -> list[tuple[Path, dict[str, str]]]:

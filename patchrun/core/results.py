@@ -160,15 +160,45 @@ class Halt(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float
 
 
+class Console(msgspec.Struct, frozen=True, gc=False):
+    """What is kept of a run's console: ``complete`` where all step lines of its log came on it, in order.
+
+    ``others``: the shapes (numbers as 0) of lines that are neither the log's nor a library's.
+    """
+
+    complete: bool
+    others: tuple[str, ...] = ()
+
+
+class Amount(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What was used from the start signal until the first timed line (``lead``; None: not known), and until the end."""
+
+    lead: float | None
+    whole: float
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a run used, by counters that it cannot reach; None where this machine has no such counter.
+
+    ``cpu``: CPU seconds of all its processes. ``joules``: energy of its GPUs. ``busy``: seconds in which its GPUs
+    computed, summed over them.
+    """
+
+    cpu: Amount | None = None
+    joules: Amount | None = None
+    busy: Amount | None = None
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One training of one arm with one seed on one machine.
 
     ``seconds`` is the number that counts (the least of ``repeats``, by the track's clock); ``loss`` is the
     evaluator's, or of the script's own log where that is the evidence, in nats per token; both None when there is
     none. ``reason`` says what was seen, also of an ok run. By the arrival clock ``claimed_seconds`` are the script's
-    own and ``validation_seconds`` is what was taken off for one validation. ``final``: the final round whose held-back
-    tokens ``loss`` is of; ``validation_loss`` is then that of the same weights on the ordinary validation tokens, and
-    ``parts`` and ``validation_parts`` the losses of stretches of either, in the text's order.
+    own, ``validation_seconds`` is what was taken off for each of ``validations``, ``lead_seconds`` passed between the
+    start signal and the first timed line, ``console`` is what came on it, and ``work`` what was used. ``final``: the
+    final round whose held-back tokens ``loss`` is of; ``validation_loss`` is then that of the same weights on the
+    ordinary validation tokens, and ``parts`` and ``validation_parts`` the losses of stretches of either, in order.
     """
 
     version: int = VERSION
@@ -197,6 +227,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     evaluation_seconds: float | None = None
     claimed_seconds: float | None = None
     validation_seconds: float | None = None
+    validations: int | None = None
+    lead_seconds: float | None = None
+    console: Console | None = None
+    work: Work | None = None
     gpus_at_start: tuple[GpuState, ...] = ()
     gpus_at_end: tuple[GpuState, ...] = ()
     curve: tuple[CurvePoint, ...] = ()

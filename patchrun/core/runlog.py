@@ -25,7 +25,8 @@ class RunLog:
     """Takes a run's output as it comes: keeps it up to ``limit_bytes``, and reads the step lines.
 
     Beyond the limit the first and the last half are kept. ``on_step`` is called for each step line with the
-    seconds at which it arrived. The curve is thinned to ``CURVE_POINTS`` at most.
+    seconds at which it arrived, ``on_line`` before it for every line that is not empty. The curve is thinned to
+    ``CURVE_POINTS`` at most.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class RunLog:
     ) -> None:
         self.half = limit_bytes // 2
         self.on_step = on_step
+        self.on_line: Callable[[str, float], None] = lambda text, at: None
         self.head, self.tail = bytearray(), bytearray()
         self.left_out = 0
         self.partial = bytearray()
@@ -91,6 +93,7 @@ class RunLog:
         text = self.partial.decode("utf-8", "replace")
         line = parse_step_line(text)
         self.partial.clear()
+        self.on_line(text, at)
         if line is None:
             self.words.append(text)
             return

@@ -11,9 +11,9 @@ from patchrun.core.results import Attempt, Run, Study
 
 COLUMNS = (
     "study", "generation", "seed_source", "record", "kind", "arm", "agent", "hint_tiers", "attempt", "block",
-    "position", "seed", "exit", "reason", "counted", "clock", "seconds", "wall_seconds", "claimed_seconds", "loss",
-    "loss_step0", "loss_step1", "parameters", "evaluation_seconds", "sandbox", "host", "hardware_class", "cpu", "gpus",
-    "torch", "python", "started", "commit", "track_digest", "tool_version",
+    "position", "seed", "exit", "reason", "counted", "clock", "seconds", "wall_seconds", "claimed_seconds",
+    "lead_seconds", "loss", "loss_step0", "loss_step1", "parameters", "evaluation_seconds", "sandbox", "host",
+    "hardware_class", "cpu", "gpus", "torch", "python", "started", "commit", "track_digest", "tool_version",
 )  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

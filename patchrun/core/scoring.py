@@ -10,6 +10,7 @@ Order in which a verdict is decided; the first that applies is given:
    gap baseline - human is not positive, not beyond noise (its 95% interval holds 0), or has no interval.
 4. failed, 5. timed-out, 6. disqualified: by the first run of the submission that has such an exit. Every run
    counts: one crash is a failed arm. An ``ok`` run without finite loss and positive seconds is a failed run.
+   By the arrival clock, a run that worked too much outside it is disqualified too (see ``outside``).
 7. stopped: a racing rule ended the study, and its evidence is the reason.
 8. missed-target: the mean loss is above the target.
 9. unproven: it is not above, but the certainty of the track's rule is not reached, or the independent runs are
@@ -42,6 +43,7 @@ from patchrun.core.evidence import (
     say_exit,
     seconds_of,
 )
+from patchrun.core.outside import Outside, judge_outside
 from patchrun.core.results import Attempt, Ruling, Run, State, Study, VerdictName
 from patchrun.core.sequential import take_looks
 from patchrun.core.stats import (
@@ -80,7 +82,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     ``fsr``, ``speedup`` (baseline / submission) and their intervals exist for a valid one only. ``gap_log`` is
     ln(baseline / human). ``scorable``: the reference arms hold (None: not known). ``missing`` names the
-    slots without a run, as ``human block 3`` (from 1).
+    slots without a run, as ``human block 3`` (from 1). ``reviews``: what a person should see of work outside the clock.
     """
 
     state: State
@@ -101,6 +103,7 @@ class Score(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     scorable: bool | None = None
     study: str = ""
     withdrawn: bool = False
+    reviews: tuple[str, ...] = ()
 
     @property
     def is_valid(self) -> bool:
@@ -190,7 +193,11 @@ def _describe(score: Score, evidence: Evidence) -> Score:
 def _decide(score: Score, evidence: Evidence, stopped: str) -> Score:
     broken = broken_run(evidence.submission)
     trouble = _broken_reference(evidence)
+    outside = _judge_outside(evidence)
+    score = msgspec.structs.replace(score, reviews=outside.reviews)
     proof = _prove(evidence, score.blocks)
+    if outside.disqualified and not broken:
+        broken = "disqualified", outside.disqualified
     if proof.look and not trouble and not broken:
         evidence = keep_blocks(evidence, [times.block for times in score.blocks[: proof.look]])
         score = _describe(score, evidence)
@@ -208,6 +215,14 @@ def _decide(score: Score, evidence: Evidence, stopped: str) -> Score:
     loss = msgspec.structs.replace(score.loss, p_value=proof.p_value)
     score = _done(msgspec.structs.replace(score, loss=loss), proof.verdict, proof.reason)
     return _with_fsr(score, evidence) if proof.verdict == "valid" else score
+
+
+def _judge_outside(evidence: Evidence) -> Outside:
+    """Work outside the arrival clock; by other clocks all work is on the clock."""
+    if evidence.track.clock.source != "arrival":
+        return Outside()
+    usable = [run for run in evidence.submission if is_usable(run)]
+    return judge_outside(usable, evidence.baseline + evidence.human)
 
 
 def _done(score: Score, verdict: VerdictName, reason: str) -> Score:

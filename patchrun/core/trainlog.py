@@ -78,7 +78,8 @@ class TrainLog(msgspec.Struct, frozen=True, kw_only=True):
 
     ``code`` is the embedded source, byte for byte (``script``, then ``modules`` by name, are its parts).
     ``steps`` were planned, ``reached`` is the last one printed. ``restart`` is the step at which the clock
-    was set back to zero, as scripts did before the timing rule changed. ``warmup`` holds the untimed warm-up's lines.
+    was set back to zero, as scripts did before the timing rule changed. ``warmup`` holds the untimed warm-up's lines,
+    ``lines`` all that stand after the source.
     """
 
     form: Literal["llm.c", "framed", "plain"]
@@ -92,6 +93,7 @@ class TrainLog(msgspec.Struct, frozen=True, kw_only=True):
     restart: int | None = None
     warmup: tuple[str, ...] = ()
     memory_mib: int | None = None
+    lines: tuple[str, ...] = ()
 
     @property
     def finished(self) -> bool:
@@ -125,10 +127,18 @@ def parse_log(data: bytes, name: str = "log", source: bytes | None = None) -> Tr
     form, code, rest, line = _cut_code(data, name, source)
     script, *found = _MODULE.split(code)
     modules = {found[i].decode(): found[i + 1] for i in range(0, len(found), 2)}
-    lines = enumerate(rest.decode().removesuffix("\n").split("\n"), start=line)
+    after = tuple(rest.decode().removesuffix("\n").split("\n"))
+    lines = enumerate(after, start=line)
     environment, line = _parse_environment(lines, name)
     run = _parse_run(lines, name, line)
-    return TrainLog(form=form, code=code, script=script, modules=modules, environment=environment, **run)
+    return TrainLog(
+        form=form, code=code, script=script, modules=modules, environment=environment, lines=after, **run
+    )
+
+
+def is_step_line(line: str) -> bool:
+    """Whether a line of a log that was read strictly is one of its step lines."""
+    return line.startswith("step:") or bool(_LLMC.fullmatch(line))
 
 
 def _check_bytes(data: bytes, name: str) -> None:
@@ -297,4 +307,5 @@ def _parse_llmc(data: bytes, name: str) -> TrainLog:
         steps=reached,
         reached=reached,
         validations=tuple(validations),
+        lines=tuple(lines),
     )

@@ -151,7 +151,9 @@ def verify_command(named: str | None, upstream: str | None, form: str) -> int:
         click.echo(f"against the clone: {against.baselines} baselines and {against.humans} human patches, "
                    f"{against.files} files; {against.patches.exact} of {against.patches.pairs} human patches give "
                    f"their tree exactly ({against.patches.empty} empty); {against.logs} logs read, "
-                   f"{against.unread} not, {against.absent} absent")  # fmt: skip
+                   f"{against.unread} not, {against.absent} absent; "
+                   f"{against.arrivals.replayed} replayed by the clock, "
+                   f"{len(against.arrivals.refused)} refused")  # fmt: skip
     click.echo(f"{report.refs} refs, {len(problems)} problems")
     return 1 if problems else 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from patchrun.faces import cells, cost_view, csv_view
+from patchrun.faces import cells, cost_view, csv_view, work_view
 from patchrun.faces.cells import NOTHING
 
 if TYPE_CHECKING:
@@ -114,13 +114,14 @@ def show_document(
         "seconds": _plain(score.seconds),
         "loss": _plain(score.loss),
         "missing": list(score.missing),
-        "runs": [run_document(run) for run in runs],
+        "reviews": list(score.reviews),
+        "runs": [run_document(run, work_view.references_in(runs)) for run in runs],
         "findings": [_plain(finding) for finding in attempt.findings],
     }
 
 
-def run_document(run: Run) -> dict[str, Any]:
-    """One run as JSON; ``block`` counts from 0, as stored."""
+def run_document(run: Run, references: Sequence[Run] = ()) -> dict[str, Any]:
+    """One run as JSON, its work beside that of ``references``; ``block`` counts from 0, as stored."""
     return {
         "arm": run.arm,
         "block": run.block,
@@ -128,6 +129,8 @@ def run_document(run: Run) -> dict[str, Any]:
         "seconds": run.seconds,
         "wall_seconds": run.wall_seconds,
         "claimed_seconds": run.claimed_seconds,
+        "lead_seconds": run.lead_seconds,
+        "work": work_view.work_document(run, references),
         "loss": run.loss,
         "exit": run.exit,
         "reason": run.reason,
@@ -274,6 +277,7 @@ def show_text(
     facts = [("submission", attempt.id), ("of", said), ("verdict", score.verdict or score.state)]
     facts += [("built on", attempt.onto)] if attempt.onto else []
     facts += [("because", score.reason)] if score.reason else []
+    facts += [("review", said) for said in score.reviews]
     parts = [cells.table([*facts, *_score_facts(score), *more], (), "plain", "ll")]
     runs = list(runs)
     if runs:
@@ -334,7 +338,8 @@ def runs_text(runs: Iterable[Run]) -> str:
     shown = [k for k in range(len(RUN_COLUMNS)) if k not in left_out]
     headers, sides, widths = zip(*(RUN_COLUMNS[k] for k in shown), strict=True)
     table = cells.table([[row[k] for k in shown] for row in rows], headers, "simple", "".join(sides), widths)
-    return table + (f"\n\nAll on {places.pop()}." if len(places) == 1 else "")
+    parts = [table, *([f"All on {places.pop()}."] if len(places) == 1 else []), *work_view.work_text(runs)]
+    return "\n\n".join(parts)
 
 
 def _run_row(run: Run) -> tuple[Any, ...]:

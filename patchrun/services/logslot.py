@@ -19,11 +19,14 @@ from patchrun.adapters import gpus, leavings, machine, sandbox
 from patchrun.adapters.child import Stopped
 from patchrun.adapters.fetched import environment_of
 from patchrun.adapters.logtail import LogTail, find_logs
+from patchrun.adapters.nvml import Gpus
 from patchrun.adapters.shards import validation_shards
+from patchrun.adapters.workmeter import WorkMeter
 from patchrun.core.arrival import Stamp, draw_curve
+from patchrun.core.console import Tape
 from patchrun.core.launchline import Launch, LaunchError, read_launch
 from patchrun.core.logfacts import ran_code
-from patchrun.core.logjudge import Reference, judge_reference, judge_submission
+from patchrun.core.logjudge import Arrived, Reference, judge_reference, judge_submission
 from patchrun.core.results import Machine, Run
 from patchrun.core.runlog import printable
 from patchrun.core.steplines import StepLine
@@ -91,6 +94,7 @@ class _LogWork:
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         }
         self.printed: list[Stamp] = []
+        self.console = Tape()
         self.parts: list[tuple[str, bytes]] = []
         self.reached = False
         self.last_event = float("-inf")
@@ -102,7 +106,11 @@ class _LogWork:
         with Training(plan, lambda: self.reached or self.stop()) as training:
             self.versions = training.await_ready()
             self.facts["gpus_at_start"] = gpus.read_states()
-            with LogTail(plan.place / "out", self.track.launch.outputs, self._see_logged) as tail:
+            counted = Gpus.open if self.track.hardware.device == "cuda" else None
+            with (
+                LogTail(plan.place / "out", self.track.launch.outputs, self._see_logged) as tail,
+                WorkMeter(training.cpu_seconds, counted) as meter,
+            ):
                 trained = self._follow(training)
         self.facts.setdefault("gpus_at_end", gpus.read_states())
         stamps = self.printed if any(stamp.validates for stamp in self.printed) else tail.stamps
@@ -112,9 +120,10 @@ class _LogWork:
             self.facts["reason"] = f"stopped after step {self.request.steps}"
             return
         self.parts.append(("output", trained.log))
-        self.facts["wall_seconds"] = trained.wall_seconds
+        self.facts.update(wall_seconds=trained.wall_seconds, work=meter.work(None))
         log = self._read_log(plan.place / "out", trained)
-        self._judge(log, stamps)
+        lead = self._judge(log, Arrived(self.console, tail.stamps))
+        self.facts["work"] = meter.work(lead)
 
     def _read_launch(self) -> Launch:
         """What the arm's own ``run.sh`` starts; the track's script where it has none."""
@@ -190,7 +199,7 @@ class _LogWork:
     def _follow(self, training: Training) -> Trained | None:
         """The training, None when it was stopped after the step that was asked for."""
         try:
-            return training.train(self._see_printed)
+            return training.train(self._see_printed, self.console.add)
         except Stopped:
             if self.reached:
                 return None
@@ -232,11 +241,15 @@ class _LogWork:
             raise Ended("failed", trouble)
         return read_own_log(*self.parts[-1], _python_files(self.slot.code_dir))
 
-    def _judge(self, log: TrainLog, stamps: list[Stamp]) -> None:
+    def _judge(self, log: TrainLog, arrived: Arrived) -> float | None:
+        """Take the figures, or end the run; seconds from the start signal to the first timed line."""
         if self.slot.arm.kind == "submission":
-            judged = judge_submission(log, stamps, self.request.reference)
+            judged = judge_submission(log, arrived, self.request.reference)
         else:
-            judged = judge_reference(log, stamps)
+            judged = judge_reference(log, arrived)
+        self.facts.update(console=judged.console, lead_seconds=judged.lead)
+        if judged.stamps:
+            self.facts["curve"] = draw_curve(judged.stamps)
         if judged.exit != "ok":
             raise Ended(judged.exit, judged.reason)
         words = [judged.reason, gpus.say_throttled(self.facts["gpus_at_end"])]
@@ -246,8 +259,10 @@ class _LogWork:
             repeats=(judged.seconds,),
             claimed_seconds=judged.claimed,
             validation_seconds=judged.validation,
+            validations=judged.validations,
             reason="; ".join(word for word in words if word),
         )
+        return judged.lead
 
     def result(self) -> Run:
         """The run as far as it is known."""

@@ -48,6 +48,7 @@ from patchrun.core.changelabel import BROKEN, ChangeLabel
 from patchrun.core.errors import ArenaError, PatchrunError
 from patchrun.core.halting import judge_halt
 from patchrun.core.logfacts import Ingest
+from patchrun.core.logjudge import judge_again
 from patchrun.core.results import (
     FinalRound,
     Job,
@@ -148,6 +149,8 @@ def _check_run(held: Held, name: str, commit: str, data: bytes) -> None:
     _require_plain(run.machine.host, run.machine.cpu)
     require(run.final == study.final, "its loss is on other tokens than its study is about")
     require(0 <= run.block < study.blocks and study.seeds[run.block] == run.seed, "not a slot of its study")
+    if problem := judge_again(run):
+        raise ArenaError(problem)
     if run.exit == "stopped" and run.track_digest == study.track_digest == held.arena.track.digest:
         halted = judge_halt(held.arena.track, study, held.runs_of(study), run)
         require(halted, "its study's runs do not stop it where it was stopped")

@@ -151,11 +151,16 @@ class Training:
             f"try: {self.plan.python} -c 'import torch'",
         )
 
-    def train(self, on_step: Callable[[StepLine, float], None] = lambda line, at: None) -> Trained:
-        """Start the script and follow it to its end or the wall limit."""
+    def train(
+        self,
+        on_step: Callable[[StepLine, float], None] = lambda line, at: None,
+        on_line: Callable[[str, float], None] = lambda text, at: None,
+    ) -> Trained:
+        """Start the script and follow it to its end or the wall limit; each line of its output goes to ``on_line``."""
         if self.plan.cpu is not None:
             cputime.pin(self.child.pid, self.plan.cpu)
         self.log.on_step = lambda line, at: self._see_step(line, at, on_step)
+        self.log.on_line = on_line
         used = self.used_before = cputime.cpu_seconds(self.child.pid)
         began = time.monotonic()
         os.write(self.start, b"s" * self._ranks())
@@ -181,6 +186,17 @@ class Training:
             model=self.plan.place / "out" / MODEL,
             halt=self.halt if how == "stopped" else None,
         )
+
+    def cpu_seconds(self) -> float:
+        """CPU seconds that the child and all below it used so far, before the start signal too.
+
+        By its control group; without one, of living processes and of those that were waited for.
+        """
+        group = self.wrapped.group.cpu_seconds() if self.wrapped.group else None
+        if group is not None:
+            return group
+        ended = self.child.cpu_seconds
+        return cputime.cpu_seconds(self.child.pid) if ended is None else ended
 
     def __enter__(self) -> Training:
         return self

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from patchrun.adapters.store import Arena
+from patchrun.core.replay import find_refusal
+from patchrun.core.trainlog import LogError, TrainLog, parse_log
 from patchrun.services.upstream import BASELINE, HUMAN, Files, read_codes
-from patchrun.services.upstream_logs import read_upstream
+from patchrun.services.upstream_clone import open_clone
+from patchrun.services.upstream_logs import read_logs, read_upstream
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,14 @@ class PatchCount:
 
 
 @dataclass(frozen=True)
+class ArrivalCount:
+    """``replayed``: finished logs, with arrivals made up from their own times; ``refused``: those not accepted."""
+
+    replayed: int
+    refused: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class UpstreamReport:
     """What was compared with the clone; ``absent`` logs are those that a partial copy lacks."""
 
@@ -27,6 +38,7 @@ class UpstreamReport:
     humans: int
     files: int
     patches: PatchCount
+    arrivals: ArrivalCount
     logs: int
     unread: int
     absent: int
@@ -48,17 +60,43 @@ def verify_upstream(arena: Arena, upstream: str) -> UpstreamReport:
     problems = [problem for name, files in expected.items() for problem in _differences(arena, name, files)]
     patches = check_patches(arena)
     logs = read_upstream(arena, upstream)
-    problems += [*patches.problems, *(entry.reason for entry in logs.unread)]
+    arrivals = check_arrivals(arena, upstream)
+    problems += [*patches.problems, *(entry.reason for entry in logs.unread), *arrivals.refused]
     return UpstreamReport(
         baselines=sum(name.startswith(BASELINE) for name in expected),
         humans=sum(name.startswith(HUMAN) for name in expected),
         files=sum(len(files) for files in expected.values()),
         patches=patches,
+        arrivals=arrivals,
         logs=len(logs.logs),
         unread=len(logs.unread),
         absent=len(logs.absent),
         problems=tuple(problems),
     )
+
+
+def check_arrivals(arena: Arena, upstream: str) -> ArrivalCount:
+    """Put every finished log of the clone through the clock by arrival, as an honest run of it would have arrived."""
+    assert arena.ladder.upstream is not None  # open_clone refuses a ladder without
+    commit, folder = arena.ladder.upstream.commit, arena.ladder.upstream.logs
+    replayed, refused = 0, []
+    with open_clone(arena.ladder, upstream) as clone:
+        for path, data in read_logs(clone, commit, folder):
+            if data is None or (log := _parse_finished(data, path)) is None:
+                continue
+            replayed += 1
+            if refusal := find_refusal(log):
+                refused.append(f"{path}: an honest run of it would be refused: {refusal}")
+    return ArrivalCount(replayed, tuple(refused))
+
+
+def _parse_finished(data: bytes, path: str) -> TrainLog | None:
+    """The log, None where it cannot be read (which is named elsewhere) or is unfinished."""
+    try:
+        log = parse_log(data, path)
+    except LogError:
+        return None
+    return log if log.finished else None
 
 
 def _differences(arena: Arena, name: str, files: Files) -> list[str]:

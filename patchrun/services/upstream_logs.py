@@ -51,7 +51,7 @@ def read_upstream(arena: Arena, upstream: str) -> Ingest:
     with open_clone(arena.ladder, upstream) as clone:
         assert arena.ladder.upstream is not None  # open_clone refuses a ladder without
         commit = arena.ladder.upstream.commit
-        for path, data in _read_logs(clone, commit, arena.ladder.upstream.logs):
+        for path, data in read_logs(clone, commit, arena.ladder.upstream.logs):
             if data is None:
                 absent.append(path)
                 continue
@@ -65,7 +65,7 @@ def read_upstream(arena: Arena, upstream: str) -> Ingest:
     )
 
 
-def _read_logs(clone: GitRepo, commit: str, folder: str) -> Iterator[tuple[str, bytes | None]]:
+def read_logs(clone: GitRepo, commit: str, folder: str) -> Iterator[tuple[str, bytes | None]]:
     """Path and bytes of every log below ``folder``, None for what the clone lacks."""
     entries = clone.files(f"{commit}:{folder}")
     names = sorted(name for name in entries if name.endswith(SUFFIXES))

@@ -8,7 +8,7 @@ from typing import get_args
 
 from tabulate import tabulate
 
-from tests.attacks import diff_cases, guard_cases, run_cases, set_ups
+from tests.attacks import clock_cases, diff_cases, guard_cases, run_cases, set_ups
 from tests.attacks.case import GROUPS, TITLES, Case, Outcome, group_of
 from tests.attacks.twins import TWINS
 
@@ -18,6 +18,7 @@ CASES: tuple[Case, ...] = (
     *run_cases.TRAININGS,
     *run_cases.MODELS,
     *set_ups.CASES,
+    *clock_cases.CASES,
 )
 HEADS: dict[Outcome, str] = {
     "static": "rejected",

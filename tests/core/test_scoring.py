@@ -22,7 +22,7 @@ from builders import (
 )
 
 from patchrun.core.findings import Finding
-from patchrun.core.results import Ruling, Run
+from patchrun.core.results import Amount, Ruling, Run, Work
 from patchrun.core.scoring import Score, score, score_rejected
 
 FAST = (8.4, 8.5, 8.2, 8.6, 8.7)
@@ -457,3 +457,38 @@ def test_the_interval_of_a_scored_study_covers() -> None:
         assert interval is not None
         hits.append(interval[0] <= 0.7 <= interval[1])
     assert np.mean(hits) == pytest.approx(0.95, abs=0.035)
+
+
+ARRIVAL = {"clock": {"source": "arrival"}, "evidence": BY_LOG}
+
+
+def work(joules: float) -> dict[str, Any]:
+    """Figures of a run by the arrival clock that used so much before its first timed line."""
+    used = Work(joules=Amount(joules, joules + 400.0), cpu=Amount(10.0, 12.0))
+    return {"work": used, "lead_seconds": 5.0, "clock": "arrival"}
+
+
+@pytest.mark.parametrize(
+    ("joules", "verdict", "reviews"),
+    [(1000.0, "valid", 0), (1300.0, "valid", 5), (1600.0, "disqualified", 0)],
+)
+def test_work_outside_the_arrival_clock(joules: float, verdict: str, reviews: int) -> None:
+    references = make_runs("baseline", BASELINE, GOOD, **work(1000.0)) + make_runs(
+        "human", HUMAN, GOOD, **work(1001.0)
+    )
+    runs = [*references, *submit(**work(joules))]
+    found = assess(*runs, track=make_track(**ARRIVAL))
+    assert (found.verdict, len(found.reviews)) == (verdict, reviews)
+    if verdict == "disqualified":
+        assert found.fsr is None
+        assert "work outside the clock: submission, block 1, seed 100: GPU energy before" in found.reason
+    by_cpu = assess(*runs)
+    assert (by_cpu.verdict, by_cpu.reviews) == ("valid", ()), "where CPU time is the clock, all work is on it"
+
+
+def test_a_crash_goes_before_work_outside_the_clock() -> None:
+    references = make_runs("baseline", BASELINE, GOOD, **work(1000.0)) + make_runs(
+        "human", HUMAN, GOOD, **work(1001.0)
+    )
+    found = assess(*references, *submit(**work(9000.0))[:4], crash(4), track=make_track(**ARRIVAL))
+    assert found.verdict == "failed"

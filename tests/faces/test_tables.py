@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from builders import (
     GOOD,
@@ -27,7 +28,7 @@ from builders import (
 from patchrun.core.findings import Finding
 from patchrun.core.leaderboard import Leaderboard, rank
 from patchrun.core.picks import Entry
-from patchrun.core.results import Attempt, Run
+from patchrun.core.results import Attempt, Run, Work
 from patchrun.core.scoring import Score, score
 from patchrun.core.versus import Versus, compare_agents
 from patchrun.faces import tables
@@ -284,3 +285,39 @@ def test_a_row_of_a_markdown_board_is_one_line() -> None:
     lines = tables.render_leaderboard(board, "markdown").splitlines()
     rows = [line.replace(r"\|", "") for line in lines if line.startswith("|")]
     assert [row.count("|") for row in rows] == [9] * 4 + [4] * 4
+
+
+def make_timed() -> tuple[Attempt, Score, list[Run]]:
+    """Whole scripts of which the submission trains in its warm-up."""
+    from tests.core.test_outside import REFERENCES, run
+
+    seconds = {"baseline": (80.0, 80.1, 80.2), "human": (70.0, 70.3, 70.1)}
+    runs = [msgspec.structs.replace(one, seconds=seconds[one.kind][one.block]) for one in REFERENCES]
+    runs += [
+        run("submission", 0, joules=(632e3, 1032e3), cpu=None),
+        run("submission", 1, joules=(330e3, 730e3)),
+    ]
+    track = make_track(clock={"source": "arrival"}, evidence={"kind": "log"})
+    return make_attempt(), score(track, make_study(blocks=3), runs, SUBMISSION), runs
+
+
+def test_work_is_shown_beside_the_seconds() -> None:
+    text = tables.show_text(*make_timed())
+    assert "work outside the clock: submission, block 1" in text
+    assert "review" in text and "330,000 J, 1.10 times the reference arms'" in text
+    [row] = [line for line in text.splitlines() if line.startswith("submission") and "2.10 / 1.00" in line]
+    assert row.split()[:4] == ["submission", "1", "80.000", "300.000"]
+    assert row.endswith("- / -"), "its CPU time is not known"
+    assert "No counter here" not in text
+    assert max(map(len, tables.runs_text(make_timed()[2]).splitlines())) <= WIDTH
+
+
+def test_figures_without_a_counter_are_named_and_null() -> None:
+    runs = [msgspec.structs.replace(run, work=Work(cpu=run.work.cpu)) for run in make_timed()[2] if run.work]
+    assert "No counter here for: GPU energy, GPU busy." in tables.runs_text(runs)
+    document = tables.run_document(runs[-1], runs[:6])["work"]
+    assert (document["joules"], document["busy"]) == (None, None)
+    assert document["cpu"]["lead"] == pytest.approx(900, rel=0.01)
+    assert document["cpu"]["lead_ratio"] == pytest.approx(1, abs=0.01)
+    nothing = tables.run_document(make_run("baseline", 0, 10.0, 3.7))["work"]
+    assert nothing == {"joules": None, "busy": None, "cpu": None}

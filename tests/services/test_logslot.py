@@ -9,19 +9,24 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from patchrun.adapters import leavings
 from patchrun.adapters.logtail import LogTail
 from patchrun.core.errors import SetupError
-from patchrun.core.logjudge import Reference
+from patchrun.core.logjudge import Reference, reference_of
+from patchrun.core.outside import judge_outside
+from patchrun.core.results import Console, Run
 from patchrun.core.trainlog import MAX_BYTES, parse_log
 from patchrun.services.logslot import Ended, _LogWork, read_own_log, train_log_slot
 from patchrun.services.training import Trained
+from tests.adapters.nvml_library import install
 from tests.upstream_fixture import plain_log, step_lines
 from tests.whole import RULE, SCRIPT, log_request, whole_track
 
@@ -135,6 +140,139 @@ def test_a_false_claim_is_a_finding_and_the_stamps_count(tmp_path: Path) -> None
     assert run.claimed_seconds == 0.15
     assert run.seconds is not None and run.seconds > 0.55
     assert "it claims 0.15 s" in run.reason and "of the arrival stamps" in run.reason
+
+
+PRINTING = Reference(validation=0.1, prints=True, others=frozenset())
+HELD = """
+held, show = [], put
+
+
+def put(text, shown=False):
+    show(text)
+    if shown and "val" not in text:
+        held.append(text)
+    elif shown:
+        if ":30/" in text:
+            EXTRA
+            print(*held, sep="\\n")
+        print(text)
+"""
+NAN = """print("step:30/30 train_time:nanms")"""
+
+
+@pytest.mark.parametrize(
+    ("extra", "reason"),
+    [
+        (NAN, "console lines are not those of the log: not in the log: 'step:30/30 train_time:nanms'"),
+        ("pass", "its lines do not arrive when they say: "),
+    ],
+)
+def test_lines_held_to_the_end_fail(tmp_path: Path, extra: str, reason: str) -> None:
+    text = PLAIN.replace("# WITH", HELD.replace("EXTRA", extra)).replace(
+        "time.sleep(0.02)", "time.sleep(0.06)"
+    )
+    text = text.replace("CLAIM, STEPS, SHOWN = 20", "CLAIM, STEPS, SHOWN = 60")
+    request = log_request(tmp_path, sys.executable, text, kind="submission", reference=PRINTING)
+    run, _ = train_log_slot(request)
+    assert (run.exit, run.seconds) == ("failed", None)
+    assert run.reason.startswith(reason), run.reason
+    assert run.work is not None and run.work.cpu is not None and run.work.cpu.whole > 0.5
+
+
+NOISY = """
+import threading, warnings
+warnings.simplefilter("always")
+
+
+def warn():
+    while True:
+        print("[rank0]:[W1130 01:34:40.123456789 NCCLUtils.hpp:42] Warning: busy", file=sys.stderr)
+        warnings.warn("of several lines:\\nthis is the second")
+        time.sleep(0.05)
+
+
+threading.Thread(target=warn, daemon=True).start()
+
+
+def print(text, file=None, write=print):
+    if file is None:
+        for piece in (text, "\\r\\n"):
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+    else:
+        write(text, file=file)
+"""
+
+
+def test_warnings_between_a_line_and_its_newline_are_no_matter(tmp_path: Path) -> None:
+    text = PLAIN.replace("# WITH", NOISY)
+    request = log_request(tmp_path, sys.executable, text, kind="submission", reference=PRINTING)
+    run, log = train_log_slot(request)
+    assert (run.exit, run.loss) == ("ok", 3.25), run.reason
+    assert b"NCCLUtils" in log
+    assert run.console == Console(True)
+    assert run.lead_seconds is not None and run.lead_seconds < (run.wall_seconds or 0)
+    assert run.work is not None and run.work.cpu is not None
+    assert run.work.cpu.lead is not None and 0 < run.work.cpu.lead <= run.work.cpu.whole
+
+
+def test_gpu_figures_come_from_the_drivers_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = install(tmp_path / "nvml", monkeypatch, gpus=2)
+    ended = threading.Event()
+
+    def turn() -> None:
+        joules = 5000
+        while not ended.wait(0.02):
+            joules += 20
+            fake.set("energy", 1000 * joules, 1000 * joules)
+
+    thread = threading.Thread(target=turn)
+    thread.start()
+    try:
+        track = whole_track(hardware={"device": "cuda", "gpus": 0})
+        run, _ = train_log_slot(log_request(tmp_path / "run", sys.executable, PLAIN, track=track))
+    finally:
+        ended.set()
+        thread.join()
+    assert run.exit == "ok", run.reason
+    assert run.work is not None and run.work.joules is not None and run.work.busy is not None
+    assert 0 < (run.work.joules.lead or 0) < run.work.joules.whole
+    assert 0 < (run.work.busy.lead or 0) < run.work.busy.whole <= 1.2 * (run.wall_seconds or 0)
+
+
+UNTIMED = """
+for _ in range(1200):
+    places = torch.randint(len(train) - 1, (BATCH // world_size,))
+    F.cross_entropy(model(train[places]), train[places + 1]).backward()
+    for parameter in model.parameters():
+        dist.all_reduce(parameter.grad, op=dist.ReduceOp.AVG)
+    optimizer.step()
+    optimizer.zero_grad()
+training_time_ms = 0
+t0"""
+
+
+@pytest.mark.long
+def test_untimed_steps_in_the_warm_up_show(tmp_path: Path) -> None:
+    track = whole_track(limits={"wall_seconds": 600})
+
+    def train(name: str, text: str, **changes: Any) -> Run:
+        request = log_request(tmp_path / name, sys.executable, text, track=track, processes=2, **changes)
+        run, _ = train_log_slot(request)
+        assert run.exit == "ok", run.reason
+        return run
+
+    references = [train(f"reference{k}", SCRIPT) for k in range(4)]
+    warmed = SCRIPT.replace("training_time_ms = 0\nt0", UNTIMED, 1)
+    run = train("warmed", warmed, kind="submission", reference=reference_of(references))
+    honest = train("honest", SCRIPT, kind="submission", reference=reference_of(references))
+    assert run.seconds is not None and run.seconds < 1.5 * (references[0].seconds or 0), (
+        "the clock misses them"
+    )
+    found, fine = (judge_outside([one], references) for one in (run, honest))
+    said = [found.disqualified, *found.reviews]
+    assert any("CPU time before its first timed line" in each for each in said)
+    assert fine.disqualified == "" and not any("before its first" in each for each in fine.reviews)
 
 
 def test_stopped_after_a_step_there_is_a_curve_and_no_result(tmp_path: Path) -> None:

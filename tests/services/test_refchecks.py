@@ -31,7 +31,7 @@ from patchrun.adapters.transcripts import TRANSCRIPTS
 from patchrun.core import plan, results
 from patchrun.core.changelabel import ChangeLabel
 from patchrun.core.errors import ArenaError
-from patchrun.core.results import Ruling, Study
+from patchrun.core.results import Console, CurvePoint, Ruling, Study
 from patchrun.core.selection import Span
 from patchrun.core.studyfaults import expect_id
 from patchrun.core.transcripts import Transcript, transcript_id
@@ -182,6 +182,17 @@ def run_before_the_first_block(arena: Arena) -> str:
     return "not a slot of its study"
 
 
+def run_whose_lines_say_otherwise(arena: Arena) -> str:
+    """An arrival clock's run that states less than its own lines took."""
+    points = [(0, 5.0, 0, 1.0), (1, None, 4000, 5.0), (2, None, 8000, 9.0), (2, 3.0, 8000, 10.0)]
+    run = msgspec.structs.replace(
+        arena.runs()[0], clock="arrival", seconds=2.0, claimed_seconds=2.0, validation_seconds=1.0, lead_seconds=1.0,
+        console=Console(True), curve=tuple(CurvePoint(*point) for point in points),
+    )  # fmt: skip
+    forge(arena, RUNS + run_name(run), "run.json", results.encode(run))
+    return "its lines give 8.00 s, not the 2.00 s that it states"
+
+
 def submission_that_is_text_like_a_commit(arena: Arena) -> str:
     [name] = arena.repo.refs(SUBMISSIONS)
     arena.repo.git("update-ref", name, arena.repo.write_blob(arena.repo.read(name)))
@@ -193,6 +204,7 @@ FORGERIES: tuple[Callable[[Arena], str], ...] = (
     extra_run_of_another_slot, version_that_is_not_its_commit, version_of_another_tree, run_on_other_tokens,
     stop_without_reason_in_the_runs, study_of_a_final_round_that_is_not_there, transcript_of_another_agent,
     transcript_of_a_submission_that_is_not_there, transcript_with_a_chosen_id, run_before_the_first_block,
+    run_whose_lines_say_otherwise,
     submission_that_is_text_like_a_commit, transcript_that_cannot_be_unpacked, transcript_without_a_bottom,
 )  # fmt: skip
 
@@ -206,8 +218,11 @@ def test_a_forgery_is_named_and_not_taken_over(
     words = forgery(other)
     [problem] = verify.verify(other).problems
     assert words in problem
-    if forgery is run_on_other_tokens:  # under a name that is taken here: another version of it
-        words = "its loss is on other tokens"
+    if forgery in (
+        run_on_other_tokens,
+        run_whose_lines_say_otherwise,
+    ):  # under a name that is taken here: another version of it
+        words = words[:20]
     before = whole.repo.refs(RESULTS)
     with pytest.raises(ArenaError, match="does not verify") as refused:
         sync.sync(whole, str(other.repo.path))

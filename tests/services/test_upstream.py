@@ -222,6 +222,7 @@ def test_every_stored_patch_gives_its_tree(arena: Arena) -> None:
 def test_the_full_check_compares_with_the_clone(arena: Arena, upstream: Upstream) -> None:
     report = verify_upstream(arena, str(upstream.repo.path))
     assert (report.baselines, report.humans, report.logs, report.unread, report.problems) == (5, 5, 18, 0, ())
+    assert (report.arrivals.replayed, report.arrivals.refused) == (17, ())
 
 
 def test_the_full_check_sees_an_altered_arena(arena: Arena, upstream: Upstream) -> None:
