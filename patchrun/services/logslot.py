@@ -209,7 +209,7 @@ class _LogWork:
         claimed = None if line.train_time_ms is None else line.train_time_ms / 1000
         validates = line.val_loss is not None
         self.printed.append(Stamp(line.step, validates, claimed, line.loss, at))
-        if validates and line.step == line.steps:
+        if validates and line.step == line.steps and "gpus_at_end" not in self.facts:  # asking takes a while
             self.facts["gpus_at_end"] = gpus.read_states()
         self._count(line.step, validates)
         if at - self.last_event >= EVENT_SECONDS:

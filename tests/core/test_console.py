@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from patchrun.core.console import MOST_LINES, Tape, join_shapes, match_console, shape_of
@@ -160,3 +162,27 @@ def test_very_long_lines_are_compared_as_far_as_they_are_read() -> None:
     long = "Sampling steps [" + ", ".join(str(k) for k in range(3000)) + "] for warmup"
     log = parse_log(plain_log("x = 1\n", [long, *STEPS])).lines
     assert match_console(tape_of([long[:4096], *STEPS]), log, frozenset()).problem == ""
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_only_the_logs_own_step_lines_in_order_are_ever_taken(seed: int) -> None:
+    """Whatever is deleted, doubled, moved or put in: it passes exactly where the step lines are the log's."""
+    draw = random.Random(seed)
+    lines = list(CONSOLE)
+    others = [WARNING, C10D, "", "step:2/4 train_time:1ms", "\x00\x1b[2J", "s:1 tel:1.0", "Resetting Model"]
+    for _ in range(draw.randrange(4)):
+        place = draw.randrange(len(lines))
+        match draw.randrange(4):
+            case 0:
+                del lines[place]
+            case 1:
+                lines.insert(place, lines[draw.randrange(len(lines))])
+            case 2:
+                lines.insert(place, lines.pop(draw.randrange(len(lines))))
+            case _:
+                lines.insert(place, draw.choice(others))
+    match = match_console(tape_of(lines), LOG, frozenset())
+    steps = [line for line in lines if line.startswith(("step:", "s:"))]
+    strange = any("\x00" in line for line in lines)
+    own = steps == [line for line in LOG if line.startswith("step:")]
+    assert match.console.complete == (own and not strange)

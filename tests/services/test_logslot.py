@@ -216,6 +216,26 @@ def test_warnings_between_a_line_and_its_newline_are_no_matter(tmp_path: Path) -
     assert run.work.cpu.lead is not None and 0 < run.work.cpu.lead <= run.work.cpu.whole
 
 
+REPEATED = """
+for _ in range(300):
+    print("step:9/9 val_loss:1.0000 train_time:1ms step_avg:1.00ms")
+"""
+
+
+def test_lines_that_pretend_to_be_the_last_ask_the_driver_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\necho asked >> {tmp_path}/asked\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/local/bin:/usr/bin:/bin")
+    request = log_request(tmp_path / "run", sys.executable, PLAIN.replace("# WITH", REPEATED), kind="submission",
+                          reference=PRINTING)  # fmt: skip
+    run, _ = train_log_slot(request)
+    assert run.reason.startswith("console lines are not those of the log"), run.reason
+    assert len((tmp_path / "asked").read_text().splitlines()) < 10
+
+
 def test_gpu_figures_come_from_the_drivers_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = install(tmp_path / "nvml", monkeypatch, gpus=2)
     ended = threading.Event()
