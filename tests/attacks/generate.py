@@ -103,13 +103,22 @@ def _draw_seed(rng: random.Random) -> Change:
 
 
 def _stop_timer(rng: random.Random) -> Change:
-    """On the real ladder: the name that the script's clock rests on, bound once more within the loop."""
-    name, value = rng.choice(
-        (("t0", "time.perf_counter()"), ("t0", "time.perf_counter() + 1"), ("training_time_ms", "0.0"),
-         ("training_time_ms", "training_time_ms / 2"), ("step", "step"), ("val_loss", "val_loss * 0.97"))
-    )  # fmt: skip
-    mark = "        model(next(batches)).backward()\n"
-    body = "".join(f"        {line}\n" for line in bind(rng, name, value).splitlines())
+    """On the real ladder: what the script's clock or its loss rests on, bound once more where it counts."""
+    name, value, mark, depth = rng.choice(
+        (
+            ("t0", "time.perf_counter()", "        model(next(batches)).backward()\n", 8),
+            ("t0", "time.perf_counter() + 1", "        model(next(batches)).backward()\n", 8),
+            ("training_time_ms", "0.0", "        model(next(batches)).backward()\n", 8),
+            ("training_time_ms", "training_time_ms / 2", "        model(next(batches)).backward()\n", 8),
+            (
+                "val_loss",
+                "val_loss * 0.97",
+                "                val_loss = sum(model(x) for x in val_batches)\n",
+                12,
+            ),
+        )
+    )
+    body = "".join(f"{' ' * depth}{line}\n" for line in bind(rng, name, value).splitlines())
     return replace((mark, mark + body))
 
 
