@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,11 @@ from patchrun.adapters import gpus, machine, sandbox
 from patchrun.adapters.child import Stopped
 from patchrun.adapters.fetched import environment_of
 from patchrun.adapters.logtail import LogTail, find_logs
-from patchrun.adapters.shards import validation_shards
 from patchrun.core.arrival import Stamp, draw_curve
 from patchrun.core.launchline import Launch, LaunchError, read_launch
 from patchrun.core.logfacts import ran_code
 from patchrun.core.logjudge import Reference, judge_reference, judge_submission
-from patchrun.core.results import Machine, Run
+from patchrun.core.results import Machine, Probe, Run
 from patchrun.core.runlog import printable
 from patchrun.core.steplines import StepLine
 from patchrun.core.trainlog import MAX_BYTES, LogError, TrainLog, parse_log
@@ -38,6 +37,8 @@ class LogRequest:
     """What one run needs besides its slot: where it runs, and what the reference runs said (None: not run yet).
 
     ``steps``: stop after this step; nothing is read from the log then. ``compiled``: the code's own compile caches.
+    ``instead``: shard that it sees -> shard whose content it finds there. ``known``: the realised -log p of the
+    validation tokens, in a probe: it ends at the first validation from ``steps`` on, and only its losses are kept.
     """
 
     slot: SlotRequest
@@ -45,6 +46,8 @@ class LogRequest:
     compiled: Path
     reference: Reference | None = None
     steps: int | None = None
+    instead: Mapping[Path, Path] = field(default_factory=dict)
+    known: float | None = None
 
 
 def train_log_slot(
@@ -100,6 +103,10 @@ class _LogWork:
         self.facts.setdefault("gpus_at_end", gpus.read_states())
         stamps = self.printed if any(stamp.validates for stamp in self.printed) else tail.stamps
         self.facts["curve"] = draw_curve(stamps)
+        if self.request.known is not None:
+            self.parts.append(("output", training.log.text()))
+            self._keep_probe(trained, [*self.printed, *tail.stamps], self.request.known)
+            return
         if trained is None:
             self.parts.append(("output", training.log.text()))
             self.facts["reason"] = f"stopped after step {self.request.steps}"
@@ -108,6 +115,17 @@ class _LogWork:
         self.facts["wall_seconds"] = trained.wall_seconds
         log = self._read_log(plan.place / "out", trained)
         self._judge(log, stamps)
+
+    def _keep_probe(self, trained: Trained | None, stamps: list[Stamp], realised: float) -> None:
+        """The losses of a probe, as printed and as logged; ``trained`` is None where it was ended at its step."""
+        if trained is not None and trained.exit != "ok":
+            raise Ended(trained.exit, _find_cause(trained))
+        found = {(stamp.step, stamp.loss) for stamp in stamps if stamp.validates and stamp.loss is not None}
+        if not found:
+            raise Ended("failed", "it validated nothing")
+        losses = tuple(loss for _, loss in sorted(found))
+        self.facts["wall_seconds"] = trained.wall_seconds if trained else max(stamp.at for stamp in stamps)
+        self.facts["probe"] = Probe(realised=realised, tokens=self.track.data.val_tokens, losses=losses)
 
     def _read_launch(self) -> Launch:
         """What the arm's own ``run.sh`` starts; the track's script where it has none."""
@@ -147,15 +165,8 @@ class _LogWork:
             readable=(*self._data_folders(), *fetched),
             writable=(compiled,),
             outputs=self.track.launch.outputs,
-            instead=self._held_out_shards(),
+            instead=self.request.instead,
         )
-
-    def _held_out_shards(self) -> dict[Path, Path]:
-        """In a final round: every validation shard -> the held-back one, so that none of the ordinary ones is seen."""
-        request, spec = self.slot, self.track.data
-        if request.held_out is None:
-            return {}
-        return dict.fromkeys(validation_shards(self.request.site.data, spec.pattern), request.held_out)
 
     def _data_folders(self) -> tuple[Path, ...]:
         """The folder of the shards alone: what lies beside it is no run's business."""
@@ -197,8 +208,8 @@ class _LogWork:
             self._count(stamp.step, stamp.validates)
 
     def _count(self, step: int, validates: bool) -> None:
-        limit = self.request.steps
-        self.reached = self.reached or (limit is not None and not validates and step >= limit)
+        limit, ends = self.request.steps, validates == (self.request.known is not None)
+        self.reached = self.reached or (limit is not None and ends and step >= limit)
 
     def _read_log(self, out: Path, trained: Trained) -> TrainLog:
         """The one log that the script wrote, read strictly; kept with the run whatever it says."""

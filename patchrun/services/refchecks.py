@@ -38,7 +38,7 @@ from patchrun.adapters.store import (
     stop_name,
 )  # fmt: skip
 from patchrun.adapters.transcripts import TRANSCRIPTS
-from patchrun.core import plan, racejudge, results
+from patchrun.core import knownsource, plan, racejudge, results
 from patchrun.core.chains import attempt_id, check_link
 from patchrun.core.changelabel import BROKEN, ChangeLabel
 from patchrun.core.errors import ArenaError, PatchrunError
@@ -48,6 +48,7 @@ from patchrun.core.results import (
     Attempt,
     FinalRound,
     Job,
+    Probe,
     Reveal,
     Ruling,
     Run,
@@ -173,13 +174,16 @@ def _check_study(held: Held, name: str, commit: str, data: bytes) -> None:
     if (secret := _secret_of(held, study)) and (key := find_key(secret)):
         drawn = plan.derive_seeds(key, study.id, study.blocks)
         _require(study.seeds == drawn, "its seeds are not those that the owner's key gives")
+        made = plan.derive_secret(key, study.id)
+        _require(study.secret in ("", made), "its secret is not the one that the owner's key gives")
+    _require(bool(study.secret) or study.seed_source != "probe", "is a probe without a secret")
 
 
 def _secret_of(held: Held, study: Study) -> str:
     """The commitment to the key that made a study's seeds; empty where they are no secret."""
     if study.final:
         return _read_final(held, study.final).key_commitment
-    return held.arena.identity if study.seed_source == "scoring" else ""
+    return held.arena.identity if study.seed_source in ("scoring", "probe") else ""
 
 
 def _read_final(held: Held, name: str) -> FinalRound:
@@ -195,9 +199,23 @@ def _check_run(held: Held, name: str, commit: str, data: bytes) -> None:
     _require(arm is not None and arm.tree == run.tree, "trained another tree than its study plans")
     _require(run.final == study.final, "its loss is on other tokens than its study is about")
     _require(0 <= run.block < study.blocks and study.seeds[run.block] == run.seed, "not a slot of its study")
+    _require((study.seed_source == "probe") or run.probe is None, "is no probe, and says that it is")
+    if run.probe is not None:
+        _check_probe(held, study, run.probe)
     if run.exit == "stopped" and run.track_digest == study.track_digest == held.arena.track.digest:
         halted = judge_halt(held.arena.track, study, held.runs_of(study), run)
         _require(halted, "its study's runs do not stop it where it was stopped")
+
+
+def _check_probe(held: Held, study: Study, probe: Probe) -> None:
+    """The realised -log p is that of the tokens which follow from the study's secret, under the track that it is of."""
+    track = held.arena.track
+    if track.probe is None or study.track_digest != track.digest:
+        return
+    targets = track.data.val_tokens
+    known = knownsource.realised_entropy(track.probe, int(study.secret, 16), targets)
+    holds = probe.tokens == targets and abs(probe.realised - known) < 1e-9 and bool(probe.losses)
+    _require(holds, f"its tokens have {known:.6f} nats over {targets} targets, not what it says")
 
 
 def _check_extra(held: Held, name: str, commit: str, data: bytes) -> None:

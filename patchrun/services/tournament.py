@@ -267,6 +267,7 @@ def _plan(
     words = f"{source}{steps or ''}{public or ''}"
     name = plan.study_id(arena.track.digest, str(span), arms, generation, words)
     seeds = public or plan.derive_seeds(load_key(arena.identity), name, Outlook(arena).blocks(span))
+    relabelled = arena.track.probe and source == "scoring" and span.last < arena.track.probe.relabel_before
     return Study(
         id=name,
         track=arena.track.name,
@@ -277,6 +278,7 @@ def _plan(
         seeds=seeds,
         seed_source=source,
         steps=steps,
+        secret=plan.derive_secret(load_key(arena.identity), name) if relabelled else "",
         created=now(),
     )
 

@@ -1,0 +1,74 @@
+"""Probes of whole scripts: which a study needs, and of which submission at full length. See ``core.lossprobe``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from patchrun.adapters.keys import find_key
+from patchrun.adapters.store import Arena
+from patchrun.core import lossprobe, plan
+from patchrun.core.results import Arm, Study
+from patchrun.services.assessment import Scored, assess
+
+
+def plan_probe(arena: Arena, study: Study, full: Iterable[str] | None = None) -> Study | None:
+    """The probe that a scoring study lacks, on its baseline and its submissions; None where it lacks none.
+
+    ``full``: at full length, of these arms. One that was begun is given as it was stored. None as well where the owner's
+    key is not: who has it makes the probe, and until then no submission is valid.
+    """
+    if arena.track.probe is None or study.seed_source != "scoring":
+        return None
+    steps = arena.track.probe.steps if full is None else None
+    stored = [one for one in arena.studies() if one.seed_source == "probe" and one.steps == steps]
+    wanted = None if full is None else set(full)
+    arms = [
+        arm for arm in study.arms
+        if arm.kind == "submission" and (wanted is None or arm.name in wanted) and not _is_done(arena, stored, study, arm)
+    ]  # fmt: skip
+    return _plan(arena, study, arms, steps, stored) if arms else None
+
+
+def _is_done(arena: Arena, stored: Sequence[Study], study: Study, arm: Arm) -> bool:
+    """The code of ``arm`` was probed before."""
+    return any(
+        lossprobe.covers(one, study.track_digest, study.record, arm.ast_digest)
+        and not plan.missing(one, arena.slots(one))
+        for one in stored
+    )
+
+
+def _plan(
+    arena: Arena, study: Study, submissions: Sequence[Arm], steps: int | None, stored: Sequence[Study]
+) -> Study | None:
+    baseline = next(arm for arm in study.arms if arm.kind == "baseline")
+    arms = (baseline, *submissions)
+    name = plan.study_id(study.track_digest, study.record, arms, study.generation, f"probe {steps or 'full'}")
+    if begun := next((one for one in stored if one.id == name), None):
+        return begun
+    if (key := find_key(arena.identity)) is None:
+        return None
+    return Study(
+        id=name, track=study.track, track_digest=study.track_digest, record=study.record, generation=study.generation,
+        arms=arms, seeds=plan.derive_seeds(key, name, 1), seed_source="probe", steps=steps,
+        secret=plan.derive_secret(key, name), created=datetime.now(UTC).isoformat(timespec="microseconds"),
+    )  # fmt: skip
+
+
+def plan_full(arena: Arena, study: Study) -> Study | None:
+    """The probe to the last step of those of a study's submissions that take the first place of its record."""
+    spec = arena.track.probe
+    if spec is None or not spec.full_length or study.seed_source != "scoring":
+        return None
+    valid = [one for one in assess(arena) if one.score.is_valid and one.attempt.record == study.record]
+    best = max((_worth(one) for one in valid), default=None)
+    codes = {one.attempt.ast_digest for one in valid if _worth(one) == best}
+    first = [arm.name for arm in study.arms if arm.kind == "submission" and arm.ast_digest in codes]
+    return plan_probe(arena, study, first) if first else None
+
+
+def _worth(one: Scored) -> float:
+    """What ranks it on its record."""
+    score = one.score
+    return score.fsr if score.fsr is not None else score.speedup or 0.0
