@@ -208,7 +208,7 @@ class ProbeSpec(Strict, frozen=True, kw_only=True):
     entropy: tuple[Positive, Positive]
     ids: Annotated[int, Meta(ge=4)] = 1024
     classes: Annotated[int, Meta(ge=2)] = 64
-    train_tokens: Count = 200_000_000
+    train_tokens: Count = 100_000_000
     full_length: bool = False
     relabel_before: Natural = 0
 
