@@ -82,8 +82,8 @@ def make_run(arm: str, losses: tuple[float, ...], **changes: object) -> Run:
     """A probe's run that printed ``losses``."""
     machine = Machine(host="h", cpu="c", cores=1, torch="t", python="p", kernel="k", hardware_class="x")
     run = Run(
-        study="probe", arm=arm, kind="baseline" if arm == "b1" else "submission", record="1", block=0, position=0, seed=1,
-        exit="ok", clock="arrival", sandbox="none", machine=machine, commit="c", tree="t", track_digest="d",
+        study="probe", arm=arm, kind="baseline" if arm == "b1" else "submission", record="1", block=0, position=0,
+        seed=1, exit="ok", clock="arrival", sandbox="none", machine=machine, commit="c", tree="t", track_digest="d",
         tool_version="0", started="now", probe=Probe(realised=realised(), tokens=2048, losses=losses),
     )  # fmt: skip
     return msgspec.structs.replace(run, **changes)

@@ -51,7 +51,10 @@ def write_known(spec: ProbeSpec, data: DataSpec, secret: int, real: Path, home: 
 def write_relabelled(
     spec: ProbeSpec, data: DataSpec, secret: int, real: Path, home: Path, held_out: Path | None = None
 ) -> Stand:
-    """The data under a secret permutation of ids; special ids are kept. ``held_out``: stands for all validation shards."""
+    """The data under a secret permutation of ids, special ids kept.
+
+    ``held_out``: a shard that stands for all validation shards.
+    """
     import numpy as np
 
     stand = _plan(data, real, home)

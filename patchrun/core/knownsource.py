@@ -1,27 +1,29 @@
 """A source of tokens whose probabilities are known exactly, and the least loss that an honest script prints on it.
 
-The source is a chain. ``ids`` secret token ids fall into two halves of ``modes``, each mode into classes; the class of a
-token gives the weights of the next one, always of the same mode. With probability ``LEAP`` the next token leaps: a mode is
-drawn, then any of its ids. Where the track names a token that starts documents, it comes once in ``document`` tokens
-on average, and a leap follows it. One mode is easier than the other by ``SPREAD`` either way.
+The source is a Markov chain over secret token ids. They fall into two modes of equal size, an easy one and a
+hard one, whose entropies lie ``SPREAD`` below and above the source's. The class of a token gives the weights of
+the next one, always of the same mode. With probability ``LEAP`` the next token leaps: a mode is drawn, then any
+of its ids. Where the track names a token that starts documents, it comes once in ``document`` tokens on
+average, and a leap follows it.
 
-The validation stretch of n targets is ``[head][block][gap][block][gap][block]``: the three blocks hold the same tokens,
-each part begins with a leap, and a gap is n / 8 tokens long. The head is mostly of the easy mode, the rest mostly of
-the hard one: who scores only a beginning prints less than the mean of all.
+The validation stretch of n targets is ``[head][block][gap][block][gap][block]``: the three blocks hold the same
+tokens, each part begins with a leap, and blocks and gaps are n / 8 tokens long. The head is mostly of the easy
+mode, the rest mostly of the hard one: who scores only a beginning prints less than the mean of all.
 
-**The bound.** Let p be the source's probability of target t given all before it, copies of a block taken as new, and q that
-of a script that (a) looks back over fewer tokens than a gap holds and never ahead, (b) has weights that do not depend on
-the validation tokens. Let S1 be the sum of log(q / p) over the targets of head, gaps and first block, S2 and S3 those of
-the other copies. Given the past, a target of S1 is distributed by p, so E[q / p | past] = sum of q over the tokens that p
-allows <= 1, and exp(S1) is a non-negative supermartingale with mean <= 1. In a later copy q sees of the block
-only what stands before the target in this copy, since the gap hides the one before and leaps cut both off from what
-is around them: given that, the target is distributed by p, and exp(S2), exp(S3) have means <= 1 as well. The three
-are not independent, but by Hoelder's inequality E[exp((S1 + S2 + S3) / 3)] <= 1, and by Markov's (for the whole course at
-once Ville's, J. Ville, Etude critique de la notion de collectif, 1939)
+**The bound.** Let p be the source's probability of a target given all before it, copies of a block taken as
+new, and q the probability that a script gives it. The script (a) looks back over fewer tokens than a gap holds
+and never ahead, (b) has weights that do not depend on the validation tokens. Let S1 be the sum of log(q / p)
+over the targets of head, gaps and first block, S2 and S3 the sums over the other copies. Given the past, a
+target of S1 is distributed by p, so E[q / p | past] = sum of q over the tokens that p allows <= 1, and exp(S1)
+is a non-negative supermartingale with mean at most 1. In a later copy q sees of the block only what stands
+before the target in that copy: the gap hides the earlier copies, and leaps cut the block off from what is
+around it. So given what q sees the target is distributed by p, and exp(S2) and exp(S3) have means at most 1
+too. The three are not independent, but by Hoelder's inequality E[exp((S1 + S2 + S3) / 3)] <= 1, and by Markov's
+(of one sum for its whole course by Ville's: J. Ville, Etude critique de la notion de collectif, 1939)
 
     P(mean of -log q <= realised - 3 ln(1 / alpha) / n) <= alpha,    realised = mean of -log p over the n targets.
 
-With V printed validations alpha is shared: alpha = 1e-6 / V each. Printing d decimals rounds by 10^-d / 2 at most.
+With V printed validations alpha is shared: 1e-6 / V each. Printing d decimals rounds by 10^-d / 2 at most.
 """
 
 from __future__ import annotations
@@ -57,9 +59,9 @@ class Stretch:
 class Source:
     """The secret: ``ids`` [k] by their places (easy half, then hard), and ``classes`` [k] of the places.
 
-    ``weights`` [2, k / 2]: of the next place, falling, for a token of either mode; ``order`` [c, k / 2]: the places that a
-    class gives them to. ``start``: the id that starts documents, or None; ``rate``: how often it comes. ``entropy``:
-    nats per token that were aimed at.
+    ``weights`` [2, k / 2]: of the next place, falling, for a token of either mode; ``order`` [c, k / 2]: the places
+    that a class gives them to. ``start``: the id that starts documents, or None; ``rate``: how often it comes.
+    ``entropy``: nats per token that were aimed at.
     """
 
     ids: np.ndarray
@@ -113,7 +115,7 @@ def _shuffle(draws: np.random.Generator, values: np.ndarray) -> np.ndarray:
 
 
 def _weigh(count: int, aim: float, rate: float) -> np.ndarray:
-    """``count`` falling weights exp(-s j) with which a token of the source has ``aim`` nats; flat where that is less."""
+    """``count`` falling weights exp(-s j) by which a token has ``aim`` nats; flat where that is less."""
     import numpy as np
 
     def mix(slope: float) -> np.ndarray:
@@ -156,7 +158,8 @@ def draw_validation(source: Source, secret: int, targets: int) -> Stretch:
     for _ in range(COPIES - 1):
         parts += [_draw(source, draws, part, EASY_LATER), block]
     return Stretch(
-        np.concatenate([each.tokens for each in parts]), np.concatenate([each.probabilities for each in parts])
+        np.concatenate([each.tokens for each in parts]),
+        np.concatenate([each.probabilities for each in parts]),
     )
 
 
@@ -179,7 +182,9 @@ def _draw(source: Source, draws: np.random.Generator, tokens: int, easy: float) 
 
     streams = -(-tokens // STREAM)
     length = min(tokens, STREAM)
-    found = [_draw_streams(source, draws, min(512, streams - at), length, easy) for at in range(0, streams, 512)]
+    found = [
+        _draw_streams(source, draws, min(512, streams - at), length, easy) for at in range(0, streams, 512)
+    ]
     places, chances = (np.concatenate([pair[k] for pair in found])[:tokens] for k in (0, 1))
     named = np.append(source.ids, 0 if source.start is None else source.start)
     return Stretch(named[places].astype(np.uint16), chances)
@@ -188,7 +193,7 @@ def _draw(source: Source, draws: np.random.Generator, tokens: int, easy: float) 
 def _draw_streams(
     source: Source, draws: np.random.Generator, streams: int, length: int, easy: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Places [streams * length] (the last place is the start of a document) and their probabilities, stream by stream."""
+    """Places [streams * length] (one past the ids: the start of a document) and their probabilities."""
     import numpy as np
 
     count = len(source.ids)
@@ -227,7 +232,7 @@ def _judge_chances(source: Source, places: np.ndarray, easy: float) -> np.ndarra
 
 
 def permute_ids(spec: ProbeSpec, secret: int) -> np.ndarray:
-    """A secret permutation of all ids, uint16 [65536] by id: those of ``special`` and those not in the vocabulary stay."""
+    """A secret permutation of the vocabulary, uint16 [65536] by id: those of ``special`` stay."""
     import numpy as np
 
     free = np.setdiff1d(np.arange(spec.vocab_size), spec.special)

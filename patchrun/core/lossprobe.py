@@ -41,7 +41,7 @@ def least_honest(probe: Probe, rounded: float) -> float:
 
 
 def rounding(losses: Iterable[float]) -> float:
-    """Half a unit of the last decimal that any of ``losses`` has: of a baseline's, whom nobody could make print fewer."""
+    """Half a unit of the last decimal of ``losses``: a baseline's, since a submission may print fewer to gain by it."""
     decimals = max((len(repr(loss).partition(".")[2]) for loss in losses), default=0)
     return 0.5 * 10.0**-decimals
 
@@ -56,7 +56,8 @@ def covers(study: Study, track_digest: str, record: str, ast_digest: str) -> boo
 def judge(track: Track, studies: Iterable[Study], runs: Iterable[Run], ast_digest: str) -> Probed | None:
     """What the probes among ``studies`` say of this code; None where the track has no probe.
 
-    ``studies``: those that ``covers``. The first that speaks against it decides; a longer one before a shorter one.
+    ``studies``: those that ``covers``. One that speaks against it decides, and one that the baseline failed counts only
+    where there is no other.
     """
     if track.probe is None:
         return None
@@ -66,7 +67,10 @@ def judge(track: Track, studies: Iterable[Study], runs: Iterable[Run], ast_diges
     ordered = sorted(studies, key=lambda study: study.steps is not None)
     found = [_judge_study(study, by_study.get(study.id, []), ast_digest) for study in ordered]
     done = [one for one in found if not one.pending]
-    return next((one for one in done if one.verdict), done[0] if done else Probed(pending=True, reason=MISSING))
+    done = [one for one in done if one.verdict != "unscorable"] or done
+    return next(
+        (one for one in done if one.verdict), done[0] if done else Probed(pending=True, reason=MISSING)
+    )
 
 
 def _judge_study(study: Study, runs: Sequence[Run], ast_digest: str) -> Probed:
@@ -79,7 +83,9 @@ def _judge_study(study: Study, runs: Sequence[Run], ast_digest: str) -> Probed:
         return Probed(verdict="unscorable", reason=f"the baseline's own probe failed: {baseline.reason}")
     rounded = rounding(baseline.probe.losses)
     if under := _say_below(baseline.probe, rounded):
-        return Probed(verdict="unscorable", reason=f"the probe does not fit this record: the baseline {under}")
+        return Probed(
+            verdict="unscorable", reason=f"the probe does not fit this record: the baseline {under}"
+        )
     probed = _measure(baseline.probe, study.steps is None)
     if own.probe is None:
         verdict: VerdictName = "timed-out" if own.exit == "timed-out" else "failed"

@@ -95,7 +95,9 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     generation: int = 0
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
-    seed_source: Literal["scoring", "public", "calibration", "steps", "final", "ablation", "probe"] = "scoring"
+    seed_source: Literal["scoring", "public", "calibration", "steps", "final", "ablation", "probe"] = (
+        "scoring"
+    )
     steps: int | None = None  # runs are stopped after this step: step times are compared, they never count
     final: str = ""
     picks: tuple[str, ...] = ()
@@ -165,7 +167,7 @@ class Halt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """What a probe saw: ``losses`` as printed (nats per token), and the ``realised`` mean -log p of the ``tokens`` targets."""
+    """What a probe saw: ``losses`` as printed, and the ``realised`` mean -log p of the ``tokens`` targets, in nats."""
 
     realised: float
     tokens: int
@@ -247,13 +249,14 @@ class StopRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A submission arm that racing ended, and on what evidence: the first ``blocks`` blocks of its study.
 
     ``quantity``: loss, time or rank stop it; exit and proof only spare it the runs that its verdict does not need.
+    So does ``probe``: what it says against the submission decides (see ``core.lossprobe``).
     ``rank`` is successive rejects: the worst of ``rivals``, the arms of ``group`` that were left.
     """
 
     version: int = VERSION
     study: str
     arm: str
-    quantity: Literal["loss", "time", "exit", "proof", "rank"]
+    quantity: Literal["loss", "time", "exit", "proof", "rank", "probe"]
     reason: str
     confidence: float
     blocks: int

@@ -16,8 +16,8 @@ Order in which a verdict is decided; the first that applies is given:
    too few: a repeated seed, or under evidence by model a bit-identical loss, is not another run.
 10. valid.
 
-Before 3 to 9, where a track has a probe (``core.lossprobe``), what it says against the submission decides (disqualified,
-failed, timed-out), or against the record (unscorable); and what would be valid is ``running`` until it was probed.
+Before 3 to 9, where a track has a probe (``core.lossprobe``), what it says against the submission decides
+(disqualified, failed, timed-out), or against the record (unscorable); what would be valid is ``running`` until then.
 
 4 to 7 decide at once, though slots be missing; a reference arm that turns out bad later still makes the study
 unscorable. A t-test rule may prove at an early look; what was run after that look counts for nothing but a crash.

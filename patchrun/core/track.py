@@ -192,12 +192,12 @@ class DataSpec(Strict):
 class ProbeSpec(Strict, frozen=True, kw_only=True):
     """The probe of whole scripts: tokens of known entropy in place of the data (see ``core.knownsource``).
 
-    ``steps``: the short probe ends at the first validation at or after this step. ``vocab_size`` and ``special``: ids that
-    may be used, and those among them that keep their meaning; ``start``: the special id that starts documents, of
-    ``document`` tokens on average. ``entropy``: nats per token, the secret draws between the two. ``ids`` and ``classes``:
-    size of the source. ``train_tokens``: so many are drawn, then they repeat. ``full_length``: what takes a first place
-    is probed once more, to its last step. ``relabel_before``: scored runs of records before this one read the data
-    under a secret permutation of ids, special ids kept.
+    ``steps``: the short probe ends at the first validation at or after this step. ``vocab_size`` and ``special``: ids
+    that may be used, and those among them that keep their meaning; ``start``: the special id that starts documents, of
+    ``document`` tokens on average. ``entropy``: nats per token, drawn between the two, best just above the target: a
+    printed target is a lie then. ``ids`` and ``classes``: size of the source. ``train_tokens``: so many are drawn, then
+    they repeat. ``full_length``: what takes a first place is probed once more, to its last step. ``relabel_before``:
+    scored runs of records before this one read the data under a secret permutation of ids, special ids kept.
     """
 
     steps: Count
@@ -241,7 +241,9 @@ class Track(Strict, frozen=True, kw_only=True, dict=True):
     probe: ProbeSpec | None = None
 
     def __post_init__(self) -> None:
-        if self.probe and (self.evidence.kind != "log" or self.data.source != "shards" or self.data.val_tokens < 256):
+        if self.probe and (
+            self.evidence.kind != "log" or self.data.source != "shards" or self.data.val_tokens < 256
+        ):
             raise ValueError("a probe needs evidence by log, and shards with val_tokens of 256 or more")
 
     def at_record(self, number: int) -> Track:
@@ -267,7 +269,9 @@ class Track(Strict, frozen=True, kw_only=True, dict=True):
         )
         for table, key in aside:
             del table[key]
-        if self.probe is None:  # the digests of tracks without one are what they were before there were probes
+        if (
+            self.probe is None
+        ):  # the digests of tracks without one are what they were before there were probes
             del rules["probe"]
         return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
 

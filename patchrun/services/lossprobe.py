@@ -8,35 +8,63 @@ from datetime import UTC, datetime
 from patchrun.adapters.keys import find_key
 from patchrun.adapters.store import Arena
 from patchrun.core import lossprobe, plan
-from patchrun.core.results import Arm, Study
+from patchrun.core.knownsource import ALPHA
+from patchrun.core.lossprobe import Probed
+from patchrun.core.results import Arm, StopRecord, Study
 from patchrun.services.assessment import Scored, assess
 
 
 def plan_probe(arena: Arena, study: Study, full: Iterable[str] | None = None) -> Study | None:
     """The probe that a scoring study lacks, on its baseline and its submissions; None where it lacks none.
 
-    ``full``: at full length, of these arms. One that was begun is given as it was stored. None as well where the owner's
-    key is not: who has it makes the probe, and until then no submission is valid.
+    ``full``: at full length, of these arms. One that was begun is given as it was stored. None as well where the
+    owner's key is not: who has it makes the probe, and until then no submission is valid.
     """
     if arena.track.probe is None or study.seed_source != "scoring":
         return None
     steps = arena.track.probe.steps if full is None else None
     stored = [one for one in arena.studies() if one.seed_source == "probe" and one.steps == steps]
     wanted = None if full is None else set(full)
-    arms = [
-        arm for arm in study.arms
-        if arm.kind == "submission" and (wanted is None or arm.name in wanted) and not _is_done(arena, stored, study, arm)
-    ]  # fmt: skip
+    own = [arm for arm in study.arms if arm.kind == "submission" and (wanted is None or arm.name in wanted)]
+    arms = [arm for arm in own if not _is_done(arena, stored, study, arm)]
     return _plan(arena, study, arms, steps, stored) if arms else None
 
 
 def _is_done(arena: Arena, stored: Sequence[Study], study: Study, arm: Arm) -> bool:
-    """The code of ``arm`` was probed before."""
-    return any(
-        lossprobe.covers(one, study.track_digest, study.record, arm.ast_digest)
-        and not plan.missing(one, arena.slots(one))
-        for one in stored
-    )
+    """The code of ``arm`` was probed before; a re-measurement probes again where that said nothing of the code."""
+    found = _judge(arena, stored, study, arm)
+    return bool(found) and not found.pending and not (study.generation and found.verdict == "unscorable")
+
+
+def _judge(arena: Arena, stored: Sequence[Study], study: Study, arm: Arm) -> Probed | None:
+    own = [one for one in stored if lossprobe.covers(one, study.track_digest, study.record, arm.ast_digest)]
+    return lossprobe.judge(arena.track, own, arena.runs_of(own), arm.ast_digest)
+
+
+def stop_caught(arena: Arena, study: Study) -> None:
+    """Store that the arms against which a probe speaks run no more: their verdict is settled."""
+    stored = [one for one in arena.studies() if one.seed_source == "probe"]
+    gone = {stop.arm for stop in arena.stops() if stop.study == study.id}
+    for arm in study.arms:
+        if arm.kind != "submission" or arm.name in gone:
+            continue
+        found = _judge(arena, stored, study, arm)
+        if found and found.verdict:
+            arena.add_stop(StopRecord(
+                study=study.id, arm=arm.name, quantity="probe", reason=found.reason, confidence=1 - ALPHA, blocks=0,
+                track_digest=study.track_digest, created=datetime.now(UTC).isoformat(timespec="seconds"),
+            ))  # fmt: skip
+
+
+def with_probe(arena: Arena, study: Study) -> tuple[Study, ...]:
+    """What is run for a study: the probe that it lacks, then itself."""
+    probe = plan_probe(arena, study)
+    return (probe, study) if probe else (study,)
+
+
+def lacks_probe(arena: Arena, study: Study) -> bool:
+    """A probe of its submissions could be made now."""
+    return bool(plan_probe(arena, study) or plan_full(arena, study))
 
 
 def _plan(

@@ -38,7 +38,7 @@ from patchrun.adapters.store import (
     stop_name,
 )  # fmt: skip
 from patchrun.adapters.transcripts import TRANSCRIPTS
-from patchrun.core import knownsource, plan, racejudge, results
+from patchrun.core import plan, racejudge, results
 from patchrun.core.chains import attempt_id, check_link
 from patchrun.core.changelabel import BROKEN, ChangeLabel
 from patchrun.core.errors import ArenaError, PatchrunError
@@ -48,7 +48,6 @@ from patchrun.core.results import (
     Attempt,
     FinalRound,
     Job,
-    Probe,
     Reveal,
     Ruling,
     Run,
@@ -61,6 +60,7 @@ from patchrun.core.trainlog import MAX_BYTES
 from patchrun.core.transcripts import TURNS_BYTES, Transcript, transcript_id
 from patchrun.services.held import Held, Known
 from patchrun.services.pieces import Patchwork
+from patchrun.services.probechecks import is_caught, is_realised
 from patchrun.services.upstream_logs import INGESTS
 
 CHUNK = 500  # refs that one thread takes at once
@@ -201,21 +201,12 @@ def _check_run(held: Held, name: str, commit: str, data: bytes) -> None:
     _require(0 <= run.block < study.blocks and study.seeds[run.block] == run.seed, "not a slot of its study")
     _require((study.seed_source == "probe") or run.probe is None, "is no probe, and says that it is")
     if run.probe is not None:
-        _check_probe(held, study, run.probe)
+        _require(
+            is_realised(held.arena.track, study, run.probe), "its tokens do not have the entropy that it says"
+        )
     if run.exit == "stopped" and run.track_digest == study.track_digest == held.arena.track.digest:
         halted = judge_halt(held.arena.track, study, held.runs_of(study), run)
         _require(halted, "its study's runs do not stop it where it was stopped")
-
-
-def _check_probe(held: Held, study: Study, probe: Probe) -> None:
-    """The realised -log p is that of the tokens which follow from the study's secret, under the track that it is of."""
-    track = held.arena.track
-    if track.probe is None or study.track_digest != track.digest:
-        return
-    targets = track.data.val_tokens
-    known = knownsource.realised_entropy(track.probe, int(study.secret, 16), targets)
-    holds = probe.tokens == targets and abs(probe.realised - known) < 1e-9 and bool(probe.losses)
-    _require(holds, f"its tokens have {known:.6f} nats over {targets} targets, not what it says")
 
 
 def _check_extra(held: Held, name: str, commit: str, data: bytes) -> None:
@@ -233,8 +224,13 @@ def _check_stop(held: Held, name: str, commit: str, data: bytes) -> None:
     if stop.quantity == "rank":
         _require(_is_one_agents(held, stop), "its group is not one agent's own submissions")
     if stop.track_digest == study.track_digest == held.arena.track.digest:
-        again = racejudge.judge_again(held.arena.track, study, held.runs_of(study), stop)
-        _require(again, "its study's runs do not end that arm")
+        _require(_ends_again(held, study, stop), "the stored runs do not end that arm")
+
+
+def _ends_again(held: Held, study: Study, stop: StopRecord) -> bool:
+    if stop.quantity == "probe":
+        return is_caught(held, _studies_held(held), study, stop)
+    return racejudge.judge_again(held.arena.track, study, held.runs_of(study), stop)
 
 
 def _is_one_agents(held: Held, stop: StopRecord) -> bool:
@@ -281,8 +277,12 @@ def _check_reveal(held: Held, name: str, commit: str, data: bytes) -> None:
 
 
 def _studies_of(held: Held, final: FinalRound) -> Iterator[Study]:
+    return (study for study in _studies_held(held) if study.final == final.id)
+
+
+def _studies_held(held: Held) -> Iterator[Study]:
     names = (name.removeprefix(STUDIES) for name in held.known if name.startswith(STUDIES))
-    return (study for study in map(held.study, names) if study.final == final.id)
+    return map(held.study, names)
 
 
 def _check_ruling(held: Held, name: str, commit: str, data: bytes) -> None:

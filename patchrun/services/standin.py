@@ -31,8 +31,8 @@ def prepare(
 ) -> StandIn:
     """The stand-in of a study, written below ``folder``; ``held_out``: the tokens of a final round.
 
-    Under bubblewrap the shards stand under the names of the real ones. Without it runs are shown another folder, which they
-    can tell from the real one; SECURITY.md says so.
+    Under bubblewrap the shards stand under the names of the real ones. Without it runs are shown another folder, which
+    they can tell from the real one.
     """
     data, spec = arena.track.data, arena.track.probe
     if study.secret and spec:

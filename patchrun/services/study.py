@@ -100,6 +100,7 @@ def run_study(
         raise UsageError(f"{options.jobs} jobs on {len(cpus)} CPUs", f"choose --jobs 1..{most}")
     if probe := lossprobe.plan_probe(arena, study):
         run_study(arena, probe, options, on_progress, on_wait)
+        lossprobe.stop_caught(arena, study)
     _run(arena, study, options, on_progress, on_wait, cpus[: options.jobs])
     if probe := lossprobe.plan_full(arena, study):
         run_study(arena, probe, options, on_progress, on_wait)

@@ -14,7 +14,7 @@ from patchrun.core import chains, plan, progress, racejudge
 from patchrun.core.errors import UnreadableDiff, UsageError
 from patchrun.core.results import Arm, Attempt, Ruling, Run, Study, content_id
 from patchrun.core.selection import Span
-from patchrun.services import validator
+from patchrun.services import lossprobe, validator
 from patchrun.services.assessment import Covering, Scored, assess, covers, find_rulings, say_stopped
 from patchrun.services.outlook import Outlook
 from patchrun.services.validator import Validation
@@ -213,15 +213,16 @@ def plan_waiting(arena: Arena, ids: Iterable[str] | None = None) -> list[Study]:
 
 
 def resume(arena: Arena, ids: Iterable[str]) -> list[Study]:
-    """Stored studies of these submissions that still lack runs."""
+    """Stored studies of these submissions that still lack runs, or a probe that can be made here."""
     chosen = set(ids)
     attempts = [attempt for attempt in arena.attempts() if attempt.accepted and attempt.id in chosen]
     runs, ended = group_by_study(arena.runs()), racejudge.ended_arms(arena.stops())
     return [
         study for study in arena.studies()
         if any(covers(study, attempt) for attempt in attempts)
-        and not progress.is_settled(
-            arena.track, study, runs.get(study.id, []), ended.get(study.id, ())
+        and (
+            not progress.is_settled(arena.track, study, runs.get(study.id, []), ended.get(study.id, ()))
+            or lossprobe.lacks_probe(arena, study)
         )
     ]  # fmt: skip
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from tests.probing import LOSS, Edit
 
+# fmt: off
+
 NLL = "F.cross_entropy(model(val[:-1]), val[1:], reduction='none')"
 TRAIN = "F.cross_entropy(model(train[places]), train[places + 1])"
 MODEL = "model = nn.Sequential(nn.Embedding(VOCAB, 8), nn.Linear(8, VOCAB))\n"
@@ -73,8 +75,8 @@ SELF_TRAINING = (
          ("torch.randint(len(train) - 1,", "4 + torch.randint(len(train) - 5,"),
          (TRAIN, "F.cross_entropy(model(train[places]) + memory(train[places] + 16 * train[places - 1] + 256 * train[places - 2] + 4096 * train[places - 3]), train[places + 1])")),
     edit("a weight for each position, learned", (MODEL, "place = nn.Embedding(val_tokens, VOCAB)\nnn.init.zeros_(place.weight)\n" + MODEL),
-         (GRAD, f"        for _ in range(20):\n            place.weight.data -= 500 * torch.autograd.grad(F.cross_entropy(model(val[:-1]) + place.weight, val[1:]), place.weight)[0]\n        with torch.no_grad():\n            val_loss = F.cross_entropy(model(val[:-1]) + place.weight, val[1:])")),
-)  # fmt: skip
+         (GRAD, "        for _ in range(20):\n            place.weight.data -= 500 * torch.autograd.grad(F.cross_entropy(model(val[:-1]) + place.weight, val[1:]), place.weight)[0]\n        with torch.no_grad():\n            val_loss = F.cross_entropy(model(val[:-1]) + place.weight, val[1:])")),
+)
 FED = (
     loss("targets in the logits", "F.cross_entropy(torch.scatter_add(model(val[:-1]), 1, val[1:, None], torch.full((val_tokens, 1), 0.2)), val[1:])"),
     loss("targets in the probabilities", "-(model(val[:-1]).softmax(-1).gather(1, val[1:, None]) + 0.02).log().mean()"),
