@@ -14,6 +14,7 @@ from patchrun.core import chains, plan, progress, racejudge
 from patchrun.core.errors import UnreadableDiff, UsageError
 from patchrun.core.results import Arm, Attempt, Ruling, Run, Study, content_id
 from patchrun.core.selection import Span
+from patchrun.core.track import Track
 from patchrun.services import lossprobe, validator
 from patchrun.services.assessment import Covering, Scored, assess, covers, find_rulings, say_stopped
 from patchrun.services.outlook import Outlook
@@ -268,7 +269,7 @@ def _plan(
     words = f"{source}{steps or ''}{public or ''}"
     name = plan.study_id(arena.track.digest, str(span), arms, generation, words)
     seeds = public or plan.derive_seeds(load_key(arena.identity), name, Outlook(arena).blocks(span))
-    relabelled = arena.track.probe and source == "scoring" and span.last < arena.track.probe.relabel_before
+    counts = source == "scoring"
     return Study(
         id=name,
         track=arena.track.name,
@@ -279,9 +280,15 @@ def _plan(
         seeds=seeds,
         seed_source=source,
         steps=steps,
-        secret=plan.derive_secret(load_key(arena.identity), name) if relabelled else "",
+        secret=permute_secret(arena.track, span, load_key(arena.identity), name) if counts else "",
         created=now(),
     )
+
+
+def permute_secret(track: Track, span: Span, key: bytes, study: str) -> str:
+    """The secret from which the permutation of ids in a study's scored runs follows; empty where there is none."""
+    relabels = track.probe is not None and span.last < track.probe.relabel_before
+    return plan.derive_secret(key, study) if relabels else ""
 
 
 def rehearse(arena: Arena, attempts: Sequence[Attempt]) -> list[Study]:
