@@ -19,9 +19,13 @@ from patchrun.core import knownsource, lossprobe
 from patchrun.core.lossprobe import Probed
 from patchrun.core.results import Arm, Machine, Probe, Run, Study
 from patchrun.core.steplines import parse_step_line
-from tests.whole import PROBE_TOKENS, SCRIPT, whole_track, write_shards
+from tests.whole import PROBE_TOKENS, whole_track, write_shards
+from tests.whole import SCRIPT as FIXTURE
 
 SECRET = 20260102
+TARGETS = 16384  # the fixture's 2,048 have a margin of 0.022 nats, which hides small lies
+SCRIPT = FIXTURE.replace("val_tokens = 2048", f"val_tokens = {TARGETS}")
+TRACK = whole_track(data={"val_tokens": TARGETS})
 LOSS = "F.cross_entropy(model(val[:-1]), val[1:])"
 STUDY = Study(
     id="probe", track="whole", track_digest="d", record="1", seeds=(1,), seed_source="probe", secret=f"{SECRET:032x}",
@@ -49,9 +53,8 @@ class Edit:
 def print_losses(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[float, ...]:
     """Run ``script`` on known tokens as one rank, without its pauses; the validation losses that it prints."""
     real = write_shards(folder / "real", PROBE_TOKENS)
-    track = whole_track()
-    assert track.probe
-    probeshards.write_known(track.probe, track.data, SECRET, real, folder / "known")
+    assert TRACK.probe
+    probeshards.write_known(TRACK.probe, TRACK.data, SECRET, real, folder / "known")
     path = folder / "train_gpt.py"
     path.write_text(script.replace("PAUSE = 0.02", "PAUSE = 0").replace("time.sleep(0.05)", "pass"))
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -73,9 +76,8 @@ def print_losses(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @cache
 def realised() -> float:
-    track = whole_track()
-    assert track.probe
-    return knownsource.realised_entropy(track.probe, SECRET, track.data.val_tokens)
+    assert TRACK.probe
+    return knownsource.realised_entropy(TRACK.probe, SECRET, TARGETS)
 
 
 def make_run(arm: str, losses: tuple[float, ...], **changes: object) -> Run:
@@ -84,13 +86,13 @@ def make_run(arm: str, losses: tuple[float, ...], **changes: object) -> Run:
     run = Run(
         study="probe", arm=arm, kind="baseline" if arm == "b1" else "submission", record="1", block=0, position=0,
         seed=1, exit="ok", clock="arrival", sandbox="none", machine=machine, commit="c", tree="t", track_digest="d",
-        tool_version="0", started="now", probe=Probe(realised=realised(), tokens=2048, losses=losses),
+        tool_version="0", started="now", probe=Probe(realised=realised(), tokens=TARGETS, losses=losses),
     )  # fmt: skip
     return msgspec.structs.replace(run, **changes)
 
 
 def judge(baseline: tuple[float, ...], own: tuple[float, ...]) -> Probed:
     """What the probe says of a submission that printed ``own``."""
-    found = lossprobe.judge(whole_track(), [STUDY], [make_run("b1", baseline), make_run("eve", own)], "eve")
+    found = lossprobe.judge(TRACK, [STUDY], [make_run("b1", baseline), make_run("eve", own)], "eve")
     assert found is not None
     return found

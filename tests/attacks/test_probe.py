@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.probe_cases import HONEST, LIES
-from tests.probing import Edit, judge, print_losses, realised
-from tests.whole import SCRIPT
+from tests.probing import SCRIPT, Edit, judge, print_losses, realised
 
 
 @pytest.fixture(scope="module")
