@@ -224,7 +224,7 @@ def _check_stop(held: Held, name: str, commit: str, data: bytes) -> None:
     if stop.quantity == "rank":
         _require(_is_one_agents(held, stop), "its group is not one agent's own submissions")
     if stop.track_digest == study.track_digest == held.arena.track.digest:
-        _require(_ends_again(held, study, stop), "the stored runs do not end that arm")
+        _require(_ends_again(held, study, stop), "its study's runs do not end that arm")
 
 
 def _ends_again(held: Held, study: Study, stop: StopRecord) -> bool:

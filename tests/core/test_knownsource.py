@@ -120,7 +120,7 @@ GAMBLERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 @pytest.mark.parametrize("name", GAMBLERS)
 @pytest.mark.parametrize("n", [64, 256])
 def test_no_honest_predictor_passes_the_bound_more_often_than_alpha(name: str, n: int) -> None:
-    """20,000 stretches laid out as the module says: how often a predictor's mean is below realised - 3 ln(1/alpha) / n."""
+    """20,000 stretches laid out as the module says: how often a mean is below realised - 3 ln(1/alpha) / n."""
     alpha, trials, draws = 0.05, 20_000, np.random.default_rng(n)
     p = np.array([0.5, 0.25, 0.15, 0.1])
     gain = np.log(GAMBLERS[name](p) / p)  # of a token: log(q / p)
