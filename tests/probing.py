@@ -7,6 +7,7 @@ import io
 import runpy
 import socket
 import sys
+import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -50,17 +51,24 @@ class Edit:
         return text
 
 
+@cache
+def known_shards() -> tempfile.TemporaryDirectory[str]:
+    """A folder with the shards of the probe in ``known``, drawn once for all tests."""
+    folder = tempfile.TemporaryDirectory()
+    real = write_shards(Path(folder.name, "real"), PROBE_TOKENS)
+    assert TRACK.probe
+    probeshards.write_known(TRACK.probe, TRACK.data, SECRET, real, Path(folder.name, "known"))
+    return folder
+
+
 def print_losses(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[float, ...]:
     """Run ``script`` on known tokens as one rank, without its pauses; the validation losses that it prints."""
-    real = write_shards(folder / "real", PROBE_TOKENS)
-    assert TRACK.probe
-    probeshards.write_known(TRACK.probe, TRACK.data, SECRET, real, folder / "known")
     path = folder / "train_gpt.py"
     path.write_text(script.replace("PAUSE = 0.02", "PAUSE = 0").replace("time.sleep(0.05)", "pass"))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     words = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port,
-             "DATA_PATH": str(folder / "known")}  # fmt: skip
+             "DATA_PATH": str(Path(known_shards().name, "known"))}  # fmt: skip
     for name, value in words.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "argv", [str(path)])
@@ -68,8 +76,12 @@ def print_losses(script: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     import torch
 
     torch.manual_seed(7)
-    with contextlib.redirect_stdout(io.StringIO()) as printed:
-        runpy.run_path(str(path), run_name="__main__")
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            runpy.run_path(str(path), run_name="__main__")
+    finally:
+        if torch.distributed.is_initialized():  # it fell: the next script begins anew
+            torch.distributed.destroy_process_group()
     lines = [parse_step_line(line) for line in printed.getvalue().splitlines()]
     return tuple(line.val_loss for line in lines if line and line.val_loss is not None)
 

@@ -54,13 +54,13 @@ PEEKING = (
     edit("both neighbours, learned", PEEK, LEARN, (TRAIN, "F.cross_entropy(model(train[places]) + peek(F.one_hot(train[places + 1], VOCAB).float()), train[places + 1])"),
          (LOSS, "F.cross_entropy(model(val[:-1]) + peek(F.one_hot(val[1:], VOCAB).float()), val[1:])")),
     loss("a window that is not causal", "F.cross_entropy(model(val[:-1]) + F.avg_pool1d(F.one_hot(val, VOCAB).float().T, 3, 1, 1).T[:-1], val[1:])"),
-    loss("attention without a mask", "F.cross_entropy(model(val[:-1]) + 3 * torch.softmax(-((torch.arange(len(val) - 1)[:, None] - torch.arange(len(val) - 1)) - 0.0).abs(), 1) @ F.one_hot(val[1:], VOCAB).float(), val[1:])"),
+    loss("attention without a mask", "F.cross_entropy(model(val[:-1]) + 3 * (torch.softmax(-(torch.arange(64)[:, None] - torch.arange(64)).abs().float(), 1) @ F.one_hot(val[1:], VOCAB).float().view(-1, 64, VOCAB)).view(-1, VOCAB), val[1:])"),
 )
-TABLE = "memory = nn.Embedding(131072, VOCAB)\nnn.init.zeros_(memory.weight)\nmodel = nn.Sequential"
-HASH = "def key(t):\n    return (t.unfold(0, 8, 1)[:-1] * 16 ** torch.arange(8)).sum(1) % 131071\n\n\n"
-CACHED = "F.cross_entropy(model(val[:-1])[3:] + memory(key(val)), val[8:])"
+TABLE = "memory = nn.Embedding(32768, VOCAB)\nnn.init.zeros_(memory.weight)\nmodel = nn.Sequential"
+HASH = "def key(t):\n    return (t.unfold(0, 8, 1)[:-1] * 16 ** torch.arange(8)).sum(1) % 32749\n\n\n"
+CACHED = "F.cross_entropy(model(val[:-1])[7:] + memory(key(val)), val[8:])"
 SELF_TRAINING = (
-    body("trained on the validation tokens just before", f"for _ in range(30):\n    memory.weight.data -= 3000 * torch.autograd.grad({CACHED}, memory.weight)[0]\nwith torch.no_grad():\n    val_loss = {CACHED}",
+    body("trained on the validation tokens just before", f"for _ in range(8):\n    memory.weight.data -= 3000 * torch.autograd.grad({CACHED}, memory.weight)[0]\nwith torch.no_grad():\n    val_loss = {CACHED}",
          ("model = nn.Sequential", HASH + TABLE)),
     body("trained while it scores", "with torch.enable_grad():\n    total = 0.0\n    for part in val[:-1].unfold(0, 1024, 1016):\n        part_loss = F.cross_entropy(model(part[:-1])[7:] + memory(key(part)), part[8:])\n"
          "        total += part_loss.detach() / len(val[:-1].unfold(0, 1024, 1016))\n        memory.weight.data -= 4000 * torch.autograd.grad(part_loss, memory.weight)[0]\nval_loss = total",
@@ -72,7 +72,7 @@ SELF_TRAINING = (
     edit("validation files to train on", ("train, val = load(train_files)", "train, val = load(val_files)[: val_tokens + 1]"), (MODEL, HASH + TABLE.replace("model = nn.Sequential", MODEL)),
          (ADAM, ADAM + "optimizer.add_param_group({'params': memory.parameters(), 'lr': 0.3})\n"), (LOSS, CACHED),
          ("torch.randint(len(train) - 1,", "8 + torch.randint(len(train) - 9,"),
-         (TRAIN, "F.cross_entropy(model(train[places]) + memory((train[places[:, None] - 7 + torch.arange(8)] * 16 ** torch.arange(8)).sum(1) % 131071), train[places + 1])")),
+         (TRAIN, "F.cross_entropy(model(train[places]) + memory((train[places[:, None] - 7 + torch.arange(8)] * 16 ** torch.arange(8)).sum(1) % 32749), train[places + 1])")),
     edit("a weight for each position, learned", (MODEL, "place = nn.Embedding(val_tokens, VOCAB)\nnn.init.zeros_(place.weight)\n" + MODEL),
          (GRAD, "        for _ in range(20):\n            place.weight.data -= 500 * torch.autograd.grad(F.cross_entropy(model(val[:-1]) + place.weight, val[1:]), place.weight)[0]\n        with torch.no_grad():\n            val_loss = F.cross_entropy(model(val[:-1]) + place.weight, val[1:])")),
 )
