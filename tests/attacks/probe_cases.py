@@ -6,7 +6,18 @@ Each is a change of the fixture ``tests/tracks/whole``; ``LIES`` by kind, at lea
 # ruff: noqa: E501 - what is put in stands in one piece
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
+from tests.attacks.case import Case
 from tests.probing import LOSS, Edit
+
+
+@dataclass(frozen=True)
+class ProbeCase(Case):
+    """A lie of ``LIES`` as a case of the suite."""
+
+    edit: Edit = field(kw_only=True)
+
 
 # fmt: off
 
@@ -123,6 +134,20 @@ LIES = {
     "scaled": SCALED, "peeking": PEEKING, "self-training": SELF_TRAINING, "fed": FED, "skipping": SKIPPING,
     "clamped": CLAMPED, "fewer": FEWER, "constant": CONSTANT,
 }  # fmt: skip
+
+NUMBERS = {
+    "scaled": 1, "peeking": 12, "self-training": 10, "fed": 12, "skipping": 11, "clamped": 13, "fewer": 11, "constant": 1,
+}
+# Text is a chain in which almost every token is the one before plus 1 or 5; what is made up is not.
+KNOWING = Edit(
+    "a look ahead by a script that knows the probe by its statistics",
+    ((LOSS, "F.cross_entropy(model(val[:-1]) + 0.3 * F.one_hot(val[1:], VOCAB) * bool((((val[1:] - val[:-1]) % 16 % 4) == 1).float().mean() > 0.9), val[1:])"),),
+)
+CASES = (
+    *(ProbeCase(NUMBERS[kind], f"{kind}: {lie.name}", "run", "in the probe it prints less than an honest script can", edit=lie)
+      for kind, lies in LIES.items() for lie in lies),
+    ProbeCase(14, KNOWING.name, "not caught", "in the probe it is honest", edit=KNOWING),
+)
 
 CAUSAL = (
     "class Longer(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.embed, self.head = nn.Embedding(VOCAB, 16), nn.Linear(16, VOCAB)\n"

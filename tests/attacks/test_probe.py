@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.probe_cases import HONEST, LIES
+from tests.attacks.probe_cases import CASES, HONEST, LIES, ProbeCase
 from tests.probing import SCRIPT, Edit, judge, print_losses, realised
 
 
@@ -23,14 +23,15 @@ def test_the_baseline_comes_within_a_hundredth(baseline: tuple[float, ...]) -> N
     assert 0.97 * baseline[-1] < baseline[-1] - probed.smallest
 
 
-@pytest.mark.parametrize(
-    "lie", [pytest.param(lie, id=f"{kind}: {lie.name}") for kind, lies in LIES.items() for lie in lies]
-)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_a_lie_is_disqualified(
-    lie: Edit, baseline: tuple[float, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    case: ProbeCase, baseline: tuple[float, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    losses = print_losses(lie.apply(), tmp_path, monkeypatch)
+    losses = print_losses(case.edit.apply(), tmp_path, monkeypatch)
     probed = judge(baseline, losses)
+    if case.outcome == "not caught":
+        assert probed.verdict is None, "it is seen after all: mend its outcome"
+        return
     assert probed.verdict == "disqualified", (losses, realised(), probed)
     assert f"{min(losses):.4f}" in probed.reason and f"{realised():.4f}" in probed.reason
 
