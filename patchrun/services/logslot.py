@@ -126,6 +126,7 @@ class _LogWork:
         losses = tuple(loss for _, loss in sorted(found))
         self.facts["wall_seconds"] = trained.wall_seconds if trained else max(stamp.at for stamp in stamps)
         self.facts["probe"] = Probe(realised=realised, tokens=self.track.data.val_tokens, losses=losses)
+        self.facts["reason"] = f"on known tokens: prints {losses[-1]:.4f}, realised -log p {realised:.4f}"
 
     def _read_launch(self) -> Launch:
         """What the arm's own ``run.sh`` starts; the track's script where it has none."""

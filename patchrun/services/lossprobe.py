@@ -14,16 +14,23 @@ from patchrun.core.results import Arm, StopRecord, Study
 from patchrun.services.assessment import Scored, assess
 
 
-def plan_probe(arena: Arena, study: Study, full: Iterable[str] | None = None) -> Study | None:
+def plan_probe(
+    arena: Arena, study: Study, full: Iterable[str] | None = None, known: Sequence[Study] | None = None
+) -> Study | None:
     """The probe that a scoring study lacks, on its baseline and its submissions; None where it lacks none.
 
-    ``full``: at full length, of these arms. One that was begun is given as it was stored. None as well where the
-    owner's key is not: who has it makes the probe, and until then no submission is valid.
+    ``full``: at full length, of these arms. ``known``: all studies of the arena, else they are read. One that was begun
+    is given as it was stored. None as well where the owner's key is not: who has it makes the probe, and until then no
+    submission is valid.
     """
-    if arena.track.probe is None or study.seed_source != "scoring":
+    if arena.track.probe is None or (study.seed_source, study.track_digest) != (
+        "scoring",
+        arena.track.digest,
+    ):
         return None
     steps = arena.track.probe.steps if full is None else None
-    stored = [one for one in arena.studies() if one.seed_source == "probe" and one.steps == steps]
+    everything = arena.studies() if known is None else known
+    stored = [one for one in everything if one.seed_source == "probe" and one.steps == steps]
     wanted = None if full is None else set(full)
     own = [arm for arm in study.arms if arm.kind == "submission" and (wanted is None or arm.name in wanted)]
     arms = [arm for arm in own if not _is_done(arena, stored, study, arm)]
@@ -62,9 +69,15 @@ def with_probe(arena: Arena, study: Study) -> tuple[Study, ...]:
     return (probe, study) if probe else (study,)
 
 
-def lacks_probe(arena: Arena, study: Study) -> bool:
-    """A probe of its submissions could be made now."""
-    return bool(plan_probe(arena, study) or plan_full(arena, study))
+def find_lacking(arena: Arena, studies: Sequence[Study]) -> set[str]:
+    """The ids of those among ``studies``, all of the arena's, of which a probe could be made now."""
+    if arena.track.probe is None:
+        return set()
+    scored = assess(arena) if arena.track.probe.full_length else []
+    return {
+        study.id for study in studies
+        if plan_probe(arena, study, known=studies) or plan_full(arena, study, scored, studies)
+    }  # fmt: skip
 
 
 def _plan(
@@ -84,16 +97,22 @@ def _plan(
     )  # fmt: skip
 
 
-def plan_full(arena: Arena, study: Study) -> Study | None:
-    """The probe to the last step of those of a study's submissions that take the first place of its record."""
+def plan_full(
+    arena: Arena, study: Study, scored: Sequence[Scored] | None = None, known: Sequence[Study] | None = None
+) -> Study | None:
+    """The probe to the last step of those of a study's submissions that take the first place of its record.
+
+    ``scored`` and ``known``: all attempts and studies of the arena, else they are read.
+    """
     spec = arena.track.probe
     if spec is None or not spec.full_length or study.seed_source != "scoring":
         return None
-    valid = [one for one in assess(arena) if one.score.is_valid and one.attempt.record == study.record]
+    everything = assess(arena) if scored is None else scored
+    valid = [one for one in everything if one.score.is_valid and one.attempt.record == study.record]
     best = max((_worth(one) for one in valid), default=None)
     codes = {one.attempt.ast_digest for one in valid if _worth(one) == best}
     first = [arm.name for arm in study.arms if arm.kind == "submission" and arm.ast_digest in codes]
-    return plan_probe(arena, study, first) if first else None
+    return plan_probe(arena, study, first, known) if first else None
 
 
 def _worth(one: Scored) -> float:

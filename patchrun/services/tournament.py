@@ -218,12 +218,14 @@ def resume(arena: Arena, ids: Iterable[str]) -> list[Study]:
     chosen = set(ids)
     attempts = [attempt for attempt in arena.attempts() if attempt.accepted and attempt.id in chosen]
     runs, ended = group_by_study(arena.runs()), racejudge.ended_arms(arena.stops())
+    studies = arena.studies()
+    lacking = lossprobe.find_lacking(arena, studies)
     return [
-        study for study in arena.studies()
+        study for study in studies
         if any(covers(study, attempt) for attempt in attempts)
         and (
             not progress.is_settled(arena.track, study, runs.get(study.id, []), ended.get(study.id, ()))
-            or lossprobe.lacks_probe(arena, study)
+            or study.id in lacking
         )
     ]  # fmt: skip
 
