@@ -26,7 +26,7 @@ from tests.whole import SCRIPT as FIXTURE
 SECRET = 20260102
 TARGETS = 16384  # the fixture's 2,048 have a margin of 0.022 nats, which hides small lies
 SCRIPT = FIXTURE.replace("val_tokens = 2048", f"val_tokens = {TARGETS}")
-TRACK = whole_track(data={"val_tokens": TARGETS})
+TRACK = whole_track(data={"val_tokens": TARGETS}, probe={"entropy": (1.8, 1.9)})
 LOSS = "F.cross_entropy(model(val[:-1]), val[1:])"
 STUDY = Study(
     id="probe", track="whole", track_digest="d", record="1", seeds=(1,), seed_source="probe", secret=f"{SECRET:032x}",
