@@ -24,6 +24,11 @@ def derive_seeds(key: bytes, study_id: str, count: int) -> tuple[int, ...]:
     return tuple(seeds)
 
 
+def derive_secret(key: bytes, study_id: str) -> str:
+    """128 bits in hex from the owner's key: HMAC-SHA256 of the study, apart from its seeds, which runs are told."""
+    return hmac.new(key, f"tokens|{study_id}".encode(), hashlib.sha256).hexdigest()[:32]
+
+
 def study_id(track_digest: str, record: str, arms: Sequence[Arm], generation: int, seed_source: str) -> str:
     """The id of a plan: the same question asked twice is the same study."""
     codes = sorted(f"{arm.name} {arm.ast_digest}" for arm in arms)

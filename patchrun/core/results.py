@@ -82,6 +82,9 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     ``seeds[k]`` is the seed of block k, the same for every arm. ``generation`` counts re-measurements. ``final``: the
     final round that it belongs to, with ``picks``, the attempts that it scores there; such a study counts nowhere else.
+    ``secret``: hex, made by the owner's key as seeds are and told to no run: a probe's tokens follow from it, or the
+    permutation of ids under which scored runs read their data. A probe (see ``core.lossprobe``) has one block; its runs
+    end at the first validation from ``steps`` on (None: at their end), and are never timed nor counted.
     """
 
     version: int = VERSION
@@ -92,10 +95,13 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     generation: int = 0
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
-    seed_source: Literal["scoring", "public", "calibration", "steps", "final", "ablation"] = "scoring"
+    seed_source: Literal["scoring", "public", "calibration", "steps", "final", "ablation", "probe"] = (
+        "scoring"
+    )
     steps: int | None = None  # runs are stopped after this step: step times are compared, they never count
     final: str = ""
     picks: tuple[str, ...] = ()
+    secret: str = ""
     created: str
 
     @property
@@ -189,6 +195,14 @@ class Work(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     busy: Amount | None = None
 
 
+class Probe(msgspec.Struct, frozen=True, kw_only=True):
+    """What a probe saw: ``losses`` as printed, and the ``realised`` mean -log p of the ``tokens`` targets, in nats."""
+
+    realised: float
+    tokens: int
+    losses: tuple[float, ...]
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One training of one arm with one seed on one machine.
 
@@ -235,6 +249,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     gpus_at_end: tuple[GpuState, ...] = ()
     curve: tuple[CurvePoint, ...] = ()
     halt: Halt | None = None
+    probe: Probe | None = None
     sandbox: str
     machine: Machine
     commit: str
@@ -268,13 +283,14 @@ class StopRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A submission arm that racing ended, and on what evidence: the first ``blocks`` blocks of its study.
 
     ``quantity``: loss, time or rank stop it; exit and proof only spare it the runs that its verdict does not need.
+    So does ``probe``: what it says against the submission decides (see ``core.lossprobe``).
     ``rank`` is successive rejects: the worst of ``rivals``, the arms of ``group`` that were left.
     """
 
     version: int = VERSION
     study: str
     arm: str
-    quantity: Literal["loss", "time", "exit", "proof", "rank"]
+    quantity: Literal["loss", "time", "exit", "proof", "rank", "probe"]
     reason: str
     confidence: float
     blocks: int

@@ -17,6 +17,9 @@ Order in which a verdict is decided; the first that applies is given:
    too few: a repeated seed, or under evidence by model a bit-identical loss, is not another run.
 10. valid.
 
+Before 3 to 9, where a track has a probe (``core.lossprobe``), what it says against the submission decides
+(disqualified, failed, timed-out), or against the record (unscorable); what would be valid is ``running`` until then.
+
 4 to 7 decide at once, though slots be missing; a reference arm that turns out bad later still makes the study
 unscorable. A t-test rule may prove at an early look; what was run after that look counts for nothing but a crash.
 Otherwise a study with missing slots is ``running`` and has no verdict.
@@ -43,6 +46,7 @@ from patchrun.core.evidence import (
     say_exit,
     seconds_of,
 )
+from patchrun.core.lossprobe import Probed
 from patchrun.core.outside import Outside, judge_outside
 from patchrun.core.results import Attempt, Ruling, Run, State, Study, VerdictName
 from patchrun.core.sequential import take_looks
@@ -142,11 +146,13 @@ def score(
     stale: bool = False,
     ruling: Ruling | None = None,
     stopped: str = "",
+    probed: Probed | None = None,
 ) -> Score:
     """The score of the submission arm ``arm`` of ``study``; the module's text gives the order of verdicts.
 
     ``runs`` may hold those of other arms and studies (see ``evidence.collect``); ``study`` None is pending.
-    ``stale``: the track or environment changed since. ``stopped``: a racing rule ended the study, and why.
+    ``stale``: the track or environment changed since. ``stopped``: a racing rule ended the study, and why. ``probed``:
+    what the probes say, None where that is not asked or the track has none.
     """
     score = Score(
         state="pending", clock=track.clock.source, paired=track.clock.paired, loss=Loss(target=track.target.loss),
@@ -161,9 +167,17 @@ def score(
     if evidence is None:
         return score
     score = _describe(score, evidence)
+    if probed and probed.verdict:
+        unscorable = probed.verdict == "unscorable"
+        scorable = False if unscorable else score.scorable
+        return msgspec.structs.replace(_done(score, probed.verdict, probed.reason), scorable=scorable)
     if not (evidence.baseline or evidence.human or evidence.submission):
         return score
-    return _decide(msgspec.structs.replace(score, state="running"), evidence, stopped)
+    running = msgspec.structs.replace(score, state="running")
+    decided = _decide(running, evidence, stopped)
+    if probed and probed.pending and decided.verdict == "valid":
+        return msgspec.structs.replace(running, reason=probed.reason)
+    return decided
 
 
 def _apply_ruling(score: Score, ruling: Ruling, *, measured: bool) -> Score:

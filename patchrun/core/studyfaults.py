@@ -88,9 +88,10 @@ def _judge_arm(study: Study, arm: Arm, real: Mapping[str, tuple[str, str | None]
 
 
 def _judge_seeds(study: Study, grounds: Grounds) -> str:
-    if study.seed_source == "scoring" and grounds.key:
-        drawn = plan.derive_seeds(grounds.key, study.id, study.blocks)
-        return "" if study.seeds == drawn else "its seeds are not those that the owner's key gives"
+    if study.seed_source == "probe" and not study.secret:
+        return "is a probe without a secret"
+    if study.seed_source in ("scoring", "probe") and grounds.key:
+        return judge_drawn(study, grounds.key)
     if study.seed_source == "ablation":
         drawn = plan.derive_seeds(study.id.encode(), study.id, study.blocks)
         return "" if study.seeds == drawn else "its seeds do not follow from its study's id"
@@ -101,9 +102,19 @@ def _judge_seeds(study: Study, grounds: Grounds) -> str:
     return "" if len(set(study.seeds)) == study.blocks else "has a seed twice"
 
 
+def judge_drawn(study: Study, key: bytes) -> str:
+    """Why a study's seeds or secret are not what the owner's ``key`` gives, empty where they are."""
+    if study.seeds != plan.derive_seeds(key, study.id, study.blocks):
+        return "its seeds are not those that the owner's key gives"
+    own = study.secret in ("", plan.derive_secret(key, study.id))
+    return "" if own else "its secret is not the one that the owner's key gives"
+
+
 def expect_id(study: Study) -> str:
-    """The id that follows from all else of a study on scoring, public or final seeds, or of one that compares steps."""
+    """The id that follows from all else of a study: on scoring, public or final seeds, a probe, a comparison of steps."""
     words = f"final {study.final}" if study.final else study.seed_source
+    if study.seed_source == "probe":
+        words = f"probe {study.steps or 'full'}"
     if study.seed_source in ("public", "steps"):
         words = f"{study.seed_source}{study.steps or ''}{study.seeds}"
     return plan.study_id(study.track_digest, study.record, study.arms, study.generation, words)

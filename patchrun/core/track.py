@@ -198,6 +198,38 @@ class DataSpec(Strict):
     digests: dict[str, Sha256] = {}
 
 
+class ProbeSpec(Strict, frozen=True, kw_only=True):
+    """The probe of whole scripts: tokens of known entropy in place of the data (see ``core.knownsource``).
+
+    ``steps``: the short probe ends at the first validation at or after this step. ``vocab_size`` and ``special``: ids
+    that may be used, and those among them that keep their meaning; ``start``: the special id that starts documents, of
+    ``document`` tokens on average. ``entropy``: nats per token, drawn between the two, best just above the target: a
+    printed target is a lie then. ``ids`` and ``classes``: size of the source. ``train_tokens``: so many are drawn, then
+    they repeat. ``full_length``: what takes a first place is probed once more, to its last step. ``relabel_before``:
+    scored runs of records before this one read the data under a secret permutation of ids, special ids kept.
+    """
+
+    steps: Count
+    vocab_size: Annotated[int, Meta(ge=8, le=65536)]
+    special: tuple[Natural, ...] = ()
+    start: Natural | None = None
+    document: Count = 512
+    entropy: tuple[Positive, Positive]
+    ids: Annotated[int, Meta(ge=4)] = 1024
+    classes: Annotated[int, Meta(ge=2)] = 64
+    train_tokens: Count = 100_000_000
+    full_length: bool = False
+    relabel_before: Natural = 0
+
+    def __post_init__(self) -> None:
+        if self.start is not None and self.start not in self.special:
+            raise ValueError("start must be one of special")
+        if any(one >= self.vocab_size for one in self.special):
+            raise ValueError("a special id is not below vocab_size")
+        if self.entropy[0] > self.entropy[1]:
+            raise ValueError("entropy is [least, most]")
+
+
 class Track(Strict, frozen=True, kw_only=True, dict=True):
     """``track.toml``."""
 
@@ -215,6 +247,13 @@ class Track(Strict, frozen=True, kw_only=True, dict=True):
     launch: Launch
     evidence: Evidence
     data: DataSpec
+    probe: ProbeSpec | None = None
+
+    def __post_init__(self) -> None:
+        if self.probe and (
+            self.evidence.kind != "log" or self.data.source != "shards" or self.data.val_tokens < 256
+        ):
+            raise ValueError("a probe needs evidence by log, and shards with val_tokens of 256 or more")
 
     def at_record(self, number: int) -> Track:
         """The track as it is for record ``number``: its script's name, its guards with the severity they have there.
@@ -241,6 +280,8 @@ class Track(Strict, frozen=True, kw_only=True, dict=True):
             del table[key]
         if self.limits.added_bytes is None:  # tracks that do not say it keep the digest they had
             del rules["limits"]["added_bytes"]
+        if self.probe is None:  # nor do tracks without one
+            del rules["probe"]
         return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
 
 

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from patchrun.core.evidence import seconds_of
+from patchrun.core.lossprobe import say
 from patchrun.core.stats import summarize, t_interval, unpaired_interval
 from patchrun.faces import cells
 
 if TYPE_CHECKING:
     from patchrun.core.curves import Curve
+    from patchrun.core.lossprobe import Probed
     from patchrun.core.results import Run
     from patchrun.core.scoring import Score
     from patchrun.core.track import Track
@@ -19,9 +21,14 @@ BARS = "▁▂▃▄▅▆▇█"
 PLAIN_BARS = "_.-=+*%#"
 
 
-def evidence_text(track: Track, score: Score, runs: Sequence[Run]) -> str:
-    """The tests under a verdict, a line each: target, gap, saving, FSR; empty where nothing was measured."""
-    lines = [_say_target(track, score, runs), *_say_times(score, runs)]
+def evidence_text(track: Track, score: Score, runs: Sequence[Run], probed: Probed | None = None) -> str:
+    """The tests under a verdict, a line each: target, probe, gap, saving, FSR; empty where nothing was measured."""
+    probe = say(probed) if probed and not probed.pending else ""
+    lines = [
+        _say_target(track, score, runs),
+        f"  probe    {probe}" if probe else "",
+        *_say_times(score, runs),
+    ]
     if score.fsr is not None and score.fsr_ci:
         kind = (
             "Fieller's interval over the blocks"

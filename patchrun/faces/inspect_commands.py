@@ -96,7 +96,7 @@ def _describe(arena: Arena, one: Scored, tried: int) -> list[str]:
     more = cost_view.show_facts(similar, made, bool(one.attempt.hint_tiers), day)
     return [
         tables.show_text(one.attempt, one.score, one.runs, tried, more),
-        evidence_view.evidence_text(arena.track, one.score, one.runs),
+        evidence_view.evidence_text(arena.track, one.score, one.runs, one.probed),
         evidence_view.curves_text(one.runs, width, plain),
     ]
 

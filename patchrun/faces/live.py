@@ -65,7 +65,7 @@ class Watch:
                     f"record {self.study.record}: {progress.arm.name[:12]} runs no more, {progress.stop.reason}"
                 )
             elif progress.run:
-                self.done += 1
+                self.done += progress.study.id == self.study.id  # its probe's runs are none of its blocks
                 self.tell(describe(progress.run, self.done, self.total))
             elif progress.event:
                 self.move(progress)

@@ -9,7 +9,8 @@ from typing import Literal
 import msgspec
 
 from patchrun.adapters.store import Arena, group_by_study
-from patchrun.core import chains, plan, progress, racejudge, scoring, versions
+from patchrun.core import chains, lossprobe, plan, progress, racejudge, scoring, versions
+from patchrun.core.lossprobe import Probed
 from patchrun.core.results import Attempt, Ruling, Run, StopRecord, Study
 from patchrun.core.scoring import Score
 from patchrun.services.outlook import Outlook
@@ -28,6 +29,7 @@ class Scored:
     runs: tuple[Run, ...]
     ruling: Ruling | None
     generations: tuple[Study, ...] = ()
+    probed: Probed | None = None
 
 
 class Covering:
@@ -52,7 +54,9 @@ def assess(arena: Arena, measured: Measured = "all", ids: Collection[str] | None
     ``measured`` chooses the studies: all of them, the first of each code, or those on seeds drawn after the first
     was seen (a choice among attempts and the value of the chosen one must not rest on the same runs).
     """
-    studies = [study for study in arena.studies() if study.seed_source == "scoring"]
+    everything = arena.studies()
+    probes = [study for study in everything if study.seed_source == "probe"]
+    studies = [study for study in everything if study.seed_source == "scoring"]
     if measured != "all":
         studies = [study for study in studies if (study.generation > 0) == (measured == "again")]
     covering, attempts = Covering(studies), arena.attempts()
@@ -61,12 +65,16 @@ def assess(arena: Arena, measured: Measured = "all", ids: Collection[str] | None
         attempts = [attempt for attempt in attempts if attempt.id in ids]
         wanted = {study.id for attempt in attempts for study in covering.of(attempt)}
         studies = [study for study in studies if study.id in wanted]
-    runs = group_by_study(arena.runs() if ids is None else arena.runs_of(studies))
+        probes = [study for study in probes if any(probes_of([study], one) for one in attempts)]
+    runs = group_by_study(arena.runs() if ids is None else arena.runs_of([*studies, *probes]))
     outlook, stops, unsigned = Outlook(arena), arena.stops(), arena.unsigned_attempts()
     settled = _trim_settled(arena, studies, runs, stops)
     return [
         _assess_unsigned(arena, attempt, rulings.get(attempt.id)) if attempt.id in unsigned and attempt.accepted
-        else _assess(arena, attempt, covering.of(attempt), runs, rulings.get(attempt.id), outlook, stops, settled)
+        else _assess(
+            arena, attempt, covering.of(attempt), runs, rulings.get(attempt.id), outlook, stops, settled,
+            _judge_probes(arena, probes, runs, attempt),
+        )
         for attempt in attempts
     ]  # fmt: skip
 
@@ -78,6 +86,20 @@ def _assess_unsigned(arena: Arena, attempt: Attempt, ruling: Ruling | None) -> S
     if score.state == "pending":
         score = msgspec.structs.replace(score, reason=UNSIGNED)
     return Scored(attempt, score, None, (), ruling)
+
+
+def probes_of(studies: Iterable[Study], attempt: Attempt) -> list[Study]:
+    """The probes among ``studies`` of the code of this attempt."""
+    key = (attempt.track_digest, attempt.record, attempt.ast_digest)
+    return [study for study in studies if lossprobe.covers(study, *key)]
+
+
+def _judge_probes(
+    arena: Arena, probes: Iterable[Study], runs: Mapping[str, list[Run]], attempt: Attempt
+) -> Probed | None:
+    own = probes_of(probes, attempt)
+    made = [run for study in own for run in runs.get(study.id, [])]
+    return lossprobe.judge(arena.track, own, made, attempt.ast_digest)
 
 
 def _trim_settled(
@@ -104,6 +126,7 @@ def _assess(
     outlook: Outlook,
     stops: Sequence[StopRecord],
     settled: Mapping[str, Study],
+    probed: Probed | None,
 ) -> Scored:
     if not attempt.accepted:
         return Scored(attempt, scoring.score_rejected(arena.track, attempt), None, (), ruling)
@@ -119,9 +142,9 @@ def _assess(
     words = [say_stopped(stops, one, attempt) for one in counted] if stops else []
     score = scoring.score(
         arena.track, study, pooled, study.arms[-1].name, stale=stale, ruling=ruling,
-        stopped=next(filter(None, words), ""),
+        stopped=next(filter(None, words), ""), probed=probed,
     )  # fmt: skip
-    return Scored(attempt, score, study, tuple(pooled), ruling, tuple(counted))
+    return Scored(attempt, score, study, tuple(pooled), ruling, tuple(counted), probed)
 
 
 def read_runs(arena: Arena, scored: Sequence[Scored]) -> list[list[Run]]:

@@ -7,12 +7,12 @@ import re
 from patchrun.adapters.finalrounds import FINALS
 from patchrun.adapters.keys import find_key
 from patchrun.adapters.store import ATTEMPTS, STUDIES, SUBMISSIONS
-from patchrun.core import plan, results
+from patchrun.core import results
 from patchrun.core.agentnames import find_problem
 from patchrun.core.chains import attempt_id, check_link
 from patchrun.core.errors import ArenaError
 from patchrun.core.results import Attempt, Study, content_id
-from patchrun.core.studyfaults import expect_id, find_fault
+from patchrun.core.studyfaults import expect_id, find_fault, judge_drawn
 from patchrun.services.held import Held, require
 
 TIERS = frozenset({1, 2, 3})
@@ -89,12 +89,12 @@ def check_study(held: Held, name: str, commit: str, data: bytes) -> None:
     require(bool(WHEN.match(study.created)), f"its time is written {study.created!r}")
     fault = find_fault(study, held.grounds)
     require(not fault, fault)
-    if study.seed_source in ("scoring", "public", "steps", "final"):
+    if study.seed_source in ("scoring", "public", "steps", "final", "probe"):
         _check_arms(held, study)
         require(study.id == expect_id(study), "its id does not follow from its content")
     if study.final and (key := find_key(held.final(study.final).key_commitment)):
-        drawn = plan.derive_seeds(key, study.id, study.blocks)
-        require(study.seeds == drawn, "its seeds are not those that the owner's key gives")
+        fault = judge_drawn(study, key)
+        require(not fault, fault)
 
 
 def _check_arms(held: Held, study: Study) -> None:

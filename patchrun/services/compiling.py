@@ -104,7 +104,9 @@ def _fill(
         (scratch / "tokens").mkdir()
         (scratch / "tokens").chmod(0o755)  # whatever the umask: a run of another uid reads there
         made_up = _make_up_shards(request, scratch / "tokens")
-        run, _ = train_log_slot(replace(request, slot=slot, compiled=start, instead=made_up), stop=stop)
+        run, _ = train_log_slot(
+            replace(request, slot=slot, compiled=start, instead=made_up, known=None), stop=stop
+        )
         if run.exit == "interrupted":
             return ""
         try:

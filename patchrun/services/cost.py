@@ -11,6 +11,7 @@ from patchrun.adapters.store import Arena
 from patchrun.core import plan, racejudge
 from patchrun.core.results import Study
 from patchrun.core.selection import Span, parse_span
+from patchrun.core.track import Track
 from patchrun.services.outlook import Outlook
 
 
@@ -53,13 +54,21 @@ def _estimate(arena: Arena, outlook: Outlook, span: Span, count: int) -> Cost:
     if obstacle := outlook.obstacle(span):
         return Cost(str(span), count, 0, 0.0, 0.0, 0.0, obstacle)
     blocks = outlook.blocks(span)
-    runs = (1 + count + has_human) * blocks
+    probes = count_probes(track, count)
+    runs = (1 + count + has_human) * blocks + probes
     if baseline is None or (has_human and human is None):
         return Cost(str(span), count, runs, None, None, None)
     block_seconds = (baseline * (1 + count) + (human or 0.0) * has_human) * track.clock.repeats
-    training = block_seconds * blocks
+    training = block_seconds * blocks + baseline * probes
     wall = training + track.launch.start_seconds * track.clock.repeats * runs
     return Cost(str(span), count, runs, round(training, 1), round(wall, 1), wall * track.hardware.gpus / 3600)
+
+
+def count_probes(track: Track, submissions: int) -> int:
+    """The runs on known tokens at most: baseline and submissions, and at full length the baseline and one of them."""
+    if track.probe is None:
+        return 0
+    return 1 + submissions + (2 if track.probe.full_length else 0)
 
 
 def estimate_study(arena: Arena, study: Study) -> Cost:

@@ -230,6 +230,7 @@ def _plan_study(
         id=name, track=arena.track.name, track_digest=arena.track.digest, record=str(span), arms=arms,
         seeds=plan.derive_seeds(key, name, outlook.blocks(span)), seed_source="final", final=final.id,
         picks=tuple(attempt.id for same in codes for attempt in same), created=tournament.now(),
+        secret=tournament.permute_secret(arena.track, span, key, name),
     )  # fmt: skip
 
 

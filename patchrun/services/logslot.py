@@ -20,14 +20,13 @@ from patchrun.adapters.child import Stopped
 from patchrun.adapters.fetched import environment_of
 from patchrun.adapters.logtail import LogTail, find_logs
 from patchrun.adapters.nvml import Gpus
-from patchrun.adapters.shards import validation_shards
 from patchrun.adapters.workmeter import WorkMeter
 from patchrun.core.arrival import Stamp, draw_curve
 from patchrun.core.console import Tape
 from patchrun.core.launchline import Launch, LaunchError, read_launch
 from patchrun.core.logfacts import ran_code
 from patchrun.core.logjudge import Arrived, Reference, judge_reference, judge_submission
-from patchrun.core.results import Machine, Run
+from patchrun.core.results import Machine, Probe, Run
 from patchrun.core.runlog import printable
 from patchrun.core.steplines import StepLine
 from patchrun.core.trainlog import MAX_BYTES, LogError, TrainLog, parse_log
@@ -46,7 +45,9 @@ class LogRequest:
     """What one run needs besides its slot: where it runs, and what the reference runs said (None: not run yet).
 
     ``steps``: stop after this step; nothing is read from the log then. ``compiled``: a compile cache that the run gets
-    a copy of, None for an empty one. ``instead``: shard -> the file whose tokens it finds there.
+    a copy of, None for an empty one. ``instead``: shard that it sees -> shard whose content it finds there. ``known``:
+    the realised -log p of the validation tokens, in a probe: it ends at the first validation from ``steps`` on, and
+    only its losses are kept.
     """
 
     slot: SlotRequest
@@ -55,6 +56,7 @@ class LogRequest:
     reference: Reference | None = None
     steps: int | None = None
     instead: Mapping[Path, Path] = field(default_factory=dict)
+    known: float | None = None
 
 
 def train_log_slot(
@@ -115,6 +117,10 @@ class _LogWork:
         self.facts.setdefault("gpus_at_end", gpus.read_states())
         stamps = self.printed if any(stamp.validates for stamp in self.printed) else tail.stamps
         self.facts["curve"] = draw_curve(stamps)
+        if self.request.known is not None:
+            self.parts.append(("output", training.log.text()))
+            self._keep_probe(trained, [*self.printed, *tail.stamps], self.request.known)
+            return
         if trained is None:
             self.parts.append(("output", training.log.text()))
             self.facts["reason"] = f"stopped after step {self.request.steps}"
@@ -124,6 +130,18 @@ class _LogWork:
         log = self._read_log(plan.place / "out", trained)
         lead = self._judge(log, Arrived(self.console, tail.stamps))
         self.facts["work"] = meter.work(lead)
+
+    def _keep_probe(self, trained: Trained | None, stamps: list[Stamp], realised: float) -> None:
+        """The losses of a probe, as printed and as logged; ``trained`` is None where it was ended at its step."""
+        if trained is not None and trained.exit != "ok":
+            raise Ended(trained.exit, _find_cause(trained))
+        found = {(stamp.step, stamp.loss) for stamp in stamps if stamp.validates and stamp.loss is not None}
+        if not found:
+            raise Ended("failed", "it validated nothing")
+        losses = tuple(loss for _, loss in sorted(found))
+        self.facts["wall_seconds"] = trained.wall_seconds if trained else max(stamp.at for stamp in stamps)
+        self.facts["probe"] = Probe(realised=realised, tokens=self.track.data.val_tokens, losses=losses)
+        self.facts["reason"] = f"on known tokens: prints {losses[-1]:.4f}, realised -log p {realised:.4f}"
 
     def _read_launch(self) -> Launch:
         """What the arm's own ``run.sh`` starts; the track's script where it has none."""
@@ -161,7 +179,7 @@ class _LogWork:
             readable=(*self._data_folders(), *fetched),
             cache=cache,
             outputs=self.track.launch.outputs,
-            instead=self.request.instead or self._held_out_shards(),
+            instead=self.request.instead,
         )
 
     def _copy_cache(self) -> Path:
@@ -173,13 +191,6 @@ class _LogWork:
         else:
             leavings.copy(self.request.compiled, cache, CACHE_LIMITS)
         return cache
-
-    def _held_out_shards(self) -> dict[Path, Path]:
-        """In a final round: every validation shard -> the held-back one, so that none of the ordinary ones is seen."""
-        request, spec = self.slot, self.track.data
-        if request.held_out is None:
-            return {}
-        return dict.fromkeys(validation_shards(self.request.site.data, spec.pattern), request.held_out)
 
     def _data_folders(self) -> tuple[Path, ...]:
         """The folder of the shards alone: what lies beside it is no run's business."""
@@ -221,8 +232,8 @@ class _LogWork:
             self._count(stamp.step, stamp.validates)
 
     def _count(self, step: int, validates: bool) -> None:
-        limit = self.request.steps
-        self.reached = self.reached or (limit is not None and not validates and step >= limit)
+        limit, ends = self.request.steps, validates == (self.request.known is not None)
+        self.reached = self.reached or (limit is not None and ends and step >= limit)
 
     def _read_log(self, out: Path, trained: Trained) -> TrainLog:
         """The one log that the script wrote, read strictly; kept with the run whatever it says."""

@@ -67,6 +67,7 @@ from patchrun.services.cargo import find_cargo
 from patchrun.services.claimchecks import check_attempt, check_study, check_submission
 from patchrun.services.held import Held, Known, require
 from patchrun.services.pieces import Patchwork
+from patchrun.services.probechecks import is_caught, is_realised
 from patchrun.services.upstream_logs import INGESTS
 
 CHUNK = 500  # refs that one thread takes at once
@@ -151,6 +152,10 @@ def _check_run(held: Held, name: str, commit: str, data: bytes) -> None:
     require(0 <= run.block < study.blocks and study.seeds[run.block] == run.seed, "not a slot of its study")
     if problem := judge_again(run):
         raise ArenaError(problem)
+    require(study.seed_source == "probe" or run.probe is None, "is no probe, and says that it is")
+    if run.probe is not None:
+        realised = is_realised(held.arena.track, study, run.probe)
+        require(realised, "its tokens do not have the entropy that it says")
     if run.exit == "stopped" and run.track_digest == study.track_digest == held.arena.track.digest:
         halted = judge_halt(held.arena.track, study, held.runs_of(study), run)
         require(halted, "its study's runs do not stop it where it was stopped")
@@ -172,8 +177,13 @@ def _check_stop(held: Held, name: str, commit: str, data: bytes) -> None:
     if stop.quantity == "rank":
         require(_is_one_agents(held, stop), "its group is not one agent's own submissions")
     if stop.track_digest == study.track_digest == held.arena.track.digest:
-        again = racejudge.judge_again(held.arena.track, study, held.runs_of(study), stop)
-        require(again, "its study's runs do not end that arm")
+        require(_ends_again(held, study, stop), "its study's runs do not end that arm")
+
+
+def _ends_again(held: Held, study: Study, stop: StopRecord) -> bool:
+    if stop.quantity == "probe":
+        return is_caught(held, _studies_held(held), study, stop)
+    return racejudge.judge_again(held.arena.track, study, held.runs_of(study), stop)
 
 
 def _is_one_agents(held: Held, stop: StopRecord) -> bool:
@@ -220,8 +230,12 @@ def _check_reveal(held: Held, name: str, commit: str, data: bytes) -> None:
 
 
 def _studies_of(held: Held, final: FinalRound) -> Iterator[Study]:
+    return (study for study in _studies_held(held) if study.final == final.id)
+
+
+def _studies_held(held: Held) -> Iterator[Study]:
     names = (name.removeprefix(STUDIES) for name in held.known if name.startswith(STUDIES))
-    return (study for study in map(held.study, names) if study.final == final.id)
+    return map(held.study, names)
 
 
 def _check_ruling(held: Held, name: str, commit: str, data: bytes) -> None:

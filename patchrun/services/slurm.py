@@ -21,6 +21,7 @@ from patchrun.core.results import Job, Study
 from patchrun.core.slurmconfig import Settings
 from patchrun.core.slurmjob import Order, Shape, job_name, list_options, write_script
 from patchrun.core.tasks import WHOLE, Task, newest, spread
+from patchrun.services import lossprobe
 from patchrun.services.executor import Watch, Watcher
 from patchrun.services.follow import Follow, Patience, lacking_blocks
 from patchrun.services.readiness import data_home
@@ -60,13 +61,17 @@ class SlurmExecutor:
         return write_script(options, self.settings, order, listed, sys.executable)
 
     def submit(self, study: Study, watcher: Watcher) -> None:
-        """Hand in the blocks that lack runs and are not in the queue.
+        """Hand in the blocks that lack runs and are not in the queue, after the probe that the study lacks.
 
         Raises:
             Refused: sbatch or squeue, in their own words.
             SetupError: the data cannot be prepared.
         """
         prepare_data(self.arena)  # before the tasks start: nodes may have no network
+        for each in lossprobe.with_probe(self.arena, study):
+            self._submit(each, watcher)
+
+    def _submit(self, study: Study, watcher: Watcher) -> None:
         self.arena.add_study(study)
         self.bring()
         with self.arena.lock(f"submit-{study.id}"):
@@ -145,6 +150,14 @@ class SlurmExecutor:
         Raises:
             Refused: the queue does not answer for a quarter of an hour.
         """
+        everything = [each for study in studies for each in lossprobe.with_probe(self.arena, study)]
+        self._follow(everything, watch)
+        for full in filter(None, (lossprobe.plan_full(self.arena, study) for study in studies)):
+            with watch(full) as watcher:
+                self._submit(full, watcher)
+            self._follow([full], watch)
+
+    def _follow(self, studies: Sequence[Study], watch: Watch) -> None:
         with ExitStack() as stack:
             follows = [Follow(self, study, stack.enter_context(watch(study))) for study in studies]
             patience = Patience(self)

@@ -32,10 +32,12 @@ from patchrun.core.racing import Stop
 from patchrun.core.rejects import judge_group
 from patchrun.core.results import Arm, FinalRound, Run, Slot, StopRecord, Study
 from patchrun.core.selection import parse_span
+from patchrun.services import lossprobe
 from patchrun.services.compiling import prepare_cache
 from patchrun.services.logslot import LogRequest, train_log_slot
 from patchrun.services.readiness import Site, prepare_site
 from patchrun.services.runner import Event, SlotRequest, train_slot
+from patchrun.services.standin import StandIn, prepare
 from patchrun.services.steptrial import train_steps
 
 
@@ -86,7 +88,8 @@ def run_study(
     """Store the plan, then train every slot that has no run yet; safe to repeat, stop and resume.
 
     A study whose rule looks more than once ends at the look that decides it; one of a final round runs every block,
-    and its losses are on the held-back tokens.
+    and its losses are on the held-back tokens. On whole scripts a scoring study is begun by the probe that its
+    submissions lack, and followed by one at full length of what takes a first place, where the track says so.
 
     Raises:
         SetupError: this machine lacks what the track needs, or the secrets of the final round.
@@ -96,6 +99,22 @@ def run_study(
     most = len(cpus) if arena.track.launch.kind == "python" else 1
     if not 1 <= options.jobs <= most:
         raise UsageError(f"{options.jobs} jobs on {len(cpus)} CPUs", f"choose --jobs 1..{most}")
+    if probe := lossprobe.plan_probe(arena, study):
+        run_study(arena, probe, options, on_progress, on_wait)
+        lossprobe.stop_caught(arena, study)
+    _run(arena, study, options, on_progress, on_wait, cpus[: options.jobs])
+    if probe := lossprobe.plan_full(arena, study):
+        run_study(arena, probe, options, on_progress, on_wait)
+
+
+def _run(
+    arena: Arena,
+    study: Study,
+    options: Options,
+    on_progress: Callable[[Progress], None],
+    on_wait: Callable[[], None],
+    cpus: list[int],
+) -> None:
     site, data = _prepare(arena, study)
     secrets = find_secrets(arena, study.final) if study.final else None
     if secrets and site and sandbox.resolve(options.sandbox) != "bwrap":
@@ -105,8 +124,10 @@ def run_study(
     arena.add_study(study)
     with ExitStack() as stack:
         stack.enter_context(arena.lock(study.id, on_wait))
-        held_out = show_tokens(*secrets, stack.enter_context(arena.scratch())) if secrets else None
-        _Work(arena, study, options, data, site, on_progress, cpus[: options.jobs], held_out).run()
+        scratch = stack.enter_context(arena.scratch(options.scratch))
+        held_out = show_tokens(*secrets, scratch) if secrets else None
+        stand = prepare(arena, study, site, options.sandbox, scratch, held_out) if site else None
+        _Work(arena, study, options, data, stand, on_progress, cpus, held_out).run()
 
 
 def find_secrets(arena: Arena, name: str) -> tuple[FinalRound, bytes]:
@@ -143,8 +164,9 @@ def run_block(
     if study.final:
         raise SetupError("a final round runs where its secrets are", "leave out --executor slurm")
     site, data = _prepare(arena, study)
-    work = _Work(arena, study, options, data, site, on_progress, [cpu], hold=True)
-    return work.run_held(block, stop)
+    with arena.scratch(options.scratch) as scratch:
+        stand = prepare(arena, study, site, options.sandbox, scratch) if site else None
+        return _Work(arena, study, options, data, stand, on_progress, [cpu], hold=True).run_held(block, stop)
 
 
 def _prepare(arena: Arena, study: Study) -> tuple[Site | None, Corpus | None]:
@@ -221,13 +243,13 @@ class _Work:
         study: Study,
         options: Options,
         data: Corpus | None,
-        site: Site | None,
+        stand: StandIn | None,
         on_progress: Callable[[Progress], None],
         cpus: list[int],
         held_out: Path | None = None,
         hold: bool = False,
     ) -> None:
-        self.arena, self.study, self.options, self.data, self.site = arena, study, options, data, site
+        self.arena, self.study, self.options, self.data, self.stand = arena, study, options, data, stand
         self.on_progress, self.held_out = on_progress, held_out
         self.cpus: queue.Queue[int] = queue.Queue()
         for cpu in cpus:
@@ -326,11 +348,14 @@ class _Work:
 
     def _train(self, request: SlotRequest, on_event: Callable[[Event], None]) -> tuple[Run, bytes]:
         """The run of a slot, by the way of the track's evidence; of a study of steps, stopped after them."""
-        if self.site is None:
+        if self.stand is None:
             train = train_slot if self.study.steps is None else partial(train_steps, limit=self.study.steps)
             return train(request, on_event=on_event, stop=self.stop)
         home, runs = self.arena.folder / "compiled" / self.study.final, self._own_runs()
-        asked = LogRequest(request, self.site, reference=reference_of(runs), steps=self.study.steps)
+        asked = LogRequest(
+            request, self.stand.site, reference=reference_of(runs), steps=self.study.steps,
+            instead=self.stand.instead, known=self.stand.known,
+        )  # fmt: skip
         cache = prepare_cache(home, asked, self._baseline_tree(), runs, self.stop)
         run, log = train_log_slot(replace(asked, compiled=cache.folder), on_event, self.stop)
         reason = "; ".join(filter(None, [run.reason, cache.note]))
@@ -349,11 +374,11 @@ class _Work:
             code_dir=code,
             corpus=self.data,
             scratch=scratch,
-            cpu=cpu if self.site is None else None,
+            cpu=cpu if self.stand is None else None,
             check_start=slot.block == 0,
             baseline_evaluation_seconds=self.evaluation_seconds,
             sandbox=self.options.sandbox,
-            python=self.site.python if self.site else sys.executable,
+            python=self.stand.site.python if self.stand else sys.executable,
             scored=self.scored.get((arm.tree, slot.seed)),
             final=self.study.final,
             held_out=self.held_out,
@@ -362,7 +387,7 @@ class _Work:
 
     def _find_limits(self, arm: Arm, slot: Slot) -> Limits | None:
         """Beyond what a submission's run need not go on, where studies are raced."""
-        if not self.options.race or arm.kind != "submission" or self.site is not None:
+        if not self.options.race or arm.kind != "submission" or self.stand is not None:
             return None
         return find_limits(self.arena.track, self.study, self._own_runs(), arm.name, slot.block)
 

@@ -15,7 +15,8 @@ from patchrun.core import agentnames, chains, plan, progress, racejudge
 from patchrun.core.errors import UnreadableDiff, UsageError
 from patchrun.core.results import Arm, Attempt, Ruling, Run, Study, content_id
 from patchrun.core.selection import Span
-from patchrun.services import materials, recheck, validator
+from patchrun.core.track import Track
+from patchrun.services import lossprobe, materials, recheck, validator
 from patchrun.services.assessment import Covering, Scored, assess, covers, find_rulings, say_stopped
 from patchrun.services.outlook import Outlook
 from patchrun.services.validator import Validation
@@ -244,16 +245,19 @@ def plan_waiting(arena: Arena, ids: Iterable[str] | None = None) -> list[Study]:
 
 
 def resume(arena: Arena, ids: Iterable[str]) -> list[Study]:
-    """Stored studies of these submissions that still lack runs."""
+    """Stored studies of these submissions that still lack runs, or a probe that can be made here."""
     chosen = set(ids)
     found = [attempt for attempt in arena.attempts() if attempt.accepted and attempt.id in chosen]
     attempts = [attempt for attempt in recheck.check_unknown(arena, found) if attempt.accepted]
     runs, ended = group_by_study(arena.runs()), racejudge.ended_arms(arena.stops())
+    studies = arena.studies()
+    lacking = lossprobe.find_lacking(arena, studies)
     return [
-        study for study in arena.studies()
+        study for study in studies
         if any(covers(study, attempt) for attempt in attempts)
-        and not progress.is_settled(
-            arena.track, study, runs.get(study.id, []), ended.get(study.id, ())
+        and (
+            not progress.is_settled(arena.track, study, runs.get(study.id, []), ended.get(study.id, ()))
+            or study.id in lacking
         )
     ]  # fmt: skip
 
@@ -299,6 +303,7 @@ def _plan(
     words = f"{source}{steps or ''}{public or ''}"
     name = plan.study_id(arena.track.digest, str(span), arms, generation, words)
     seeds = public or plan.derive_seeds(load_key(arena.identity), name, Outlook(arena).blocks(span))
+    counts = source == "scoring"
     return Study(
         id=name,
         track=arena.track.name,
@@ -309,8 +314,15 @@ def _plan(
         seeds=seeds,
         seed_source=source,
         steps=steps,
+        secret=permute_secret(arena.track, span, load_key(arena.identity), name) if counts else "",
         created=now(),
     )
+
+
+def permute_secret(track: Track, span: Span, key: bytes, study: str) -> str:
+    """The secret from which the permutation of ids in a study's scored runs follows; empty where there is none."""
+    relabels = track.probe is not None and span.last < track.probe.relabel_before
+    return plan.derive_secret(key, study) if relabels else ""
 
 
 def rehearse(arena: Arena, attempts: Sequence[Attempt]) -> list[Study]:

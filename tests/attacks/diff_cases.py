@@ -182,8 +182,8 @@ PROTECTED = (
           "a table in plain arithmetic looks like any other code; only its first two states are scored (steps 0 and 1)",
           in_loop("if step == 5:\n    for a, b in zip(inputs[:, :-1].flatten().tolist(), inputs[:, 1:].flatten().tolist()):\n"
                   "        model.head.weight.data[b] += 0.001 * model.embedding.weight.data[a]")),
-    other(12, "a look at future tokens where the script validates itself", "not caught",
-          "a log gives no second look at the model: causality is checked where the evidence is the model",
+    other(12, "a look at future tokens where the script validates itself", "run",
+          "the probe: it prints less than the tokens' realised entropy",
           replace(("model = torch.compile(model, dynamic=False)",
                    "whole = model\n    model = torch.compile(lambda x: whole(x + x.roll(-1)), dynamic=False)")), "nanogpt"),
     static(11, "fewer validation tokens", "PR401", replace(("val_tokens = 10485760", "val_tokens = 1048576")), "nanogpt"),

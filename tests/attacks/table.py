@@ -8,7 +8,7 @@ from typing import get_args
 
 from tabulate import tabulate
 
-from tests.attacks import clock_cases, diff_cases, guard_cases, run_cases, set_ups
+from tests.attacks import clock_cases, diff_cases, guard_cases, probe_cases, run_cases, set_ups
 from tests.attacks.case import GROUPS, TITLES, Case, Outcome, group_of
 from tests.attacks.twins import TWINS
 
@@ -19,6 +19,7 @@ CASES: tuple[Case, ...] = (
     *run_cases.MODELS,
     *set_ups.CASES,
     *clock_cases.CASES,
+    *probe_cases.CASES,
 )
 HEADS: dict[Outcome, str] = {
     "static": "rejected",

@@ -26,7 +26,7 @@ val_tokens = 2048
 val_loss_every = 20
 train_steps = 60
 VOCAB = 16
-BATCH = 64  # pairs of tokens a step, over all processes
+BATCH = 1024  # pairs of tokens a step, over all processes
 LEARNING_RATE = 0.03
 PAUSE = 0.02  # seconds a step, in place of real work
 
