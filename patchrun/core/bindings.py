@@ -77,7 +77,8 @@ def find_bindings(nodes: Iterable[ast.AST], aliases: Aliases, scope: str = "") -
     """Every name that ``nodes`` bind, in source order; names declared ``global`` belong to the module."""
     nodes = list(nodes)
     writes = Writes(aliases, own_statements(nodes))
-    stack = [(node, _enter(scope, (), nodes)) for node in reversed(nodes)]
+    module = _enter(scope, (), nodes)
+    stack = [(node, module) for node in reversed(nodes)]
     while stack:
         node, where = stack.pop()
         if isinstance(node, SILENT) and (not isinstance(node, ast.Name) or isinstance(node.ctx, ast.Load)):

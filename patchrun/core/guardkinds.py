@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
 
 from patchrun.core.bindings import Binding
@@ -14,6 +14,7 @@ from patchrun.core.guardsource import (
     Item,
     Source,
     Trees,
+    any_within,
     dump,
     first_line_of,
     last_name,
@@ -36,12 +37,13 @@ WITH_PARTS = ("assign", "call", "function", "branch", "loss", "untimed")
 
 def collect_assignments(guard: Guard, files: Sequence[Source], trees: Trees) -> list[Item]:
     items: list[Item] = []
+    fields = _read_fields(trees.before)
     for file in files:
         found = [
             _to_item(file, binding)
             for binding in file.bindings
             if _is_named(binding, guard.match) and _holds(guard, binding)
-            if not _is_own_attribute(binding, trees.before)
+            if not _is_own_attribute(binding, fields)
         ]
         found += collect_field_writes(guard.match, file, trees.before)
         items += sorted(dict.fromkeys(found), key=lambda item: item.line)
@@ -75,18 +77,20 @@ def _is_named(binding: Binding, names: Sequence[str]) -> bool:
     return name in names or (name.startswith("__") and owner.rpartition(".")[2] in names)
 
 
-def _is_own_attribute(binding: Binding, before: Sequence[Source]) -> bool:
-    """Whether it is ``self.x`` of some object, where the baseline knows ``x`` as a plain variable only."""
-    owner, _, name = binding.name.rpartition(".")
-    return owner in ("self", "cls") and not any(
-        one.name.rpartition(".")[2] == name and (one.name != name or _is_field(one))
+def _read_fields(before: Sequence[Source]) -> set[str]:
+    """The names that the baseline binds as an attribute or in a class, not only as plain variables."""
+    return {
+        binding.name.rpartition(".")[2]
         for file in before
-        for one in file.bindings
-    )
+        for binding in file.bindings
+        if "." in binding.name or (binding.scope and not binding.is_local)
+    }
 
 
-def _is_field(binding: Binding) -> bool:
-    return bool(binding.scope) and not binding.is_local
+def _is_own_attribute(binding: Binding, fields: Collection[str]) -> bool:
+    """Whether it is ``self.x`` of some object, where ``x`` is known as a plain variable only."""
+    owner, _, name = binding.name.rpartition(".")
+    return owner in ("self", "cls") and name not in fields
 
 
 def collect_calls(guard: Guard, files: Sequence[Source], trees: Trees) -> list[Item]:
@@ -161,11 +165,12 @@ def _read_parts(file: Source, item: Item) -> Iterator[str]:
 
 def _bound_parts(file: Source, wanted: set[str], items: Sequence[Item]) -> Iterator[Binding]:
     """The bindings of ``wanted`` names that these pieces of guarded code may see."""
+    lines = sorted(item.line for item in items)
     for binding in file.bindings:
         if binding.name not in wanted or (binding.scope and not binding.is_local):
             continue
         span = span_of(file, binding)
-        if span is None or any(span[0] <= item.line <= span[1] for item in items):
+        if span is None or any_within(lines, span):
             yield binding
 
 

@@ -18,9 +18,11 @@ collects what it protects from all Python files of a tree, before and after a pa
 from __future__ import annotations
 
 import ast
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from patchrun.core.codes import make_finding
 from patchrun.core.findings import Finding
@@ -92,24 +94,26 @@ def _read_all(sources: Mapping[str, str | ast.Module]) -> list[Source]:
 def _collect_all(guards: list[Guard], files: Sequence[Source], trees: Trees) -> list[list[Item]]:
     """What each guard protects, in the order of the source, without locals that nothing guarded can see."""
     sides = [KINDS[guard.kind](guard, files, trees) for guard in guards]
-    marks = [
-        item
-        for guard, items in zip(guards, sides, strict=True)
-        if guard.kind in SETTING_OUT
-        for item in items
-    ]
-    return [[item for item in items if _matters(item, marks)] for items in sides]
+    marks = defaultdict(list)
+    for guard, items in zip(guards, sides, strict=True):
+        if guard.kind in SETTING_OUT:
+            for item in items:
+                marks[item.path].append((item.line, item.name if item.span else ""))
+    for lines in marks.values():
+        lines.sort()
+    return [[item for item in items if _matters(item, marks[item.path])] for items in sides]
 
 
-def _matters(item: Item, marks: Iterable[Item]) -> bool:
-    """Whether a binding is seen outside its function, or stands in one with other guarded code."""
+def _matters(item: Item, marks: Sequence[tuple[int, str]]) -> bool:
+    """Whether a binding is seen outside its function, or stands in one with other guarded code.
+
+    ``marks``: line of each piece of guarded code in its file, sorted, and the name of those that are locals.
+    """
     if item.span is None:
         return True
     first, last = item.span
-    return any(
-        one.path == item.path and first <= one.line <= last and (one.span is None or one.name != item.name)
-        for one in marks
-    )
+    inside = takewhile(lambda mark: mark[0] <= last, marks[bisect_left(marks, (first, "")) :])
+    return any(name != item.name for _, name in inside)
 
 
 def _first_change(old: list[Item], new: list[Item]) -> tuple[str | None, int | None, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -53,6 +54,13 @@ class Source:
         """Every expression that makes a text, with the text (see ``foldtext``)."""
         found = ((node, fold_text(node)) for node in self.find(*TEXTS) if not self._is_in_sum(node))
         return [(node, text) for node, text in found if text is not None]
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Every name, attribute, parameter, keyword and text of the file."""
+        names = {last_name(node) for node in self.find(ast.Name, ast.Attribute)}
+        words = {node.arg for node in self.find(ast.arg, ast.keyword) if node.arg}
+        return frozenset(names | words | {text for _, text in self.texts})
 
     def _is_in_sum(self, node: ast.AST) -> bool:
         return isinstance(node, ast.BinOp) and isinstance(self.parents.get(node), ast.BinOp)
@@ -164,6 +172,12 @@ def span_of(source: Source, binding: Binding) -> tuple[int, int] | None:
     return (owner.lineno, owner.end_lineno or owner.lineno) if owner else None
 
 
+def any_within(lines: Sequence[int], span: tuple[int, int]) -> bool:
+    """Whether one of the lines, sorted, lies in the span."""
+    at = bisect_left(lines, span[0])
+    return at < len(lines) and lines[at] <= span[1]
+
+
 def parse_source(path: str, code: str | ast.Module) -> Source | None:
     """The file; None where it does not parse, which is another check's concern."""
     try:
@@ -198,6 +212,6 @@ def _always_runs(parent: ast.AST, child: ast.AST) -> bool:
 
 def _block_of(parent: ast.AST, child: ast.AST) -> str:
     for name, value in ast.iter_fields(parent):
-        if value is child or (isinstance(value, list) and any(one is child for one in value)):
+        if value is child or (isinstance(value, list) and child in value):
             return name
     return ""

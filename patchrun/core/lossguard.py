@@ -112,11 +112,12 @@ def _losses(guard: Guard, statements: Sequence[ast.stmt]) -> set[ast.stmt]:
     """The statements that make the loss, those that read or change it, and the returns."""
     chosen = {*_seeds(guard, statements), *(node for node in statements if isinstance(node, ast.Return))}
     names = {name for node in chosen for name in _bound(node)}
+    parts = [(node, names_in(node) | _bound(node), _bound(node)) for node in statements]
     for _ in range(ROUNDS):
-        for node in statements:
-            if (names_in(node) | _bound(node)) & names:
+        for node, touched, bound in parts:
+            if touched & names:
                 chosen.add(node)
-                names |= _bound(node)
+                names |= bound
     return chosen
 
 
@@ -127,13 +128,14 @@ def _seeds(guard: Guard, statements: Sequence[ast.stmt]) -> list[ast.stmt]:
 def _sources(guard: Guard, statements: Sequence[ast.stmt]) -> set[ast.stmt]:
     """What the arguments of the loss calls come from, up to the model's own parts."""
     chosen: set[ast.stmt] = set()
-    for seed in _seeds(guard, statements):
-        wanted = _arguments(guard, seed)
-        for node in reversed(statements[: statements.index(seed)]):
-            if names := _bound(node) & wanted:
-                if not _only_unpacks(node):
-                    chosen.add(node)
-                wanted = wanted - names if _calls_parts(node) else wanted | names_in(node)
+    seeds, wanted = set(_seeds(guard, statements)), set[str]()
+    for node in reversed(statements):
+        if names := _bound(node) & wanted:
+            if not _only_unpacks(node):
+                chosen.add(node)
+            wanted = wanted - names if _calls_parts(node) else wanted | names_in(node)
+        if node in seeds:
+            wanted |= _arguments(guard, node)
     return chosen
 
 

@@ -23,7 +23,8 @@ DERIVED = 3  # files, loader, batch
 def collect_texts(guard: Guard, files: Sequence[Source], trees: Trees) -> list[Item]:
     """Each text that matches with the name that it goes to, and what else is bound to these names."""
     renamed = _holders(guard, trees.before) ^ _holders(guard, trees.after)
-    renamed = {name for name in renamed if not all(_knows(files, name) for files in trees)}
+    known = [frozenset().union(*(file.words for file in side)) for side in trees]
+    renamed -= known[0] & known[1]
     holders = _holders(guard, trees.before) - renamed
     items = []
     for file in files:
@@ -66,15 +67,6 @@ def collect_reads(guard: Guard, files: Sequence[Source], trees: Trees) -> list[I
 def _holders(guard: Guard, files: Sequence[Source]) -> set[str]:
     """The names that hold one of the texts."""
     return {name for file in files for name, _, _ in _texts(guard, file) if name.isidentifier()}
-
-
-def _knows(files: Sequence[Source], name: str) -> bool:
-    """Whether a name stands anywhere in the code, as a name, an attribute, a parameter or a text."""
-    return any(
-        last_name(node) == name or getattr(node, "arg", None) == name
-        for file in files
-        for node in file.find(ast.Name, ast.Attribute, ast.arg, ast.keyword)
-    ) or any(text == name for file in files for _, text in file.texts)
 
 
 def _texts(guard: Guard, file: Source) -> Iterator[tuple[str, str, ast.AST]]:

@@ -8,7 +8,7 @@ counts come from, and the calls that save and restore state, must stay.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -86,9 +86,7 @@ class _Untimed:
     def find(self) -> Iterator[Item]:
         steps = list(self._steps())
         yield from (make_item(self.file, node, _step_key(self.file, node), "grow") for node in steps)
-        for loop in {one: None for node in steps for one in self.file.around(node) if isinstance(one, LOOPS)}:
-            if any(_kind_of(node) in GRADIENTS | self._training for node in ast.walk(loop)):
-                yield from self._trip_count(loop)
+        yield from self._trip_counts(_outer_loops(self.file, steps))
         looped = (node for node in steps if _loops_around(self.file, node))
         first = min((node.lineno for node in looped), default=self.start.line)
         yield from self._resets()
@@ -156,8 +154,11 @@ class _Untimed:
                 if own is None or definition is None or definition.lineno != own[0]:
                     yield node
 
-    def _trip_count(self, loop: ast.AST) -> Iterator[Item]:
-        names = {last_name(node) for node in ast.walk(_count_of(loop))} - {""}
+    def _trip_counts(self, loops: Iterable[ast.AST]) -> Iterator[Item]:
+        """What binds the names in the heads of loops that train."""
+        kinds = GRADIENTS | self._training
+        training = [one for one in loops if any(_kind_of(node) in kinds for node in ast.walk(one))]
+        names = {last_name(node) for one in training for node in ast.walk(_count_of(one))} - {""}
         for binding in self.file.bindings:
             plain = binding.form not in ("parameter", "import", "importfrom") and not binding.form.endswith(
                 "def"
@@ -213,6 +214,10 @@ def _is_step(node: ast.AST) -> bool:
         case ast.Call():
             return _kind_of(node) == "step"
     return False
+
+
+def _outer_loops(file: Source, steps: Iterable[ast.AST]) -> list[ast.AST]:
+    return list({one: None for node in steps for one in file.around(node) if isinstance(one, LOOPS)})
 
 
 def _step_key(file: Source, node: ast.AST) -> str:

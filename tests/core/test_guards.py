@@ -8,6 +8,7 @@ import pytest
 
 from patchrun.core.guards import check_guards, find_broken
 from patchrun.core.track import Guard
+from tests.core.speedrun_changes import check
 
 BASE = """\
 import time
@@ -165,3 +166,25 @@ def test_a_break_is_a_finding_with_its_place(old: str, new: str, code: str, seve
     assert (finding.path is None) == (code == "PR402")
     assert "guards as" in finding.message
     assert finding.hint
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("\n".join(f"def f{at}():\n    t0 = time = {at}" for at in range(500)), ""),
+        (
+            "def f(x, y):\n" + "\n".join(f"    x{at + 1} = F.cross_entropy(x{at}, y)" for at in range(500)),
+            "loss of the model",
+        ),
+        ("\n".join(f"h{at} = 'data/fineweb10B/fineweb_val_{at}'" for at in range(500)), "file patterns"),
+        ("\n".join(f"for i in range(n{at}):\n    loss.backward()" for at in range(500)), "warm-up"),
+        ("x = [" + "'data/fineweb10B/fineweb_val_x', " * 500 + "]", "file patterns"),
+        ("if x:\n" + "\n".join(f"    t0 = {at}" for at in range(500)), "timer start"),
+        ("t0 = 0x" + "f" * 6000, "timer start"),
+        ("args.train_files = " + "+".join(["'a'"] * 800), "file patterns"),
+        ("\n".join(f"c{at} = torch.compile\nc{at}(x, mode='a')" for at in range(500)), "compile options"),
+    ],
+)
+def test_many_of_one_kind_end_in_a_finding(code: str, name: str) -> None:
+    found = check([("training_time_ms = 0\n", f"{code}\ntraining_time_ms = 0\n")])
+    assert (name in found) if name else not found
