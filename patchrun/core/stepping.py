@@ -7,6 +7,7 @@ function, in a call that is given a ``.grad``, in the registration of a gradient
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from patchrun.core.names import Aliases, is_within, resolve
@@ -23,16 +24,18 @@ class StepCode:
 
     def __init__(self, statements: Sequence[ast.stmt], aliases: Aliases) -> None:
         self.inside = _find_step_nodes(statements, aliases)
-        self.statements = statements
+        self.mentions: dict[str, list[int]] = defaultdict(list)
+        for node in (node for statement in statements for node in ast.walk(statement)):
+            if isinstance(node, ast.Name):
+                self.mentions[node.id].append(id(node))
 
     def holds(self, node: ast.AST) -> bool:
         """Whether a node runs there; an import does where all that it binds is mentioned there and nowhere else."""
         if not isinstance(node, ast.Import | ast.ImportFrom):
             return id(node) in self.inside
         bound = {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-        nodes = [one for statement in self.statements for one in ast.walk(statement)]
-        mentions = [one for one in nodes if isinstance(one, ast.Name) and one.id in bound]
-        return bool(mentions) and all(id(one) in self.inside for one in mentions)
+        mentions = [one for name in bound for one in self.mentions.get(name, ())]
+        return bool(mentions) and self.inside.issuperset(mentions)
 
 
 def _find_step_nodes(statements: Sequence[ast.stmt], aliases: Aliases) -> set[int]:
