@@ -80,23 +80,38 @@ def _defined_name(statement: ast.stmt, aliases: Aliases) -> str | None:
 
 def _step_parts(statement: ast.stmt, classes: set[str]) -> Iterator[ast.AST]:
     """Every node of a statement that by itself belongs to the step."""
+    holds_gradient = _find_gradients(statement)
+    waiting: list[ast.AST] = [statement]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Call) and (
+            id(node) in holds_gradient or getattr(node.func, "attr", "") in HOOKS
+        ):
+            yield from ast.walk(node)
+            continue
+        if isinstance(node, ast.ClassDef) and node.name in classes:
+            methods = [
+                one for one in node.body if isinstance(one, Function) and not one.name.startswith("__")
+            ]
+            yield from (part for method in methods for part in ast.walk(method))
+        waiting += ast.iter_child_nodes(node)
+
+
+def _find_gradients(statement: ast.stmt) -> set[int]:
+    """The ids of the nodes that are a ``.grad``, or hold one."""
+    parents: dict[int, ast.AST] = {}
+    gradients: list[ast.AST] = []
     for node in ast.walk(statement):
-        match node:
-            case ast.ClassDef(name=name, body=body) if name in classes:
-                methods = (one for one in body if isinstance(one, Function) and not one.name.startswith("__"))
-                yield from (part for method in methods for part in ast.walk(method))
-            case ast.Call() if _takes_gradient(node):
-                yield from ast.walk(node)
-
-
-def _takes_gradient(call: ast.Call) -> bool:
-    """Whether a call is given a ``.grad``, is a method of one, or registers a gradient hook."""
-    if getattr(call.func, "attr", "") in HOOKS:
-        return True
-    return any(
-        isinstance(node, ast.Attribute) and node.attr == "grad"
-        for part in (*call.args, call.func) for node in ast.walk(part)
-    )  # fmt: skip
+        parents |= {id(child): node for child in ast.iter_child_nodes(node)}
+        if isinstance(node, ast.Attribute) and node.attr == "grad":
+            gradients.append(node)
+    found: set[int] = set()
+    for gradient in gradients:
+        node: ast.AST | None = gradient
+        while node is not None and id(node) not in found:
+            found.add(id(node))
+            node = parents.get(id(node))
+    return found
 
 
 def _mentions(statement: ast.stmt, inside: set[int], defined: Mapping[str, ast.stmt]) -> Iterator[str]:
