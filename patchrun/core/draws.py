@@ -75,7 +75,7 @@ def find_draws(
         unused = _unused_names(statement)
         for node in ast.walk(statement):
             if message := _describe(node, unused, modules, aliases):
-                yield Draw(f"{message} {ast.dump(node)[:200]}", node.lineno, message)
+                yield Draw(f"{message} {_tell(node)}", node.lineno, message)
 
 
 def _describe(node: ast.AST, unused: set[str], modules: set[str], aliases: Aliases) -> str | None:
@@ -96,6 +96,12 @@ def _describe(node: ast.AST, unused: set[str], modules: set[str], aliases: Alias
         case ast.BinOp() if _is_generator(node):
             return "a generator of random numbers written by hand"
     return None
+
+
+def _tell(node: ast.AST) -> str:
+    """What tells a place from others: of a call with a generator that generator, else its source, cut."""
+    generators = [word.value for word in getattr(node, "keywords", ()) if word.arg == "generator"]
+    return ast.dump(generators[0] if generators else node)[:200]
 
 
 def _is_unused(target: ast.expr, unused: set[str]) -> bool:

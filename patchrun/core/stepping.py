@@ -7,6 +7,7 @@ function, in a call that is given a ``.grad``, in the registration of a gradient
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from patchrun.core.names import Aliases, is_within, resolve
@@ -23,16 +24,18 @@ class StepCode:
 
     def __init__(self, statements: Sequence[ast.stmt], aliases: Aliases) -> None:
         self.inside = _find_step_nodes(statements, aliases)
-        self.statements = statements
+        self.mentions: dict[str, list[int]] = defaultdict(list)
+        for node in (node for statement in statements for node in ast.walk(statement)):
+            if isinstance(node, ast.Name):
+                self.mentions[node.id].append(id(node))
 
     def holds(self, node: ast.AST) -> bool:
         """Whether a node runs there; an import does where all that it binds is mentioned there and nowhere else."""
         if not isinstance(node, ast.Import | ast.ImportFrom):
             return id(node) in self.inside
         bound = {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-        nodes = [one for statement in self.statements for one in ast.walk(statement)]
-        mentions = [one for one in nodes if isinstance(one, ast.Name) and one.id in bound]
-        return bool(mentions) and all(id(one) in self.inside for one in mentions)
+        mentions = [one for name in bound for one in self.mentions.get(name, ())]
+        return bool(mentions) and self.inside.issuperset(mentions)
 
 
 def _find_step_nodes(statements: Sequence[ast.stmt], aliases: Aliases) -> set[int]:
@@ -77,23 +80,38 @@ def _defined_name(statement: ast.stmt, aliases: Aliases) -> str | None:
 
 def _step_parts(statement: ast.stmt, classes: set[str]) -> Iterator[ast.AST]:
     """Every node of a statement that by itself belongs to the step."""
+    holds_gradient = _find_gradients(statement)
+    waiting: list[ast.AST] = [statement]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Call) and (
+            id(node) in holds_gradient or getattr(node.func, "attr", "") in HOOKS
+        ):
+            yield from ast.walk(node)
+            continue
+        if isinstance(node, ast.ClassDef) and node.name in classes:
+            methods = [
+                one for one in node.body if isinstance(one, Function) and not one.name.startswith("__")
+            ]
+            yield from (part for method in methods for part in ast.walk(method))
+        waiting += ast.iter_child_nodes(node)
+
+
+def _find_gradients(statement: ast.stmt) -> set[int]:
+    """The ids of the nodes that are a ``.grad``, or hold one."""
+    parents: dict[int, ast.AST] = {}
+    gradients: list[ast.AST] = []
     for node in ast.walk(statement):
-        match node:
-            case ast.ClassDef(name=name, body=body) if name in classes:
-                methods = (one for one in body if isinstance(one, Function) and not one.name.startswith("__"))
-                yield from (part for method in methods for part in ast.walk(method))
-            case ast.Call() if _takes_gradient(node):
-                yield from ast.walk(node)
-
-
-def _takes_gradient(call: ast.Call) -> bool:
-    """Whether a call is given a ``.grad``, is a method of one, or registers a gradient hook."""
-    if getattr(call.func, "attr", "") in HOOKS:
-        return True
-    return any(
-        isinstance(node, ast.Attribute) and node.attr == "grad"
-        for part in (*call.args, call.func) for node in ast.walk(part)
-    )  # fmt: skip
+        parents |= {id(child): node for child in ast.iter_child_nodes(node)}
+        if isinstance(node, ast.Attribute) and node.attr == "grad":
+            gradients.append(node)
+    found: set[int] = set()
+    for gradient in gradients:
+        node: ast.AST | None = gradient
+        while node is not None and id(node) not in found:
+            found.add(id(node))
+            node = parents.get(id(node))
+    return found
 
 
 def _mentions(statement: ast.stmt, inside: set[int], defined: Mapping[str, ast.stmt]) -> Iterator[str]:

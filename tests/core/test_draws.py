@@ -48,6 +48,14 @@ def test_it_is_seen(code: str) -> None:
     assert drawn(code)
 
 
+def test_another_range_from_the_same_generator_is_the_same_draw() -> None:
+    keys = []
+    for size in (9, 99):
+        body = ast.parse(f"def f(draw):\n    return torch.randint({size}, (3,), generator=draw)").body
+        keys.append([draw.key for draw in find_draws(body, body, {})])
+    assert keys[0] == keys[1] != []
+
+
 @pytest.mark.parametrize(
     "code",
     [

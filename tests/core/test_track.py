@@ -67,6 +67,7 @@ def test_the_digest_covers_rules_and_not_words() -> None:
     track = load_track(TRACK)
     assert load_track(TRACK.replace("A track without data", "Words")).digest == track.digest
     assert load_track(TRACK.replace("loss = 3.0", "loss = 3.1")).digest != track.digest
+    assert load_track(TRACK.replace("[limits]", "[limits]\nadded_bytes = 9000")).digest != track.digest
 
 
 def test_a_ladder_gives_its_records() -> None:
