@@ -309,10 +309,9 @@ OWN = {  # function: why what it reads is no run's
     "trouble": "an empty folder of its own",
     "gpu_nodes": "/dev",
     "_require_readable": "names in folders of the machine", "_system": "links of the machine",
-    "checkout": "a fresh folder", "apply": "a fresh folder", "diff_of_folder": "a repository of its own",
+    "checkout": "a fresh folder", "diff_of_folder": "a repository of its own",
     "open_workspace": "TASK.md, before an agent starts",
     "_open_arena": "a clone of its own", "_look_at_packing": "refs", "leftovers": "names in the arena's own folder",
-    "_create": "a fresh folder", "_write": "fresh",
 }  # fmt: skip
 
 

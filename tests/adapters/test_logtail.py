@@ -78,7 +78,7 @@ def test_logs_are_found_in_every_shape(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x")
     found = find_logs(tmp_path, ["logs", "other", "absent"])
-    assert [path.relative_to(tmp_path).as_posix() for path in found] == [
+    assert [str(path) for path in found] == [
         "logs/a/log.txt",
         "logs/b.txt",
         "other/c.log",
