@@ -8,11 +8,11 @@ from typing import get_args
 
 from tabulate import tabulate
 
-from tests.attacks import diff_cases, run_cases, set_ups
+from tests.attacks import diff_cases, run_cases, sync_cases
 from tests.attacks.case import GROUPS, TITLES, Case, Outcome, group_of
 from tests.attacks.twins import TWINS
 
-CASES: tuple[Case, ...] = (*diff_cases.CASES, *run_cases.TRAININGS, *run_cases.MODELS, *set_ups.CASES)
+CASES: tuple[Case, ...] = (*diff_cases.CASES, *run_cases.TRAININGS, *run_cases.MODELS, *sync_cases.CASES)
 HEADS: dict[Outcome, str] = {
     "static": "rejected",
     "run": "stopped at run time",

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from patchrun.adapters.store import Arena
-from tests.attacks.set_ups import CASES, SetUp
+from tests.attacks.set_ups import SetUp
+from tests.attacks.sync_cases import CASES
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
