@@ -11,6 +11,7 @@ from patchrun.core.results import Arm, Study
 from patchrun.core.selection import Span, parse_span
 from patchrun.core.track import Rule, Track
 
+MOST_BLOCKS = 100
 RANKED = ("scoring", "final")
 BASELINE, HUMAN = "refs/heads/baseline/", "refs/patchrun/human/"
 
@@ -39,9 +40,12 @@ def find_fault(study: Study, grounds: Grounds) -> str:
 
 
 def bound_blocks(rule: Rule) -> tuple[int, int]:
-    """The fewest and the most blocks that a study under ``rule`` plans (see ``progress.planned_blocks``)."""
+    """The fewest and the most blocks that a study under ``rule`` may have (see ``progress.planned_blocks``).
+
+    More runs than a rule on the mean asks for bring nobody nearer to passing it, up to a bound on what is planned.
+    """
     if not rule.looks:
-        return rule.blocks, rule.blocks
+        return rule.blocks, max(rule.blocks, MOST_BLOCKS)
     return max(rule.blocks, rule.looks[0]), max(rule.blocks, rule.looks[-1])
 
 
@@ -51,7 +55,7 @@ def _judge_blocks(study: Study, grounds: Grounds) -> str:
     if study.seed_source in RANKED and study.track_digest == grounds.track.digest:
         least, most = bound_blocks(grounds.track.rule)
         if not least <= study.blocks <= most:
-            return f"has {study.blocks} blocks, and its track's rule plans {least} to {most}"
+            return f"has {study.blocks} blocks, and its track's rule takes {least} to {most}"
     return ""
 
 
