@@ -70,10 +70,15 @@ def _judge_arms(study: Study, span: Span, grounds: Grounds) -> str:
     for arm in study.arms:
         if fault := _judge_arm(study, arm, real, grounds):
             return fault
+    if study.seed_source not in RANKED:
+        return ""  # it scores nothing, so it hides nothing
     if f"b{span.first}" not in names:
         return f"has no baseline arm b{span.first}"
-    wanted = study.seed_source in RANKED and study.track_digest == grounds.track.digest
-    if wanted and real[f"h{span.last}"][1] and f"h{span.last}" not in names:
+    if (
+        study.track_digest == grounds.track.digest
+        and real[f"h{span.last}"][1]
+        and f"h{span.last}" not in names
+    ):
         return f"has no human arm h{span.last}"
     scores = any(arm.kind == "submission" for arm in study.arms)
     return "" if scores else "has no submission among its arms"
