@@ -11,6 +11,7 @@ from patchrun.core.results import Arm, Study
 from patchrun.core.selection import Span, parse_span
 from patchrun.core.track import Rule, Track
 
+MOST_BLOCKS = 100
 RANKED = ("scoring", "final")
 BASELINE, HUMAN = "refs/heads/baseline/", "refs/patchrun/human/"
 
@@ -39,9 +40,12 @@ def find_fault(study: Study, grounds: Grounds) -> str:
 
 
 def bound_blocks(rule: Rule) -> tuple[int, int]:
-    """The fewest and the most blocks that a study under ``rule`` plans (see ``progress.planned_blocks``)."""
+    """The fewest and the most blocks that a study under ``rule`` may have (see ``progress.planned_blocks``).
+
+    More runs than a rule on the mean asks for bring nobody nearer to passing it, up to a bound on what is planned.
+    """
     if not rule.looks:
-        return rule.blocks, rule.blocks
+        return rule.blocks, max(rule.blocks, MOST_BLOCKS)
     return max(rule.blocks, rule.looks[0]), max(rule.blocks, rule.looks[-1])
 
 
@@ -51,7 +55,7 @@ def _judge_blocks(study: Study, grounds: Grounds) -> str:
     if study.seed_source in RANKED and study.track_digest == grounds.track.digest:
         least, most = bound_blocks(grounds.track.rule)
         if not least <= study.blocks <= most:
-            return f"has {study.blocks} blocks, and its track's rule plans {least} to {most}"
+            return f"has {study.blocks} blocks, and its track's rule takes {least} to {most}"
     return ""
 
 
@@ -66,10 +70,15 @@ def _judge_arms(study: Study, span: Span, grounds: Grounds) -> str:
     for arm in study.arms:
         if fault := _judge_arm(study, arm, real, grounds):
             return fault
+    if study.seed_source not in RANKED:
+        return ""  # it scores nothing, so it hides nothing
     if f"b{span.first}" not in names:
         return f"has no baseline arm b{span.first}"
-    wanted = study.seed_source in RANKED and study.track_digest == grounds.track.digest
-    if wanted and real[f"h{span.last}"][1] and f"h{span.last}" not in names:
+    if (
+        study.track_digest == grounds.track.digest
+        and real[f"h{span.last}"][1]
+        and f"h{span.last}" not in names
+    ):
         return f"has no human arm h{span.last}"
     scores = any(arm.kind == "submission" for arm in study.arms)
     return "" if scores else "has no submission among its arms"

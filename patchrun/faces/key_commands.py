@@ -71,10 +71,8 @@ def vouch_command(named: str | None, ids: tuple[str, ...], everything: bool) -> 
     refs = {name: commit for name, commit in unsigned.items() if everything or name in wanted}
     arena.vouch(refs, current_user(), now())
     left = sum(name in arena.list_unsigned((ATTEMPTS, *SIGNED)) for name in refs)
-    echo_plain(
-        f"{len(refs) - left} results count now"
-        + (f"; {left} do not: your key is not listed, or their slots are taken" if left else "")
-    )
+    why = f"; {left} do not: your key is not listed, or their slots are taken" if left else ""
+    echo_plain(f"{len(refs) - left} results count now{why}")
 
 
 @keys_command.command("list")

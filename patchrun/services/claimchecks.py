@@ -12,7 +12,7 @@ from patchrun.core.agentnames import find_problem
 from patchrun.core.chains import attempt_id, check_link
 from patchrun.core.errors import ArenaError
 from patchrun.core.results import Attempt, Study, content_id
-from patchrun.core.studyfaults import expect_id, find_fault, judge_drawn
+from patchrun.core.studyfaults import RANKED, expect_id, find_fault, judge_drawn
 from patchrun.services.held import Held, require
 
 TIERS = frozenset({1, 2, 3})
@@ -89,7 +89,7 @@ def check_study(held: Held, name: str, commit: str, data: bytes) -> None:
     require(bool(WHEN.match(study.created)), f"its time is written {study.created!r}")
     fault = find_fault(study, held.grounds)
     require(not fault, fault)
-    if study.seed_source in ("scoring", "public", "steps", "final", "probe"):
+    if study.seed_source in (*RANKED, "probe"):
         _check_arms(held, study)
         require(study.id == expect_id(study), "its id does not follow from its content")
     if study.final and (key := find_key(held.final(study.final).key_commitment)):

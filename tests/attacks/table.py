@@ -8,7 +8,7 @@ from typing import get_args
 
 from tabulate import tabulate
 
-from tests.attacks import clock_cases, diff_cases, guard_cases, probe_cases, run_cases, set_ups
+from tests.attacks import clock_cases, diff_cases, guard_cases, probe_cases, run_cases, sync_cases
 from tests.attacks.case import GROUPS, TITLES, Case, Outcome, group_of
 from tests.attacks.twins import TWINS
 
@@ -17,7 +17,7 @@ CASES: tuple[Case, ...] = (
     *guard_cases.GUARDED,
     *run_cases.TRAININGS,
     *run_cases.MODELS,
-    *set_ups.CASES,
+    *sync_cases.CASES,
     *clock_cases.CASES,
     *probe_cases.CASES,
 )

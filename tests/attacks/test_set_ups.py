@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from patchrun.adapters.store import Arena
-from tests.attacks import clock_cases, set_ups
+from tests.attacks import clock_cases, sync_cases
 from tests.attacks.set_ups import SetUp
 
 
-@pytest.mark.parametrize("case", [*set_ups.CASES, *clock_cases.CASES], ids=lambda case: case.id)
+@pytest.mark.parametrize("case", [*sync_cases.CASES, *clock_cases.CASES], ids=lambda case: case.id)
 def test_a_set_up(case: SetUp, plain: Arena, tmp_path: Path) -> None:
     case.check(plain, tmp_path)

@@ -17,9 +17,12 @@ from patchrun.adapters.gitrepo import PATCHRUN
 from patchrun.adapters.keys import load_key
 from patchrun.adapters.store import ATTEMPTS, RUNS, STUDIES, SUBMISSIONS, Arena, run_name
 from patchrun.core import plan, results
+from patchrun.core.checked import Checked
+from patchrun.core.pyfile import PyFile, TreeCode, parse, parse_baseline
 from patchrun.core.results import Arm, Attempt, CurvePoint, Machine, Run, Slot, Study, content_id
 from patchrun.core.track import Track
 from patchrun.services import importer
+from patchrun.services.recheck import read_attempts
 
 TINY = Path(__file__).parents[1] / "tracks" / "tiny"
 MACHINE = Machine(host="h", cpu="c", cores=2, torch="2", python="3", kernel="6", hardware_class="x")
@@ -76,7 +79,7 @@ def grow(arena: Arena, runs: int, first: int = 0) -> int:
         while made < runs and len(chunk) < 10_000:
             number = 1 + (first + studies) % 3
             indices = range((first + studies) * SHARING, (first + studies + 1) * SHARING)
-            handed = [_hand_in(arena.track, number, records[number], index) for index in indices]
+            handed = [_hand_in(arena, number, records[number], index) for index in indices]
             study = _plan(arena.track, key, number, records[number], [attempt for attempt, _ in handed])
             chunk += [command for _, commands in handed for command in commands]
             chunk.append(commit(STUDIES + study.id, {"study.json": results.encode(study)}))
@@ -88,7 +91,18 @@ def grow(arena: Arena, runs: int, first: int = 0) -> int:
             chunk += [commands(run) for run in own]
             made, studies = made + len(own), studies + 1
         store(arena, chunk)
+        _remember(arena, {ref for ref, _ in chunk if ref.startswith(ATTEMPTS)})
     return studies
+
+
+def _remember(arena: Arena, names: set[str]) -> None:
+    """What `patchrun submit` keeps: that these attempts were validated here."""
+    refs = {name: commit for name, commit in arena.repo.refs(ATTEMPTS).items() if name in names}
+    arena.remember_answers(
+        Checked(attempt=one.commit, track_digest=one.value.track_digest, accepted=True, tree=one.value.patched_tree,
+                patch_id=one.value.patch_id, ast_digest=one.value.ast_digest, tool_version="0", created=WHEN)
+        for one in read_attempts(arena, refs)
+    )  # fmt: skip
 
 
 def store(arena: Arena, made: list[Stored]) -> None:
@@ -108,15 +122,18 @@ def store(arena: Arena, made: list[Stored]) -> None:
     (arena.repo.path / "packed-refs").write_text(f"# pack-refs with: peeled fully-peeled sorted \n{packed}")
 
 
-def _hand_in(track: Track, number: int, record: _Record, index: int) -> tuple[Attempt, list[Stored]]:
+def _hand_in(arena: Arena, number: int, record: _Record, index: int) -> tuple[Attempt, list[Stored]]:
     """The ``index``-th submission, by one of 100 agents, with a number of steps of its own; commands that store it."""
     text, patch = change_steps(record.script, 1000 + index)
-    tree, agent = _tree_id({"train_gpt.py": text}), f"agent-{index % 100}"
+    tree, agent, track = _tree_id({"train_gpt.py": text}), f"agent-{index % 100}", arena.track
+    code = parse("train_gpt.py", text, parse_baseline("train_gpt.py", record.script))
+    assert isinstance(code, PyFile)
+    digest = TreeCode({"train_gpt.py": ""}, {"train_gpt.py": code}).digest
     attempt = Attempt(
         id=content_id(track.digest, str(number), (), record.tree, tree, agent), track=track.name,
         track_digest=track.digest, record=str(number), agent=agent, accepted=True,
-        baseline_commit=record.arms[0].commit, patched_tree=tree, ast_digest=content_id(text), created=WHEN,
-        sequence=1,
+        baseline_commit=record.arms[0].commit, patched_tree=tree, ast_digest=digest, created=WHEN,
+        sequence=1, patch_id=arena.repo.patch_id(patch),
     )  # fmt: skip
     return attempt, [
         commit(ATTEMPTS + attempt.id, {"attempt.json": results.encode(attempt), "patch.diff": patch}),

@@ -62,7 +62,7 @@ def test_a_plan_of_ours_has_no_fault(track: Track, grounds: Grounds) -> None:
 OTHER = rename(OWN, name="f" * 20, commit="f" * 40)
 FAULTS = {
     "empty": ({"blocks": 0}, "has no blocks"),
-    "one block": ({"blocks": 1}, "has 1 blocks, and its track's rule plans 5 to 5"),
+    "one block": ({"blocks": 1}, "has 1 blocks, and its track's rule takes 5 to 100"),
     "four blocks": ({"blocks": 4}, "has 4 blocks"),
     "a thousand blocks": ({"blocks": 1000}, "has 1000 blocks"),
     "chosen seeds": ({"seeds": (1, 2, 3, 4, 5)}, "its seeds are not those that the owner's key gives"),
@@ -169,7 +169,7 @@ def test_a_record_without_a_human_patch_has_no_human_arm(track: Track) -> None:
 def test_the_blocks_of_a_rule_with_looks() -> None:
     rule = Rule(kind="t-test", blocks=5, alpha=0.01, looks=(3, 9, 27), loss_sd=0.001)
     assert bound_blocks(rule) == (5, 27)
-    assert bound_blocks(Rule(kind="mean", blocks=4)) == (4, 4)
+    assert bound_blocks(Rule(kind="mean", blocks=4)) == (4, 100)
 
 
 def test_an_id_follows_from_all_else(track: Track) -> None:

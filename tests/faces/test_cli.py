@@ -315,7 +315,8 @@ def test_checkout_verify_doctor_gc_and_sync(plain: Arena, shell: Shell, tmp_path
     assert {check["name"] for check in shell.json("doctor")["checks"]} >= {"git", "data", "sandbox"}
     assert "MB after" in shell("gc")
     plain.repo.git("clone", "--quiet", "--mirror", str(plain.repo.path), str(tmp_path / "other.git"))
-    assert shell.json("sync", str(tmp_path / "other.git")) == {"received": [], "sent": [], "conflicts": []}
+    nothing = {"received": [], "sent": [], "conflicts": [], "notes": [], "waiting": 0}
+    assert shell.json("sync", str(tmp_path / "other.git")) == nothing
 
 
 def test_init_and_a_whole_submission_for_real(
