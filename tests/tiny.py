@@ -62,6 +62,5 @@ def slot_request(folder: Path, code: Path, track: Track | None = None, **changes
         "scratch": folder / "scratch",
         "cpu": None,
         "check_start": False,
-        "baseline_evaluation_seconds": None,
     }
     return SlotRequest(**(values | changes))

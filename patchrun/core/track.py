@@ -70,7 +70,10 @@ class Seeds(Strict):
 
 
 class Limits(Strict):
-    """What one run may use; wall seconds, MiB, counts. ``eval_cpu_factor`` is times the baseline's."""
+    """What one run may use; wall seconds, MiB, counts.
+
+    ``constants_kb``: KiB of a model's graph outside its saved tensors.
+    """
 
     wall_seconds: Positive
     memory_mb: Count
@@ -79,7 +82,7 @@ class Limits(Strict):
     parameters: Count | None = None
     log_mb: Positive = 16.0
     diff_kb: Count = 1024
-    eval_cpu_factor: Positive = 3.0
+    constants_kb: Positive = 128.0
     processes: Natural = 0
 
 

@@ -77,7 +77,9 @@ class Writer:
         kinds = [spec.kind.name for spec in self.signature.output_specs]
         if kinds != ["USER_OUTPUT"]:
             changed = [str(spec.target) for spec in self.signature.output_specs if spec.target]
-            words = f"it changes {', '.join(changed[:3])} in forward()" if changed else f"it gives {kinds[:4]}"
+            words = (
+                f"it changes {', '.join(changed[:3])} in forward()" if changed else f"it gives {kinds[:4]}"
+            )
             raise CannotExport(f"a scored model returns logits and changes nothing: {words}")
         (results,) = next(node for node in self.graph.nodes if node.op == "output").args
         return results[0]
@@ -105,7 +107,11 @@ class Writer:
         raise CannotExport(f"it reads {spec.target or node.name}, which is no tensor ({kind.lower()})")
 
     def describe_tensor(self, kind, tensor):
-        return {"kind": kind, "dtype": self.name_dtype(tensor.dtype), "shape": [int(size) for size in tensor.shape]}
+        return {
+            "kind": kind,
+            "dtype": self.name_dtype(tensor.dtype),
+            "shape": [int(size) for size in tensor.shape],
+        }
 
     def find_names(self, target, tensor):
         """All names under which the saved model may hold ``tensor``: tied parameters have several."""
@@ -120,14 +126,22 @@ class Writer:
 
     def read_bytes(self, tensor):
         plain = tensor.detach().cpu().contiguous()
-        data = plain.view(self.torch.uint8).numpy() if plain.dim() else plain.view(1).view(self.torch.uint8).numpy()
+        data = (
+            plain.view(self.torch.uint8).numpy()
+            if plain.dim()
+            else plain.view(1).view(self.torch.uint8).numpy()
+        )
         return base64.b64encode(data.tobytes()).decode()
 
     def describe_node(self, node):
         """The call as ``op``, ``args``, ``kwargs``; it gets the next number."""
         name = self.name_operator(node)
         args = [self.describe_argument(one, name) for one in node.args]
-        kwargs = {word: self.describe_argument(one, name) for word, one in node.kwargs.items() if word not in LEFT_OUT}
+        kwargs = {
+            word: self.describe_argument(one, name)
+            for word, one in node.kwargs.items()
+            if word not in LEFT_OUT
+        }
         if name in ZEROS_FOR:  # what was never written reads as zero, the same each time
             name = ZEROS_FOR[name]
         self.numbers[node] = len(self.numbers)
@@ -160,7 +174,9 @@ class Writer:
             return ["d", self.name_dtype(value)]
         if isinstance(value, torch.memory_format):
             return ["m", str(value).removeprefix("torch.")]
-        raise CannotExport(f"{name} gets {type(value).__name__} {str(value)[:60]}: sizes and numbers must be fixed")
+        raise CannotExport(
+            f"{name} gets {type(value).__name__} {str(value)[:60]}: sizes and numbers must be fixed"
+        )
 
     def describe_float(self, value, name):
         if math.isnan(value):
@@ -203,7 +219,8 @@ def export(job, torch):
     try:
         model = import_script(job["code"], job["script"]).build_model()
     except BaseException as error:
-        return {"version": 1, "error": f"build_model() failed: {find_line(error, job['code'])} {type(error).__name__}: {error}"}
+        where = find_line(error, job["code"])
+        return {"version": 1, "error": f"build_model() failed: {where} {type(error).__name__}: {error}"}
     try:
         return describe_model(torch, model, job["batch"], job["context"])
     except CannotExport as error:

@@ -69,7 +69,9 @@ class ModelGraph:
         return msgspec.json.encode({"inputs": inputs, "nodes": nodes, "output": self.document.output})
 
 
-def check_graph(document: Document, batch: int, context: int, vocab_size: int, constants_kb: float) -> ModelGraph:
+def check_graph(
+    document: Document, batch: int, context: int, vocab_size: int, constants_kb: float
+) -> ModelGraph:
     """The graph of a model that maps token ids [batch, context] to logits [batch, context, vocab_size].
 
     Raises:
@@ -166,9 +168,7 @@ def _check_output(document: Document, values: list[Outcome], shape: tuple[int, .
 def count_constants(document: Document) -> int:
     """Bytes of constants: each content once; numbers that stand in lists or are of floating point count too."""
     contents = {given.data: len(given.data) * 3 // 4 for given in document.inputs if given.kind == "constant"}
-    arguments = [
-        argument for node in document.nodes for argument in (*node.args, *node.kwargs.values())
-    ]
+    arguments = [argument for node in document.nodes for argument in (*node.args, *node.kwargs.values())]
     numbers = sum(_count_numbers(argument) for argument in arguments)
     return sum(contents.values()) + NUMBER_BYTES * numbers
 
@@ -251,7 +251,8 @@ def match_names(graph: ModelGraph, saved: Mapping[str, Spec]) -> tuple[str, ...]
 def _check_tensor(name: str, spec: Spec, wanted: Spec) -> None:
     if spec.shape != wanted.shape:
         raise BadGraph(
-            f"size mismatch for {shorten(name, 80)}: {list(spec.shape)} is saved, build_model() has {list(wanted.shape)}"
+            f"size mismatch for {shorten(name, 80)}: {list(spec.shape)} is saved, {list(wanted.shape)} is what "
+            "build_model() has"
         )
     if spec.is_float != wanted.is_float:
         raise BadGraph(f"{shorten(name, 80)} is saved as {spec.dtype}, build_model() has {wanted.dtype}")
@@ -275,12 +276,12 @@ def judge_costs(costs: Costs, references: tuple[Costs, ...]) -> None:
     written = max((each.written_bytes for each in references), default=0)
     peak = max((each.peak_bytes for each in references), default=0)
     _judge(costs.flops, MOST_FLOPS, "floating-point operations a batch")
-    _judge(costs.written_bytes, BYTES_FACTOR * written or MOST_WRITTEN, "bytes of intermediate results a batch")
+    _judge(
+        costs.written_bytes, BYTES_FACTOR * written or MOST_WRITTEN, "bytes of intermediate results a batch"
+    )
     _judge(costs.peak_bytes, BYTES_FACTOR * peak or MOST_PEAK, "bytes of intermediate results at one time")
 
 
 def _judge(seen: int, most: float, what: str) -> None:
     if seen > most:
         raise BadGraph(f"it takes {seen:.3g} {what}, {most:.3g} are allowed")
-
-

@@ -216,8 +216,8 @@ _HINTS = (
     (("one_hot",), "index a table of parameters, or compare with torch.arange"),
     (("topk", "sort", "kthvalue", "median", "mode"),
      "it sorts; compare with amax, or with a threshold that is learned"),
-    (("scatter", "index_put", "index_add", "index_copy", "put", "bincount", "hist", "unique", "searchsorted", "bucketize",
-      "masked_scatter", "embedding_bag", "nonzero", "embedding_dense_backward"), _COUNTS),
+    (("scatter", "index_put", "index_add", "index_copy", "put", "bincount", "hist", "unique", "searchsorted",
+      "bucketize", "embedding_bag", "nonzero", "embedding_dense_backward"), _COUNTS),
     (("complex", "polar", "view_as_real", "fft", "real", "imag", "angle"),
      "complex numbers are not computed: write the rotation with cos and sin"),
     (("as_strided", "set_", "resize"), "it looks at memory by strides: use view, transpose, slices or unfold"),
@@ -286,5 +286,3 @@ def fits(value: object, hint: Any) -> bool:
     if hint is str:
         return type(value) is str
     return isinstance(value, hint if hint is not None else NoneType)
-
-

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from patchrun.core.graph.values import (
-    DTYPES, BadGraph, Dtype, Number, Outcome, Spec, broadcast, float_type, made, promote,
+    DTYPES,
+    BadGraph,
+    Dtype,
+    Number,
+    Outcome,
+    Spec,
+    broadcast,
+    float_type,
+    made,
+    promote,
 )  # fmt: skip
 
 

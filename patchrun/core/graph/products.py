@@ -154,7 +154,9 @@ def attention_on_cpu(
 
 def _slide(length: int, size: int, stride: int, padding: int, dilation: int) -> int:
     if size < 1 or stride < 1 or padding < 0 or dilation < 1:
-        raise BadGraph(f"a convolution of width {size} by {stride}, padded by {padding}, dilated by {dilation}")
+        raise BadGraph(
+            f"a convolution of width {size} by {stride}, padded by {padding}, dilated by {dilation}"
+        )
     return (length + 2 * padding - dilation * (size - 1) - 1) // stride + 1
 
 
@@ -268,5 +270,3 @@ def lstm(
     return _recurrent(
         4, 2, input, hx[0], params, has_biases, num_layers, dropout, train, bidirectional, batch_first
     )
-
-

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 from patchrun.core.graph.values import (
-    BadGraph, Dtype, Ints, Number, Outcome, Spec, float_type, made, place_dim,
+    BadGraph,
+    Dtype,
+    Ints,
+    Number,
+    Outcome,
+    Spec,
+    float_type,
+    made,
+    place_dim,
 )  # fmt: skip
 
 NORM_OPERATIONS = 5  # of each element of a softmax or a norm: reading it, two sums, scaling, shifting
@@ -226,5 +235,3 @@ def cosine_similarity(x1: Spec, x2: Spec, dim: int = 1, eps: Number = 1e-8) -> O
     if x1.shape != x2.shape:
         raise BadGraph("cosine_similarity of different shapes")
     return _reduce(x1, (dim,), False, x1.dtype, NORM_OPERATIONS)
-
-

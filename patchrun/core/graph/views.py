@@ -6,8 +6,19 @@ from collections.abc import Sequence
 from math import prod
 
 from patchrun.core.graph.values import (
-    BadGraph, Ints, MemoryFormat, Number, Outcome, Spec, Specs, broadcast, fit_shape, made, place_dim,
-    promote, view,
+    BadGraph,
+    Ints,
+    MemoryFormat,
+    Number,
+    Outcome,
+    Spec,
+    Specs,
+    broadcast,
+    fit_shape,
+    made,
+    place_dim,
+    promote,
+    view,
 )  # fmt: skip
 
 
@@ -67,9 +78,7 @@ def squeeze_dim(self: Spec, dim: int) -> Outcome:
 
 def squeeze_dims(self: Spec, dim: Ints) -> Outcome:
     gone = {place_dim(one, len(self.shape)) for one in dim}
-    return view(
-        self, [size for place, size in enumerate(self.shape) if place not in gone or size != 1]
-    )
+    return view(self, [size for place, size in enumerate(self.shape) if place not in gone or size != 1])
 
 
 def expand(self: Spec, size: Ints, *, implicit: bool = False) -> Outcome:
@@ -194,7 +203,10 @@ def cat(tensors: Specs, dim: int = 0) -> Outcome:
         raise BadGraph("cat of nothing")
     shapes = [list(part.shape) for part in parts]
     place = place_dim(dim, len(shapes[0]))
-    if not shapes[0] or len({(*shape[:place], len(shape), *shape[place + 1 :]) for shape in map(tuple, shapes)}) > 1:
+    if (
+        not shapes[0]
+        or len({(*shape[:place], len(shape), *shape[place + 1 :]) for shape in map(tuple, shapes)}) > 1
+    ):
         raise BadGraph(f"shapes {' and '.join(map(str, shapes[:4]))} do not go together in cat")
     total = sum(shape[place] for shape in shapes)
     return made((*shapes[0][:place], total, *shapes[0][place + 1 :]), promote(*tensors))
@@ -309,4 +321,3 @@ def gather(self: Spec, dim: int, index: Spec, *, sparse_grad: bool = False) -> O
     if len(index.shape) != len(self.shape):
         raise BadGraph(f"gather from {self} by {index}")
     return made(index.shape, self.dtype)
-
