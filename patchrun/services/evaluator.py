@@ -180,7 +180,9 @@ class _Evaluation:
         self.seconds += self.interpreter.cpu_seconds
         loss = -float(table.mean())
         if floor is not None and loss < floor:
-            raise Disqualified(f"the loss {when} is {loss:.3f}: an honest model is at {floor:g} or above there")
+            raise Disqualified(
+                f"the loss {when} is {loss:.3f}: an honest model is at {floor:g} or above there"
+            )
         return loss
 
     def _load(self, model: ModelFile) -> None:

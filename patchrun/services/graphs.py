@@ -11,6 +11,7 @@ import shutil
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +119,12 @@ class Graphs:
 
     def _export(self, tree: str, code: Path, stop: Callable[[], bool]) -> ModelGraph:
         """The graph on which two exports agree."""
-        texts = [self._run_exporter(self.place / f"export-{tree}-{seed}", code, seed, stop) for seed in SEEDS]
+        with ThreadPoolExecutor(len(SEEDS)) as pool:
+            places = [self.place / f"export-{tree}-{seed}" for seed in SEEDS]
+            calls = [
+                pool.submit(self._run_exporter, *one, code, stop) for one in zip(places, SEEDS, strict=True)
+            ]
+            texts = [call.result() for call in calls]
         documents = [read_document(text) for text in texts]
         for document in documents:
             if document.error:
@@ -135,7 +141,7 @@ class Graphs:
             self.track.limits.constants_kb,
         )  # fmt: skip
 
-    def _run_exporter(self, place: Path, code: Path, seed: int, stop: Callable[[], bool]) -> bytes:
+    def _run_exporter(self, place: Path, seed: int, code: Path, stop: Callable[[], bool]) -> bytes:
         """What one export wrote."""
         shutil.rmtree(place, ignore_errors=True)
         for name in ("out", "home"):

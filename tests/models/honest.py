@@ -183,7 +183,11 @@ class Gates(Mixer):
     """SwiGLU, RMS norm by hand, learned scales."""
 
     def build(self):
-        self.up, self.gate, self.down = nn.Linear(W, 2 * W), nn.Linear(W, 2 * W, bias=False), nn.Linear(2 * W, W)
+        self.up, self.gate, self.down = (
+            nn.Linear(W, 2 * W),
+            nn.Linear(W, 2 * W, bias=False),
+            nn.Linear(2 * W, W),
+        )
         self.scale = nn.Parameter(torch.ones(W))
 
     def mix(self, x):
@@ -196,7 +200,9 @@ class Experts(Mixer):
 
     def build(self):
         self.router = nn.Linear(W, 3)
-        self.experts = nn.ModuleList(nn.Sequential(nn.Linear(W, W), nn.ReLU(), nn.Linear(W, W)) for _ in range(3))
+        self.experts = nn.ModuleList(
+            nn.Sequential(nn.Linear(W, W), nn.ReLU(), nn.Linear(W, W)) for _ in range(3)
+        )
 
     def mix(self, x):
         shares = self.router(x).softmax(-1).unsqueeze(-2)
@@ -457,4 +463,6 @@ class StepSizes(Mixer):
         return self.inner(torch.cat((x, *parts, *more), -1))
 
 
-HONEST = {kind.__name__: kind for kind in globals().values() if isinstance(kind, type) and issubclass(kind, Mixer)}
+HONEST = {
+    kind.__name__: kind for kind in globals().values() if isinstance(kind, type) and issubclass(kind, Mixer)
+}
