@@ -57,7 +57,7 @@ def train(pocket, path: Path, folder: Path) -> Run:
         SlotRequest(
             track=track, arm=arm, study="example", record=str(record_of(path)), slot=Slot(0, 0, 20261122),
             code_dir=folder / "code", corpus=corpus.prepare(track.data, cache_home()), scratch=folder, cpu=None,
-            check_start=True, baseline_evaluation_seconds=None,
+            baseline_evaluation_seconds=None,
         )
     )  # fmt: skip
     assert log

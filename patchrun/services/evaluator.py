@@ -4,14 +4,15 @@ Two fresh workers load the candidate's code and weights and return logits for to
 softmax stay here, and no code of the candidate's is imported here. With x the validation tokens and T the context,
 block k has inputs x[kT : kT + T] and targets x[kT + 1 : kT + T + 1]; the loss is the mean over all targets of all
 whole blocks. The first worker scores every block. The second one gets other calls (``services.probes``) and must
-agree on each target's log-probability; before, it scores the untrained model, which must know nothing yet.
+agree on each target's log-probability; before, it scores the model at early moments, which must not know much yet.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from patchrun.services.probes import Blocks, Look, batches, plan_looks
 if TYPE_CHECKING:
     import numpy as np
 
-START_BLOCKS = 64  # blocks that score an untrained model
+START_BLOCKS = 32  # blocks that score a model at an early moment
 PARTS = 16  # stretches that a slice of tokens is cut into, to see how much a loss depends on the text
 LOAD_CPU_S = 60.0
 FLOOR_CPU_S = 2.0  # below this much evaluation CPU nobody is refused: a short pass is mostly noise
@@ -37,23 +38,25 @@ class Disqualified(Exception):
 
 @dataclass(frozen=True)
 class Models:
-    """Paths of the weights to score: of the finished training, and of one that stopped after its first step."""
+    """Paths of the weights to score: of the finished training, and of its early moments with their floors.
+
+    ``moments``: when it was, in words -> the weights and the least loss that they may have (None: any).
+    """
 
     final: Path
-    step1: Path | None = None
+    moments: Mapping[str, tuple[Path, float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Losses in nats per token; ``seconds`` is the CPU time of the first worker's pass.
+    """Losses in nats per token; ``seconds`` is the CPU time of the first worker's pass; ``moments`` as the models'.
 
     ``loss`` is that of the blocks that count, ``other_loss`` of those scored beside them; where there are such,
     ``parts`` and ``other_parts`` are the losses of ``PARTS`` stretches of either, as even as can be.
     """
 
     loss: float
-    loss_step0: float
-    loss_step1: float | None
+    moments: Mapping[str, float]
     seconds: float
     other_loss: float | None = None
     parts: tuple[float, ...] = ()
@@ -133,7 +136,7 @@ def score(
             pool.submit(evaluation.look_again, workers[1]),
         )
         try:
-            step0, step1, looks = second.result()
+            moments, looks = second.result()
             table, seconds = first.result()
         except BaseException:
             for worker in workers:
@@ -143,11 +146,9 @@ def score(
         compare(look, table, logprobs, track.evidence.tolerance)
     loss = -float(table[:counted].mean())
     if counted is None:
-        return Scores(loss, step0, step1, seconds)
+        return Scores(loss, moments, seconds)
     other = table[counted:]
-    return Scores(
-        loss, step0, step1, seconds, -float(other.mean()), _cut(table[:counted]), _cut(other)
-    )  # fmt: skip
+    return Scores(loss, moments, seconds, -float(other.mean()), _cut(table[:counted]), _cut(other))
 
 
 def _cut(table: np.ndarray) -> tuple[float, ...]:
@@ -192,24 +193,22 @@ class _Evaluation:
             table[rows] = self._take(worker, Look(rows, 0, self.blocks.context - 1))
         return table, worker.cpu_seconds
 
-    def look_again(self, worker: ModelWorker) -> tuple[float, float | None, list[tuple[Look, np.ndarray]]]:
-        """The losses before training and after one step, then what secret second looks showed."""
+    def look_again(self, worker: ModelWorker) -> tuple[dict[str, float], list[tuple[Look, np.ndarray]]]:
+        """The losses of the early moments, then what secret second looks showed."""
         import numpy as np
 
         evidence = self.track.evidence
-        self._load(worker, None)
-        step0 = self._start_loss(worker, "before training", evidence.min_loss_step0)
-        step1 = None
-        if self.models.step1:
-            self._load(worker, self.models.step1)
-            step1 = self._start_loss(worker, "after one optimizer step", evidence.min_loss_step1)
+        moments = {}
+        for when, (weights, floor) in self.models.moments.items():
+            self._load(worker, weights)
+            moments[when] = self._start_loss(worker, when, floor)
         self._load(worker, self.models.final)
         worker.limit(Cap(3 * self.cap.cpu_seconds + FLOOR_CPU_S, "in the second looks"))
         rng = np.random.default_rng(secrets.randbits(128))
         looks = plan_looks(self.blocks.count, self.blocks.context, evidence.probes, evidence.batch, rng)
-        return step0, step1, [(look, self._take(worker, look)) for look in looks]
+        return moments, [(look, self._take(worker, look)) for look in looks]
 
-    def _load(self, worker: ModelWorker, weights: Path | None) -> None:
+    def _load(self, worker: ModelWorker, weights: Path) -> None:
         worker.limit(Cap(LOAD_CPU_S, "while the model was loaded"))
         worker.load(weights, self.seed)
 
@@ -222,7 +221,7 @@ class _Evaluation:
         looks = [Look(part, 0, self.blocks.context - 1) for part in batches(rows, self.track.evidence.batch)]
         loss = -float(np.concatenate([self._take(worker, look) for look in looks]).mean())
         if floor is not None and loss < floor:
-            raise Disqualified(f"the loss {when} is {loss:.3f}: an honest start is at {floor:g} or above")
+            raise Disqualified(f"the loss {when} is {loss:.3f}: an honest model is at {floor:g} or above there")
         return loss
 
     def _take(self, worker: ModelWorker, look: Look) -> np.ndarray:

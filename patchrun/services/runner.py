@@ -1,7 +1,7 @@
 """Train and score one slot of a study: the repeats of one seed, then the evaluation, put together as a `Run`.
 
-Everything that has to import torch starts at once and waits: the repeats, the one-step training, the evaluator's two
-workers. So nothing else of ours computes while a repeat is timed.
+Everything that has to import torch starts at once and waits: the repeats, the evaluator's two workers. So nothing else
+of ours computes while a repeat is timed. Every training leaves copies of its model from moments that nobody told it.
 """
 
 from __future__ import annotations
@@ -27,15 +27,17 @@ from patchrun.adapters.modelworker import ModelWorker, WorkerFault
 from patchrun.core.errors import SetupError
 from patchrun.core.halting import Limits
 from patchrun.core.results import Arm, Exit, Machine, Run, Slot
+from patchrun.core.snapshots import floor_at, name_moment
 from patchrun.core.steplines import StepLine
 from patchrun.core.track import Track
 from patchrun.services import evaluator
+from patchrun.services.moments import read_moments, require_calls
 from patchrun.services.probes import Blocks
 from patchrun.services.training import MODEL, Plan, Trained, Training, base_job
 
 EVENT_SECONDS = 0.1  # step events come no faster
 EVALUATED = (
-    "loss", "validation_loss", "parts", "validation_parts", "loss_step0", "loss_step1", "evaluation_seconds",
+    "loss", "validation_loss", "parts", "validation_parts", "losses_at", "evaluation_seconds",
 )  # fmt: skip
 
 Phase = Literal["starting", "training", "evaluating", "done"]
@@ -46,11 +48,10 @@ class SlotRequest:
     """What one run needs.
 
     ``code_dir``: the arm's exported tree. ``corpus`` may be None on tracks whose evidence is the log. ``scratch``: a
-    folder for jobs, copies and outputs, kept. ``cpu``: the one to pin timed work to. ``check_start``: also train a
-    single step and score that model. ``sandbox``: a name that ``adapters.sandbox.resolve`` knows. ``scored``: an ok run
-    of the same tree and seed; weights that are the same bit for bit are not scored again. ``held_out``: the shard of a
-    final round: the loss is on its tokens then, and the one on the ordinary validation tokens is kept beside it.
-    ``limits``: racing stops it beyond them.
+    folder for jobs, copies and outputs, kept. ``cpu``: the one to pin timed work to. ``sandbox``: a name that
+    ``adapters.sandbox.resolve`` knows. ``scored``: an ok run of the same tree and seed; weights that are the same bit
+    for bit are not scored again. ``held_out``: the shard of a final round: the loss is on its tokens then, and the one
+    on the ordinary validation tokens is kept beside it. ``limits``: racing stops it beyond them.
     """
 
     track: Track
@@ -62,7 +63,6 @@ class SlotRequest:
     corpus: Corpus | None
     scratch: Path
     cpu: int | None
-    check_start: bool
     baseline_evaluation_seconds: float | None
     sandbox: str = "default"
     python: str = sys.executable
@@ -186,18 +186,16 @@ class _SlotWork:
         by_model = self.track.evidence.kind == "model"
         unseen = by_model and self.request.scored is None
         with ExitStack() as stack:
-            first = self._start(stack, "start", steps=1) if unseen and self.request.check_start else None
             names = [f"repeat{number}" for number in range(self.track.clock.repeats)]
             trainings = [self._start(stack, name) for name in names]
             workers = self._start_workers(stack) if unseen else []
-            for training in [*([first] if first else []), *trainings]:
+            for training in trainings:
                 self.versions = training.await_ready()
-            step1 = self._train_one_step(first) if first else None
             trained = [self._train(training, name) for training, name in zip(trainings, names, strict=True)]
             finished = self._leave_out_halted(trained)
             self._take_best(finished)
             if by_model:
-                self._score(self._read_repeats(finished), step1, workers, stack)
+                self._score(self._read_repeats(finished), self._read_moments(finished), workers, stack)
 
     def result(self) -> Run:
         """The run as far as it is known."""
@@ -210,7 +208,7 @@ class _SlotWork:
             return self.logs[0][1]
         return b"".join(b"[patchrun: %s]\n%s\n" % (name.encode(), text) for name, text in self.logs)
 
-    def _start(self, stack: ExitStack, name: str, steps: int | None = None) -> Training:
+    def _start(self, stack: ExitStack, name: str) -> Training:
         request = self.request
         plan = Plan(
             track=self.track,
@@ -220,9 +218,8 @@ class _SlotWork:
             seed=request.slot.seed,
             sandbox=self.sandbox,
             cpu=request.cpu,
-            steps=steps,
-            warmup=steps is None and self.track.clock.source == "cpu",
-            limits=request.limits if steps is None else None,
+            warmup=self.track.clock.source == "cpu",
+            limits=request.limits,
             python=request.python,
         )
         return stack.enter_context(Training(plan, self.stop))
@@ -243,14 +240,6 @@ class _SlotWork:
             python=self.request.python,
             stop=self.stop,
         )
-
-    def _train_one_step(self, training: Training) -> ModelFile:
-        """The model after one optimizer step, checked."""
-        trained = training.train()
-        self.logs.append(("stopped after one step", trained.log))
-        if trained.exit != "ok":
-            raise Ended(trained.exit, f"when stopped after one step (PATCHRUN_STEPS=1): {trained.reason}")
-        return self._read(trained.model)
 
     def _train(self, training: Training, name: str) -> Trained:
         trained = training.train(self._tell_step)
@@ -289,17 +278,17 @@ class _SlotWork:
             self.facts.update(loss=best.val_loss)
 
     def _score(
-        self, model: ModelFile, step1: ModelFile | None, workers: list[ModelWorker], stack: ExitStack
+        self, model: ModelFile, moments: dict[int, ModelFile], workers: list[ModelWorker], stack: ExitStack
     ) -> None:
         """Evaluate the model, unless the very same weights of the same code have been scored already."""
         known = self.request.scored
         self.facts.update(model_sha256=model.sha256, parameters=model.parameters)
         if known is None:
-            self._evaluate(model, step1, workers)
+            self._evaluate(model, moments, workers)
         elif known.tree == self.request.arm.tree and known.model_sha256 == model.sha256:
             self.facts.update({name: getattr(known, name) for name in EVALUATED})
         else:
-            self._evaluate(model, step1, self._start_workers(stack))
+            self._evaluate(model, moments, self._start_workers(stack))
 
     def _start_workers(self, stack: ExitStack) -> list[ModelWorker]:
         workers = [stack.enter_context(self._worker(name)) for name in ("scorer", "prober")]
@@ -307,9 +296,9 @@ class _SlotWork:
             worker.await_ready()
         return workers
 
-    def _evaluate(self, model: ModelFile, step1: ModelFile | None, workers: list[ModelWorker]) -> None:
+    def _evaluate(self, model: ModelFile, moments: dict[int, ModelFile], workers: list[ModelWorker]) -> None:
         self.on_event(Event("evaluating"))
-        models = evaluator.Models(self._put("final", model), self._put("step1", step1) if step1 else None)
+        models = evaluator.Models(self._put("final", model), self._put_moments(moments))
         request = self.request
         blocks, counted = self._read_blocks()
         cap = evaluator.evaluation_cap(self.track, request.baseline_evaluation_seconds)
@@ -317,7 +306,8 @@ class _SlotWork:
             scores = evaluator.score(
                 self.track, blocks, models, (workers[0], workers[1]), request.slot.seed, cap, counted
             )
-        except WorkerFault as fault:
+            require_calls(self.track, moments, scores.loss)
+        except (WorkerFault, BadModel) as fault:
             raise Ended("bad-model", str(fault)) from None
         except evaluator.Disqualified as seen:
             raise Ended("disqualified", str(seen)) from None
@@ -326,8 +316,7 @@ class _SlotWork:
             validation_loss=scores.other_loss,
             parts=scores.parts,
             validation_parts=scores.other_parts,
-            loss_step0=scores.loss_step0,
-            loss_step1=scores.loss_step1,
+            losses_at=tuple((number, scores.moments[name_moment(number)]) for number in moments),
             evaluation_seconds=scores.seconds,
         )
 
@@ -350,6 +339,19 @@ class _SlotWork:
                 "bad-model", f"{len(models)} trainings with one seed saved {len(kinds)} different models"
             )
         return models[-1]
+
+    def _read_moments(self, trained: list[Trained]) -> dict[int, ModelFile]:
+        try:
+            return read_moments(self.track, trained)
+        except BadModel as bad:
+            raise Ended("bad-model", str(bad)) from None
+
+    def _put_moments(self, moments: dict[int, ModelFile]) -> dict[str, tuple[Path, float | None]]:
+        floors = self.track.evidence.min_loss_steps
+        return {
+            name_moment(number): (self._put(f"moment{number}", model), floor_at(number, floors))
+            for number, model in moments.items()
+        }
 
     def _put(self, name: str, model: ModelFile) -> Path:
         """Write the bytes that were checked where the workers read them."""

@@ -344,7 +344,6 @@ class _Work:
             corpus=self.data,
             scratch=scratch,
             cpu=cpu if self.site is None else None,
-            check_start=slot.block == 0,
             baseline_evaluation_seconds=self.evaluation_seconds,
             sandbox=self.options.sandbox,
             python=self.site.python if self.site else sys.executable,

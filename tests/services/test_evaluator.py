@@ -61,8 +61,6 @@ def track(**evidence: Any) -> Track:
         "context": T,
         "batch": 8,
         "probes": 40,
-        "min_loss_step0": 2.3,
-        "min_loss_step1": 2.0,
     }
     return tiny_track(evidence=small | evidence)
 
@@ -92,7 +90,7 @@ def score(folder: Path, text: str, blocks: Blocks, table: np.ndarray = TABLE, **
         )
         for worker in (first, second):
             worker.await_ready()
-        models = Models(folder / "final.safetensors", options.pop("step1", None))
+        models = Models(folder / "final.safetensors", options.pop("moments", {}))
         cap = options.pop("cap", Cap(20, "here"))
         return evaluator.score(
             settings, blocks, models, (first, second), 7, cap, options.pop("counted", None)
@@ -132,8 +130,7 @@ def test_the_loss_is_the_mean_over_all_targets(tmp_path: Path, blocks: Blocks):
     scores = score(tmp_path, honest(), blocks)
     expected = -target_logprobs(TABLE[blocks.inputs], blocks.targets).mean()
     assert scores.loss == pytest.approx(expected, abs=1e-12)
-    assert scores.loss_step0 == pytest.approx(np.log(V), abs=0.02)
-    assert scores.loss_step1 is None
+    assert scores.moments == {}
     assert 0 < scores.seconds < 5
 
 
@@ -161,14 +158,17 @@ def test_a_peek_is_seen_on_tokens_that_do_not_count_too(tmp_path: Path, blocks: 
     with pytest.raises(Disqualified, match="from its prefix alone"):
         text = honest(PEEK.replace("{v}", str(V)))
         both = join_blocks(blocks, blocks)
-        score(tmp_path, text, both, counted=blocks.count, evidence={"min_loss_step0": None})
+        score(tmp_path, text, both, counted=blocks.count)
 
 
-def test_the_weights_of_the_first_step_are_scored_too(tmp_path: Path, blocks: Blocks):
-    save_file({"table.weight": TABLE / 10}, tmp_path / "step1.safetensors")
-    scores = score(tmp_path, honest(), blocks, step1=tmp_path / "step1.safetensors")
-    expected = -target_logprobs(TABLE[blocks.inputs[:64]] / 10, blocks.targets[:64]).mean()
-    assert scores.loss_step1 == pytest.approx(expected, abs=1e-6)
+def test_early_moments_are_scored_too(tmp_path: Path, blocks: Blocks):
+    """Each against its floor, where it has one."""
+    save_file({"table.weight": TABLE * 0}, tmp_path / "untrained.safetensors")
+    save_file({"table.weight": TABLE / 10}, tmp_path / "early.safetensors")
+    moments = {"first": (tmp_path / "untrained.safetensors", 2.3), "then": (tmp_path / "early.safetensors", None)}
+    scores = score(tmp_path, honest(), blocks, moments=moments)
+    expected = -target_logprobs(TABLE[blocks.inputs[:32]] / 10, blocks.targets[:32]).mean()
+    assert scores.moments == pytest.approx({"first": np.log(V), "then": expected}, abs=1e-6)
     assert scores.loss == pytest.approx(
         -target_logprobs(TABLE[blocks.inputs], blocks.targets).mean(), abs=1e-12
     )
@@ -200,7 +200,7 @@ NOISE = "x = x + 0.01 * torch.randn(x.shape)"
 def test_models_that_do_not_play_fair(tmp_path: Path, blocks: Blocks, more: str, said: str):
     with pytest.raises(Disqualified, match=said):
         text = honest(more.replace("{v}", str(V)).replace("{t}", str(T)))
-        score(tmp_path, text, blocks, evidence={"min_loss_step0": None})
+        score(tmp_path, text, blocks)
 
 
 def test_what_only_shifts_all_logits_changes_no_probability(tmp_path: Path, blocks: Blocks):
@@ -210,26 +210,11 @@ def test_what_only_shifts_all_logits_changes_no_probability(tmp_path: Path, bloc
     )
 
 
-def test_a_table_in_the_code_shows_before_training(tmp_path: Path, blocks: Blocks):
-    baked = honest().replace(
-        "nn.init.normal_(self.table.weight, std=0.02)",
-        f"self.table.weight.data = 3 * torch.eye({V}).roll(3, 1)",
-    )
-    with pytest.raises(Disqualified, match=r"before training is 1\.\d+: an honest start is at 2\.3"):
-        score(tmp_path, baked, blocks)
-
-
-def test_a_table_in_the_first_step_shows_after_it(tmp_path: Path, blocks: Blocks):
+def test_a_table_shows_at_an_early_moment(tmp_path: Path, blocks: Blocks):
     counts = 3 * np.roll(np.eye(V, dtype=np.float32), 3, axis=1)
-    save_file({"table.weight": counts}, tmp_path / "step1.safetensors")
-    with pytest.raises(Disqualified, match="after one optimizer step is 1"):
-        score(tmp_path, honest(), blocks, step1=tmp_path / "step1.safetensors")
-
-
-def test_a_track_without_floors_looks_and_does_not_judge(tmp_path: Path, blocks: Blocks):
-    wide = honest(std=4)
-    scores = score(tmp_path, wide, blocks, evidence={"min_loss_step0": None})
-    assert scores.loss_step0 > 3
+    save_file({"table.weight": counts}, tmp_path / "early.safetensors")
+    with pytest.raises(Disqualified, match=r"before training is 1\.\d+: an honest model is at 2\.3 or above there"):
+        score(tmp_path, honest(), blocks, moments={"before training": (tmp_path / "early.safetensors", 2.3)})
 
 
 def test_a_broken_answer_in_the_middle_ends_it_with_what_was_seen(tmp_path: Path, blocks: Blocks):

@@ -38,12 +38,12 @@ def saving(expression: str) -> str:
 
 @pytest.fixture(scope="module")
 def human(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, bytes, list[Event], SlotRequest]:
-    """Record 2's human code, two repeats, with the one-step check, once for several tests."""
+    """Record 2's human code, two repeats, once for several tests."""
     folder = tmp_path_factory.mktemp("human")
     events: list[Event] = []
     cpu = min(os.sched_getaffinity(0))
     track = tiny_track(clock={"repeats": 2})
-    request = slot_request(folder, write_code(folder, record=2), track, check_start=True, cpu=cpu)
+    request = slot_request(folder, write_code(folder, record=2), track, cpu=cpu)
     run, log = train_slot(request, events.append)
     return run, log, events, request
 
@@ -188,7 +188,7 @@ def test_a_crash_is_a_value_with_its_words_and_its_log(tmp_path: Path):
 def test_a_script_that_ignores_the_step_limit_shows_as_too_good_a_start(tmp_path: Path):
     text = base_script().replace('int(os.environ.get("PATCHRUN_STEPS") or STEPS)', "60")
     text = text.replace("LEARNING_RATE = 5e-4", "LEARNING_RATE = 4e-3")
-    seen = run(tmp_path, text, check_start=True, track=tiny_track(seeds={"deterministic": False}))
+    seen = run(tmp_path, text, track=tiny_track(seeds={"deterministic": False}))
     assert seen.exit == "disqualified"
     assert "after one optimizer step" in seen.reason
 
@@ -197,7 +197,7 @@ def test_a_script_that_fails_when_stopped_early(tmp_path: Path):
     text = base_script().replace(
         "    last = min(", "    assert not os.environ.get('PATCHRUN_STEPS')\n    last = min("
     )
-    seen = run(tmp_path, text, check_start=True, track=tiny_track(seeds={"deterministic": False}))
+    seen = run(tmp_path, text, track=tiny_track(seeds={"deterministic": False}))
     assert seen.exit == "failed"
     assert "when stopped after one step (PATCHRUN_STEPS=1)" in seen.reason
 

@@ -246,7 +246,7 @@ def test_a_worker_sees_no_data(tmp_path: Path):
 @pytest.mark.slow
 def test_a_whole_slot(tmp_path: Path):
     track = tiny_track(rule={"blocks": 1})
-    request = slot_request(tmp_path, write_code(tmp_path, record=3), track, sandbox="bwrap", check_start=True)
+    request = slot_request(tmp_path, write_code(tmp_path, record=3), track, sandbox="bwrap")
     run, _ = train_slot(request)
     assert (run.exit, run.sandbox) == ("ok", "bwrap"), run.reason
     assert run.loss is not None and run.loss < 2
