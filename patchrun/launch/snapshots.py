@@ -9,19 +9,10 @@ The script shares this process, so a copy is evidence against a script that does
 the static rules.
 """
 
-import json
 from pathlib import Path
 
-WRAPPERS = (
-    "",
-    "_orig_mod.",
-    "module.",
-    "module._orig_mod.",
-    "_orig_mod.module.",
-)  # torch.compile, data parallel
 MOST_ROOTS = 8  # outermost modules that are followed; scripts have one, or few
 MOST_PARTS = 100_000
-HEADER_BYTES = 1 << 20
 
 
 class Root:
@@ -40,12 +31,12 @@ class Recorder:
     def __init__(self, torch, most_bytes):
         import safetensors.torch
 
-        self.save_file = safetensors.torch.save_file
+        self.save_file, self.load_file = safetensors.torch.save_file, safetensors.torch.load_file
         self.torch, self.most_bytes = torch, most_bytes
         self.wanted = frozenset()
         self.roots = []
         self.known = {}  # id -> (the module, held so that its id stays its own; its Root, None for a part of one)
-        torch.nn.modules.module.register_module_forward_pre_hook(self.see)
+        self.hook = torch.nn.modules.module.register_module_forward_pre_hook(self.see)
 
     def see(self, module, arguments):
         """A module is about to be called; what fails here must not reach the script."""
@@ -83,24 +74,44 @@ class Recorder:
 
     def write(self, folder, model):
         """Write the copies of the module whose weights lie in the file ``model``: NUMBER.safetensors in ``folder``."""
-        shapes = read_shapes(model)
-        root, prefix = self.find_saved(shapes)
+        try:
+            saved = self.load_file(model)
+        except Exception:  # there is no model, or none that can be read: the parent says so
+            return
+        root, prefix = self.find_saved(saved)
         for number, copies in root.copies.items() if root else ():
             try:
-                named = {name: copies[prefix + name].cpu().contiguous() for name in shapes}
+                named = {name: copies[prefix + name].cpu().contiguous() for name in saved}
                 self.save_file(named, Path(folder, f"{number}.safetensors"))
-            except Exception:  # as above, or a full disk: the parent sees that it is not there
+            except Exception:  # as in copy, or a full disk: the parent sees that it is not there
                 continue
 
-    def find_saved(self, shapes):
-        """The module, and the prefix of its names, that has all that was saved; the most called of several."""
-        for root in sorted(self.roots, key=lambda root: -root.calls):
+    def find_saved(self, saved):
+        """The module that became what was saved, the most called of several; what wrappers put before its names."""
+        first = next(iter(saved), "")
+        for root in sorted(self.roots if saved else (), key=lambda root: -root.calls):
             copies = next(iter(root.copies.values()), {})
-            have = {name: list(tensor.shape) for name, tensor in copies.items()}
-            for prefix in WRAPPERS:
-                if shapes and all(have.get(prefix + name) == shape for name, shape in shapes.items()):
-                    return root, prefix
+            for full in copies:
+                prefix = full.removesuffix(first)
+                shapes = {name: getattr(copies.get(prefix + name), "shape", None) for name in saved}
+                if all(value.shape == shapes[name] for name, value in saved.items()):
+                    if self.has_become(root, prefix, saved):
+                        return root, prefix
+                    break
         return None, ""
+
+    def has_become(self, root, prefix, saved):
+        """Whether a module is nearer to what was saved than it was at first; an average of its weights is, too."""
+        before = next(iter(root.copies.values()))
+        now = dict(tensors(walk(root.module)))
+        first, last = (
+            sum(
+                (side[prefix + name].float() - value.float()).square().sum().item()
+                for name, value in saved.items()
+            )
+            for side in (before, now)
+        )
+        return last < first or last == 0
 
 
 def walk(module):
@@ -121,14 +132,3 @@ def tensors(parts):
         for name, value in (*part._parameters.items(), *kept):
             if value is not None:
                 yield prefix + name, value
-
-
-def read_shapes(model):
-    """Name -> shape of every tensor in a safetensors file; nothing where it is none."""
-    try:
-        with Path(model).open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            header = json.loads(file.read(size)) if size <= HEADER_BYTES else {}
-        return {name: entry["shape"] for name, entry in header.items() if name != "__metadata__"}
-    except (OSError, ValueError, TypeError, AttributeError, KeyError, RecursionError):
-        return {}

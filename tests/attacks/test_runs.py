@@ -103,8 +103,8 @@ def test_a_model(case: ModelCase, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     steps = np.where(rng.random(650) < 0.8, 3, rng.integers(V, size=650))
     blocks = cut_blocks((np.cumsum(steps) % V).astype(np.uint16), T)
-    text, floor = model_text(case, tmp_path), 2.3 if case.build else None
-    options = {"cap": Cap(case.cap, "in the evaluation"), "evidence": {"min_loss_step0": floor}}
+    text = model_text(case, tmp_path)
+    options = {"cap": Cap(case.cap, "in the evaluation")}
     if case.outcome == "harmless":
         (tmp_path / "plain").mkdir()
         fair = score(tmp_path / "plain", honest(), blocks)
