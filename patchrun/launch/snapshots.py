@@ -101,17 +101,19 @@ class Recorder:
         return None, ""
 
     def has_become(self, root, prefix, saved):
-        """Whether a module is nearer to what was saved than it was at first; an average of its weights is, too."""
-        before = next(iter(root.copies.values()))
-        now = dict(tensors(walk(root.module)))
-        first, last = (
-            sum(
-                (side[prefix + name].float() - value.float()).square().sum().item()
-                for name, value in saved.items()
-            )
-            for side in (before, now)
-        )
+        """Whether a module is nearer to what was saved than it was at first, as it is to an average."""
+        before, now = next(iter(root.copies.values())), dict(tensors(walk(root.module)))
+        try:
+            first, last = (distance(side, prefix, saved) for side in (before, now))
+        except Exception:  # tensors without memory of their own, or gone by now: it is not this one
+            return False
         return last < first or last == 0
+
+
+def distance(tensors, prefix, saved):
+    """The sum of squared differences between named tensors and those that were saved."""
+    pairs = [(tensors[prefix + name].detach().cpu().float(), value.float()) for name, value in saved.items()]
+    return sum((one - other).square().sum().item() for one, other in pairs)
 
 
 def walk(module):
