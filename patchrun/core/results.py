@@ -168,7 +168,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     none. ``reason`` says what was seen, also of an ok run. By the arrival clock ``claimed_seconds`` are the script's
     own and ``validation_seconds`` is what was taken off for one validation. ``final``: the final round whose held-back
     tokens ``loss`` is of; ``validation_loss`` is then that of the same weights on the ordinary validation tokens, and
-    ``parts`` and ``validation_parts`` the losses of stretches of either, in the text's order.
+    ``parts`` and ``validation_parts`` the losses of stretches of either, in the text's order. ``losses_at``: the loss
+    of the model before its forwards of some numbers (1: untrained), on a part of the validation tokens.
     """
 
     version: int = VERSION
@@ -190,8 +191,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     validation_loss: float | None = None
     parts: tuple[float, ...] = ()
     validation_parts: tuple[float, ...] = ()
-    loss_step0: float | None = None
-    loss_step1: float | None = None
+    losses_at: tuple[tuple[int, float], ...] = ()
     parameters: int | None = None
     model_sha256: str = ""
     evaluation_seconds: float | None = None

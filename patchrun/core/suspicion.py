@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
+from patchrun.core.callpath import CALL_NAMES, find_call_changes, find_modules
 from patchrun.core.codes import make_finding
 from patchrun.core.filepair import FilePair
 from patchrun.core.findings import Finding
@@ -119,8 +120,9 @@ def check_integrity(pair: FilePair) -> list[Finding]:
     """Every PR5xx that a patch newly brings into one file, the first place of each."""
     old_uses, new_uses = pair.uses
     old, new = ([node for statement in side for node in ast.walk(statement)] for side in pair.sides)
-    before = [*_observe_uses(old_uses, pair.modules), *_observe(old)]
-    after = [*_observe_uses(new_uses, pair.modules), *_observe(new)]
+    modules = find_modules(pair.after.nodes if pair.after else ())
+    before = [*_observe_uses(old_uses, pair.modules), *_observe(old), *_observe_calls(old, modules)]
+    after = [*_observe_uses(new_uses, pair.modules), *_observe(new), *_observe_calls(new, modules)]
     seen = take_new(before, after, lambda one: (one.code, one.key), pair.is_kept)
     seen += (Observation("PR509", "", line, message) for line, message in find_large_literals(old, new))
     first: dict[tuple[str, str], Observation] = {}
@@ -143,8 +145,17 @@ def _observe_uses(uses: Iterable[Use], modules: Collection[str]) -> Iterator[Obs
             yield Observation(code, key, use.line, f"{use.name} is newly used")
 
 
+def _observe_calls(nodes: Iterable[ast.AST], modules: Collection[str]) -> Iterator[Observation]:
+    for place in find_call_changes(nodes, modules):
+        yield Observation(
+            "PR512", place.key, place.line, f"{place.message}: copies of the model are made on that way"
+        )
+
+
 @lru_cache(4096)
 def _code_of_use(name: str) -> str | None:
+    if name.rpartition(".")[2] in CALL_NAMES:
+        return "PR512"
     return next(
         (code for code, rules in READ_RULES.items() if any(is_within(name, rule) for rule in rules)), None
     )

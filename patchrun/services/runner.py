@@ -1,7 +1,8 @@
 """Train and score one slot of a study: the repeats of one seed, then the evaluation, put together as a `Run`.
 
 Every training starts at once and waits until it has imported torch. So nothing else of ours computes while a repeat is
-timed. The graph of the code and the process that computes it are shared by all runs of a study (``services.graphs``).
+timed. Every training leaves copies of its model from moments that nobody told it. The graph of the code and the process
+that computes it are shared by all runs of a study (``services.graphs``).
 """
 
 from __future__ import annotations
@@ -28,16 +29,18 @@ from patchrun.core.errors import SetupError
 from patchrun.core.graph.values import BadGraph
 from patchrun.core.halting import Limits
 from patchrun.core.results import Arm, Exit, Machine, Run, Slot
+from patchrun.core.snapshots import floor_at, name_moment
 from patchrun.core.steplines import StepLine
 from patchrun.core.track import Track
 from patchrun.services import evaluator
 from patchrun.services.graphs import Graphs
+from patchrun.services.moments import read_moments, require_calls
 from patchrun.services.probes import Blocks
 from patchrun.services.training import MODEL, Plan, Trained, Training
 
 EVENT_SECONDS = 0.1  # step events come no faster
 EVALUATED = (
-    "loss", "validation_loss", "parts", "validation_parts", "loss_step0", "loss_step1", "evaluation_seconds",
+    "loss", "validation_loss", "parts", "validation_parts", "losses_at", "evaluation_seconds",
 )  # fmt: skip
 
 Phase = Literal["starting", "training", "evaluating", "done"]
@@ -48,12 +51,11 @@ class SlotRequest:
     """What one run needs.
 
     ``code_dir``: the arm's exported tree. ``corpus`` may be None on tracks whose evidence is the log. ``scratch``: a
-    folder for jobs, copies and outputs, kept. ``cpu``: the one to pin timed work to. ``check_start``: also train a
-    single step and score that model. ``sandbox``: a name that ``adapters.sandbox.resolve`` knows. ``scored``: an ok run
-    of the same tree and seed; weights that are the same bit for bit are not scored again. ``held_out``: the shard of a
-    final round: the loss is on its tokens then, and the one on the ordinary validation tokens is kept beside it.
-    ``limits``: racing stops it beyond them. ``graphs``: those of the study, else the run's own. ``references``: code
-    of the arms that bound what a scored model may cost, by tree.
+    folder for jobs, copies and outputs, kept. ``cpu``: the one to pin timed work to. ``sandbox``: a name that
+    ``adapters.sandbox.resolve`` knows. ``scored``: an ok run of the same tree and seed; weights that are the same bit
+    for bit are not scored again. ``held_out``: the shard of a final round: the loss is on its tokens then, and the one
+    on the ordinary validation tokens is kept beside it. ``limits``: racing stops it beyond them. ``graphs``: those of
+    the study, else the run's own. ``references``: code of the arms that bound what a scored model may cost, by tree.
     """
 
     track: Track
@@ -65,7 +67,6 @@ class SlotRequest:
     corpus: Corpus | None
     scratch: Path
     cpu: int | None
-    check_start: bool
     sandbox: str = "default"
     python: str = sys.executable
     scored: Run | None = None
@@ -187,19 +188,16 @@ class _SlotWork:
         self.on_event(Event("starting"))
         shutil.rmtree(self.place, ignore_errors=True)
         by_model = self.track.evidence.kind == "model"
-        unseen = by_model and self.request.scored is None
         with ExitStack() as stack:
-            first = self._start(stack, "start", steps=1) if unseen and self.request.check_start else None
             names = [f"repeat{number}" for number in range(self.track.clock.repeats)]
             trainings = [self._start(stack, name) for name in names]
-            for training in [*([first] if first else []), *trainings]:
+            for training in trainings:
                 self.versions = training.await_ready()
-            step1 = self._train_one_step(first) if first else None
             trained = [self._train(training, name) for training, name in zip(trainings, names, strict=True)]
             finished = self._leave_out_halted(trained)
             self._take_best(finished)
             if by_model:
-                self._score(self._read_repeats(finished), step1, stack)
+                self._score(self._read_repeats(finished), self._read_moments(finished), stack)
 
     def result(self) -> Run:
         """The run as far as it is known."""
@@ -212,7 +210,7 @@ class _SlotWork:
             return self.logs[0][1]
         return b"".join(b"[patchrun: %s]\n%s\n" % (name.encode(), text) for name, text in self.logs)
 
-    def _start(self, stack: ExitStack, name: str, steps: int | None = None) -> Training:
+    def _start(self, stack: ExitStack, name: str) -> Training:
         request = self.request
         plan = Plan(
             track=self.track,
@@ -222,20 +220,11 @@ class _SlotWork:
             seed=request.slot.seed,
             sandbox=self.sandbox,
             cpu=request.cpu,
-            steps=steps,
-            warmup=steps is None and self.track.clock.source == "cpu",
-            limits=request.limits if steps is None else None,
+            warmup=self.track.clock.source == "cpu",
+            limits=request.limits,
             python=request.python,
         )
         return stack.enter_context(Training(plan, self.stop))
-
-    def _train_one_step(self, training: Training) -> ModelFile:
-        """The model after one optimizer step, checked."""
-        trained = training.train()
-        self.logs.append(("stopped after one step", trained.log))
-        if trained.exit != "ok":
-            raise Ended(trained.exit, f"when stopped after one step (PATCHRUN_STEPS=1): {trained.reason}")
-        return self._read(trained.model)
 
     def _train(self, training: Training, name: str) -> Trained:
         trained = training.train(self._tell_step)
@@ -273,19 +262,20 @@ class _SlotWork:
                 raise Ended("failed", "it printed no validation loss")
             self.facts.update(loss=best.val_loss)
 
-    def _score(self, model: ModelFile, step1: ModelFile | None, stack: ExitStack) -> None:
+    def _score(self, model: ModelFile, moments: dict[int, ModelFile], stack: ExitStack) -> None:
         """Evaluate the model, unless the very same weights of the same code have been scored already."""
         known = self.request.scored
         self.facts.update(model_sha256=model.sha256, parameters=model.parameters)
         if known and known.tree == self.request.arm.tree and known.model_sha256 == model.sha256:
             self.facts.update({name: getattr(known, name) for name in EVALUATED})
-            return
-        floor = self.track.evidence.min_loss_step1
-        moments = {"after one optimizer step": (step1, floor)} if step1 else {}
-        self._evaluate(evaluator.Models(model, moments), stack)
+        else:
+            self._evaluate(model, moments, stack)
 
-    def _evaluate(self, models: evaluator.Models, stack: ExitStack) -> None:
+    def _evaluate(self, model: ModelFile, moments: dict[int, ModelFile], stack: ExitStack) -> None:
         self.on_event(Event("evaluating"))
+        floors = self.track.evidence.min_loss_steps
+        early = {name_moment(number): (saved, floor_at(number, floors)) for number, saved in moments.items()}
+        models = evaluator.Models(model, early)
         request = self.request
         graphs = request.graphs or stack.enter_context(
             Graphs(self.track, self.sandbox, self.place / "graphs", request.python)
@@ -295,7 +285,8 @@ class _SlotWork:
             graph = graphs.find_graph(request.arm.tree, request.code_dir, request.references, self.stop)
             with graphs.compute(self.stop) as interpreter:
                 scores = evaluator.score(self.track, graph, blocks, models, interpreter, counted)
-        except (BadGraph, GraphFault) as fault:
+            require_calls(self.track, moments, scores.loss)
+        except (BadGraph, BadModel, GraphFault) as fault:
             raise Ended("bad-model", str(fault)) from None
         except evaluator.Disqualified as seen:
             raise Ended("disqualified", str(seen)) from None
@@ -304,7 +295,7 @@ class _SlotWork:
             validation_loss=scores.other_loss,
             parts=scores.parts,
             validation_parts=scores.other_parts,
-            loss_step1=scores.moments.get("after one optimizer step"),
+            losses_at=tuple((number, scores.moments[name_moment(number)]) for number in moments),
             evaluation_seconds=scores.seconds,
         )
 
@@ -327,6 +318,12 @@ class _SlotWork:
                 "bad-model", f"{len(models)} trainings with one seed saved {len(kinds)} different models"
             )
         return models[-1]
+
+    def _read_moments(self, trained: list[Trained]) -> dict[int, ModelFile]:
+        try:
+            return read_moments(self.track, trained)
+        except BadModel as bad:
+            raise Ended("bad-model", str(bad)) from None
 
     def _read(self, path: Path) -> ModelFile:
         limits = self.track.limits

@@ -367,7 +367,6 @@ class _Work:
             corpus=self.data,
             scratch=scratch,
             cpu=cpu if self.site is None else None,
-            check_start=slot.block == 0,
             sandbox=self.options.sandbox,
             python=self.site.python if self.site else sys.executable,
             scored=self.scored.get((arm.tree, slot.seed)),

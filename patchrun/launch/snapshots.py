@@ -1,0 +1,136 @@
+"""Keep copies of a model on its way through a training, at moments that the parent chooses.
+
+Before forward number m of an outermost module (1: untrained, 2: after at most one update) its tensors are copied when
+m is wanted; copying draws no random number and calls no method that the script may have replaced. When the script has
+ended, the copies of the module that was saved are written as safetensors: those whose names and shapes are the saved
+file's, wrappers' prefixes aside.
+
+The script shares this process, so a copy is evidence against a script that does not look for them: what looks is for
+the static rules.
+"""
+
+from pathlib import Path
+
+MOST_ROOTS = 8  # outermost modules that are followed; scripts have one, or few
+MOST_PARTS = 100_000
+
+
+class Root:
+    """An outermost module, how often it was called, and copies of its tensors: number of the call -> name -> tensor."""
+
+    def __init__(self, module):
+        self.module, self.calls, self.copies = module, 0, {}
+
+
+class Recorder:
+    """Counts the forwards of outermost modules and copies their tensors before those whose number is wanted.
+
+    ``most_bytes``: a module that is larger is not copied.
+    """
+
+    def __init__(self, torch, most_bytes):
+        import safetensors.torch
+
+        self.save_file, self.load_file = safetensors.torch.save_file, safetensors.torch.load_file
+        self.torch, self.most_bytes = torch, most_bytes
+        self.wanted = frozenset()
+        self.roots = []
+        self.known = {}  # id -> (the module, held so that its id stays its own; its Root, None for a part of one)
+        self.hook = torch.nn.modules.module.register_module_forward_pre_hook(self.see)
+
+    def see(self, module, arguments):
+        """A module is about to be called; what fails here must not reach the script."""
+        if self.torch.compiler.is_compiling():
+            return
+        root = self.find_root(module)
+        if root is not None:
+            root.calls += 1
+            if root.calls in self.wanted:
+                self.copy(root)
+
+    def find_root(self, module):
+        """What is known of an outermost module, of a new one as well; None for parts, and where nothing is learned."""
+        if known := self.known.get(id(module)):
+            return known[1]
+        if len(self.roots) >= MOST_ROOTS or not any(tensors(walk(module))):
+            return None
+        root = Root(module)
+        self.roots.append(root)
+        for _, part in walk(module):
+            self.known.setdefault(id(part), (part, None))
+        self.known[id(module)] = (module, root)
+        return root
+
+    def copy(self, root):
+        """Copy all that a state_dict would hold."""
+        found = dict(tensors(walk(root.module)))
+        try:
+            if sum(tensor.nbytes for tensor in found.values()) <= self.most_bytes:
+                root.copies[root.calls] = {name: tensor.detach().clone() for name, tensor in found.items()}
+        except (
+            Exception
+        ):  # a tensor without memory of its own (meta, lazy, inside a transform): there is nothing to keep
+            return
+
+    def write(self, folder, model):
+        """Write the copies of the module whose weights lie in the file ``model``: NUMBER.safetensors in ``folder``."""
+        try:
+            saved = self.load_file(model)
+        except Exception:  # there is no model, or none that can be read: the parent says so
+            return
+        root, prefix = self.find_saved(saved)
+        for number, copies in root.copies.items() if root else ():
+            try:
+                named = {name: copies[prefix + name].cpu().contiguous() for name in saved}
+                self.save_file(named, Path(folder, f"{number}.safetensors"))
+            except Exception:  # as in copy, or a full disk: the parent sees that it is not there
+                continue
+
+    def find_saved(self, saved):
+        """The module that became what was saved, the most called of several; what wrappers put before its names."""
+        first = next(iter(saved), "")
+        for root in sorted(self.roots if saved else (), key=lambda root: -root.calls):
+            copies = next(iter(root.copies.values()), {})
+            for full in copies:
+                prefix = full.removesuffix(first)
+                shapes = {name: getattr(copies.get(prefix + name), "shape", None) for name in saved}
+                if all(value.shape == shapes[name] for name, value in saved.items()):
+                    if self.has_become(root, prefix, saved):
+                        return root, prefix
+                    break
+        return None, ""
+
+    def has_become(self, root, prefix, saved):
+        """Whether a module is nearer to what was saved than it was at first, as it is to an average."""
+        before, now = next(iter(root.copies.values())), dict(tensors(walk(root.module)))
+        try:
+            first, last = (distance(side, prefix, saved) for side in (before, now))
+        except Exception:  # tensors without memory of their own, or gone by now: it is not this one
+            return False
+        return last < first or last == 0
+
+
+def distance(tensors, prefix, saved):
+    """The sum of squared differences between named tensors and those that were saved."""
+    pairs = [(tensors[prefix + name].detach().cpu().float(), value.float()) for name, value in saved.items()]
+    return sum((one - other).square().sum().item() for one, other in pairs)
+
+
+def walk(module):
+    """(its name with a final point, module) for ``module`` and all in it, shared ones under each of their names."""
+    left, count = [("", module)], 0
+    while left and count < MOST_PARTS:
+        prefix, part = left.pop()
+        yield prefix, part
+        left += [(f"{prefix}{name}.", child) for name, child in part._modules.items() if child is not None]
+        count += 1
+
+
+def tensors(parts):
+    """(name, tensor) of every parameter and every buffer that is saved."""
+    for prefix, part in parts:
+        buffers = part._buffers.items()
+        kept = [(name, value) for name, value in buffers if name not in part._non_persistent_buffers_set]
+        for name, value in (*part._parameters.items(), *kept):
+            if value is not None:
+                yield prefix + name, value
