@@ -76,7 +76,7 @@ def as_model(tensors: dict[str, Any], folder: Path) -> ModelFile:
         for name, tensor in tensors.items()
     }
     path = folder / "model.safetensors"
-    path.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+    path.write_bytes(save({name: np.array(array, order="C") for name, array in arrays.items()}))
     return read_model(path, 64, None)
 
 

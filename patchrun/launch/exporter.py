@@ -188,6 +188,8 @@ class Writer:
 
 
 ADVICE = (
+    (("flex_attention", "block_mask", "BlockMask"),
+     "FlexAttention is not exported: use scaled_dot_product_attention with attn_mask"),
     (("data-dependent", "DataDependent", "GuardOnDataDependent", "_local_scalar_dense", ".item()"),
      "what is computed depends on a tensor's value: compute both and choose with torch.where"),
     (("Dynamo", "dynamo"), "this part is not traced: leave it out of forward() when the model is in eval()"),

@@ -183,5 +183,8 @@ class Graphs:
         except BadModel as bad:
             raise BadGraph(f"the exported graph: {bad}") from None
         except NoModel:
-            words = printable(ended.tail.decode("utf-8", "replace"), 300) or "it printed nothing"
+            words = (
+                printable((ended.head + ended.tail).decode("utf-8", "replace")[-300:], 300)
+                or "it printed nothing"
+            )
             raise BadGraph(f"the export of the model ended with status {ended.status}: {words}") from None

@@ -69,7 +69,7 @@ def test_an_honest_model_gives_its_own_logits(interpreter: Interpreter, name: st
         del state["head.weight"]
     interpreter.load(graph, as_model(state, tmp_path), V)
     interpreter.limit(Cap(60, "in the test"))
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.compiler.set_stance("force_eager"):
         eager = model(torch.from_numpy(IDS.astype(np.int64))).float().numpy()
     logits = interpreter.logits(IDS)
     same = np.allclose(logits, eager, atol=1e-5) if name in CLOSE else np.array_equal(logits, eager)

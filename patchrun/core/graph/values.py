@@ -91,7 +91,7 @@ def view(spec: Spec, shape: Sequence[int]) -> Outcome:
 
 def made(shape: Sequence[int], dtype: str, flops: int | None = None) -> Outcome:
     """A new tensor; an operation for each element unless said otherwise."""
-    spec = Spec(tuple(shape), dtype)
+    spec = Spec(tuple(shape), str(dtype))
     return Outcome((spec,), spec.numel if flops is None else flops)
 
 
