@@ -213,11 +213,11 @@ class _Evaluation:
         worker.load(weights, self.seed)
 
     def _start_loss(self, worker: ModelWorker, when: str, floor: float | None) -> float:
-        """The loss over the first blocks; Disqualified when it is below ``floor``."""
+        """The loss over some blocks from all of the text; Disqualified when it is below ``floor``."""
         import numpy as np
 
         worker.limit(self.cap)
-        rows = np.arange(min(START_BLOCKS, self.blocks.count))
+        rows = np.linspace(0, self.blocks.count - 1, min(START_BLOCKS, self.blocks.count)).astype(int)
         looks = [Look(part, 0, self.blocks.context - 1) for part in batches(rows, self.track.evidence.batch)]
         loss = -float(np.concatenate([self._take(worker, look) for look in looks]).mean())
         if floor is not None and loss < floor:

@@ -186,8 +186,12 @@ def test_a_crash_is_a_value_with_its_words_and_its_log(tmp_path: Path):
 
 
 def test_no_training_is_told_to_stop_early(tmp_path: Path):
-    text = base_script().replace("    last = min(", "    assert 'PATCHRUN_STEPS' not in os.environ\n    last = min(")
-    seen = run(tmp_path, text.replace("STEPS = 600", "STEPS = 3"), track=tiny_track(seeds={"deterministic": False}))
+    text = base_script().replace(
+        "    last = min(", "    assert 'PATCHRUN_STEPS' not in os.environ\n    last = min("
+    )
+    seen = run(
+        tmp_path, text.replace("STEPS = 600", "STEPS = 3"), track=tiny_track(seeds={"deterministic": False})
+    )
     assert (seen.exit, [number for number, _ in seen.losses_at][:2]) == ("ok", [1, 2])
 
 
@@ -298,3 +302,32 @@ def test_weights_scored_before_are_not_scored_again(tmp_path: Path):
     other = msgspec.structs.replace(first, model_sha256="0" * 64, loss=99.0)
     scored, _ = train_slot(slot_request(tmp_path, code, scored=other))
     assert scored.loss == first.loss, "other weights, or another tree: scored anew"
+
+
+SEEN = """
+import json, os, resource, sys, threading
+def look():
+    place = os.path.dirname(os.environ["PATCHRUN_OUT"])
+    links = [os.readlink(entry.path) for entry in os.scandir("/proc/self/fd") if os.path.exists(entry.path)]
+    return {
+        "environment": dict(os.environ), "argv": [sys.argv, sys.orig_argv], "folder": os.getcwd(),
+        "job": open(place + "/job.json").read(), "files": [sorted(os.listdir(place + name)) for name in ("", "/code")],
+        "out": os.listdir(place + "/out"), "copies": os.listdir(place + "/snapshots"),
+        "open": sorted(link.split("[")[0].split(":")[0] for link in links),
+        "limits": [resource.getrlimit(number) for number in range(16)], "threads": threading.active_count(),
+        "modules": sorted(sys.modules), "names": sorted(os.listdir("/tmp")) + sorted(os.listdir(os.environ["HOME"])),
+        "seed": __import__("torch").initial_seed(), "pid": os.getpid() if os.getpid() < 10 else 0,
+    }
+print("SEEN " + json.dumps(look(), sort_keys=True))
+"""
+
+
+def test_no_training_of_a_slot_can_be_told_from_another(tmp_path: Path):
+    """A script that prints all that it sees prints the same in every repeat, but for the name of its folder."""
+    request = slot_request(tmp_path, write_code(tmp_path, SEEN + base_script()), tiny_track(
+        launch={"env": FEW}, clock={"repeats": 3}, seeds={"deterministic": False}), sandbox="default")  # fmt: skip
+    run, log = train_slot(request)
+    assert run.exit == "ok", run.reason
+    seen = [line for line in log.decode().splitlines() if line.startswith("SEEN ")]
+    assert len(seen) == 3
+    assert len({re.sub(r"repeat\d", "repeat", line) for line in seen}) == 1
