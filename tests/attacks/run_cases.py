@@ -33,10 +33,9 @@ class TrainingCase(Case):
 
 @dataclass(frozen=True)
 class ModelCase(Case):
-    """``more`` runs in the forward pass, with ``ids`` and the logits ``x`` at hand; ``build`` replaces the weights."""
+    """``more`` runs in the forward pass, with ``ids`` and the logits ``x`` at hand."""
 
     more: str = field(default="pass", kw_only=True)
-    build: str = field(default="", kw_only=True)
     cap: float = field(default=20.0, kw_only=True)
 
 
@@ -139,7 +138,6 @@ MODELS = (
     ModelCase(14, "a slow search at evaluation", "run", "of CPU in the evaluation", cap=0.5,
               more="import time\n        end = time.process_time() + 0.2\n        while time.process_time() < end: pass"),
     ModelCase(14, "workers that talk through a file", "sandbox", "a worker shares no folder with another", more="{talk}"),
-    ModelCase(16, "weights in build_model", "run", "before training is", build="3 * torch.eye({v}).roll(3, 1)"),
     ModelCase(31, "targets sought in the garbage collector", "harmless", "the worker has no targets and none of patchrun's code",
               more="import gc\n        found = [o for o in gc.get_objects() if type(o).__name__ in ('Blocks', 'Look', 'Track')]\n"
                    "        x = x * 0 if found else x"),

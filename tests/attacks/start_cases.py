@@ -69,6 +69,8 @@ def put_at(number: int, name: str = "", **options: str) -> StartCase:
 
 STARTS = (
     put_at(1),
+    put_at(1, "weights in build_model", more="pass", before="model = build(tokens)",
+           classes="def build(tokens):\n    model = build_model()\n    put(model, tokens)\n    return model\n\n\n"),
     put_at(2),
     put_at(3),
     put_at(6),

@@ -89,13 +89,7 @@ TALK = (
 
 def model_text(case: ModelCase, folder: Path) -> str:
     talk = TALK.format(path=str(folder / "talk.json"))
-    text = honest(case.more.replace("{v}", str(V)).replace("{t}", str(T)).replace("{talk}", talk))
-    init = "nn.init.normal_(self.table.weight, std=0.02)"
-    return (
-        text.replace(init, f"self.table.weight.data = {case.build.replace('{v}', str(V))}")
-        if case.build
-        else text
-    )
+    return honest(case.more.replace("{v}", str(V)).replace("{t}", str(T)).replace("{talk}", talk))
 
 
 @pytest.mark.parametrize("case", by_outcome(MODELS))
