@@ -158,7 +158,7 @@ def test_a_script_that_prints_and_writes_nothing_where_a_killed_attempt_left_a_m
     [
         ("{n: w * float('nan') for n, w in model.state_dict().items()}", "holds NaN or infinity"),
         ("dict(model.state_dict(), table=torch.zeros(9000))", "holds 41,704 numbers, 40,000 are allowed"),
-        ("dict(model.state_dict(), table=torch.zeros(3))", "table"),
+        ("dict(model.state_dict(), table=torch.zeros(3))", "of no module that the script called"),
     ],
 )
 def test_models_that_are_refused(tmp_path: Path, expression: str, said: str):
