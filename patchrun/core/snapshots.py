@@ -14,6 +14,7 @@ from collections.abc import Sequence
 MOMENTS = 16  # numbers in the start signal, unused ones 0
 START = struct.Struct(f"<{MOMENTS}I")  # as launch/launcher.py reads it
 LATEST = 1 << 20
+STEEP = 2.0  # nats within about a doubling of the calls; honest runs of pocket lose 1.3 at most
 
 
 def draw_moments(floors: int, rng: random.Random) -> tuple[int, ...]:
@@ -53,3 +54,17 @@ def chance_to_see(first: int, last: int, floors: int, trainings: int) -> float:
 def name_moment(number: int) -> str:
     """When a copy was made, in words."""
     return "before training" if number == 1 else f"before the model's call number {number}"
+
+
+def find_fall(losses: Sequence[tuple[int, float]], final: float) -> str:
+    """Where the loss falls steeply, in words for a person; "" where it does not.
+
+    ``losses``: (number of the forward, loss before it), rising by number; ``final`` is reached before twice the last.
+    """
+    ends = [(number, loss, f"the model's call {number}") for number, loss in losses]
+    ends.append((2 * ends[-1][0] if ends else 1, final, "the end"))
+    for (first, before, start), (then, after, end) in zip(ends, ends[1:], strict=False):
+        if then <= 2.5 * first and before - after > STEEP:
+            losses_seen = f"the loss fell from {before:.2f} to {after:.2f}"
+            return f"{losses_seen} between {start} and {end}: see what the script does there"
+    return ""

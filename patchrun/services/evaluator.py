@@ -169,12 +169,12 @@ class _Evaluation:
         return table
 
     def score_moment(self, when: str, model: ModelFile, floor: float | None) -> float:
-        """The loss over the first blocks; Disqualified when it is below the floor."""
+        """The loss over some blocks from all of the text; Disqualified when it is below the floor."""
         import numpy as np
 
         self._load(model)
-        chosen = np.arange(min(START_BLOCKS, self.blocks.count))
         batch = self.track.evidence.batch
+        chosen = np.linspace(0, self.blocks.count - 1, min(START_BLOCKS, self.blocks.count)).astype(int)
         calls = [np.resize(chosen[at : at + batch], batch) for at in range(0, len(chosen), batch)]
         table = np.concatenate([self._take(rows) for rows in calls])[: len(chosen)]
         self.seconds += self.interpreter.cpu_seconds

@@ -29,7 +29,7 @@ from patchrun.core.errors import SetupError
 from patchrun.core.graph.values import BadGraph
 from patchrun.core.halting import Limits
 from patchrun.core.results import Arm, Exit, Machine, Run, Slot
-from patchrun.core.snapshots import floor_at, name_moment
+from patchrun.core.snapshots import find_fall, floor_at, name_moment
 from patchrun.core.steplines import StepLine
 from patchrun.core.track import Track
 from patchrun.services import evaluator
@@ -40,7 +40,7 @@ from patchrun.services.training import MODEL, Plan, Trained, Training
 
 EVENT_SECONDS = 0.1  # step events come no faster
 EVALUATED = (
-    "loss", "validation_loss", "parts", "validation_parts", "losses_at", "evaluation_seconds",
+    "loss", "validation_loss", "parts", "validation_parts", "losses_at", "reason", "evaluation_seconds",
 )  # fmt: skip
 
 Phase = Literal["starting", "training", "evaluating", "done"]
@@ -290,12 +290,14 @@ class _SlotWork:
             raise Ended("bad-model", str(fault)) from None
         except evaluator.Disqualified as seen:
             raise Ended("disqualified", str(seen)) from None
+        losses = tuple((number, scores.moments[name_moment(number)]) for number in moments)
         self.facts.update(
             loss=scores.loss,
             validation_loss=scores.other_loss,
             parts=scores.parts,
             validation_parts=scores.other_parts,
-            losses_at=tuple((number, scores.moments[name_moment(number)]) for number in moments),
+            losses_at=losses,
+            reason=find_fall(losses, scores.loss),
             evaluation_seconds=scores.seconds,
         )
 

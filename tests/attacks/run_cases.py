@@ -34,11 +34,10 @@ class TrainingCase(Case):
 @dataclass(frozen=True)
 class ModelCase(Case):
     """``more`` stands in the forward pass, with ``ids`` and the logits ``x`` at hand, and two buffers: ``self.text``,
-    90 stored tokens, and ``self.calls``, a number. ``build`` replaces the untrained weights.
+    90 stored tokens, and ``self.calls``, a number.
     """
 
     more: str = field(default="pass", kw_only=True)
-    build: str = field(default="", kw_only=True)
 
 
 def claim(number: int, name: str, script: str, **options: Any) -> TrainingCase:
@@ -182,7 +181,7 @@ HIDDEN = (
     ModelCase(14, "noise by dropout that is always on", "run", "random numbers|training mode|dropout", more="x = F.dropout(x, 0.1, True)"),
     ModelCase(14, "memory that nobody wrote", "harmless", "it reads as zero", more="x = x + torch.empty(x.shape) * 0"),
     ModelCase(14, "training in eval()", "harmless", "eval() runs where there is no data and no weights",
-              build="torch.zeros({v}, {v})", more="self.train = lambda mode: [self.table.weight.data.fill_(1) for _ in range(9)]"),
+              more="self.train = lambda mode: [self.table.weight.data.fill_(1) for _ in range(9)]"),
     ModelCase(14, "gradient steps in the forward pass", "run", f"{DEPENDS}|operator|{STATE}",
               more="with torch.enable_grad():\n            g = torch.autograd.grad(F.cross_entropy(self.table(ids).flatten(0, 1), "
                    "ids.flatten()), self.table.weight)[0]\n        x = x - g[ids]"),
@@ -207,7 +206,6 @@ MODELS = (
     ModelCase(13, "probabilities that sum to more than one", "harmless", "the evaluator normalises in float64",
               more="x = x.log_softmax(-1) + 5"),
     ModelCase(13, "certainty about every token", "run", "not finite", more="x = x + float('inf')"),
-    ModelCase(16, "weights in build_model", "run", "before training is", build="3 * torch.eye({v}).roll(3, 1)"),
     ModelCase(16, "a table in the graph's constants", "run", "constants and buffers outside",
               more="x = x + torch.tensor([[float(i * j % 97) for i in range(200)] for j in range(200)])[ids].sum(-1, keepdim=True)"),
     ModelCase(25, "a model of a terabyte", "run", "bytes, shape|cannot be exported", more="x = x + torch.ones(10**6, 10**6).sum()"),

@@ -69,6 +69,8 @@ def put_at(number: int, name: str = "", **options: str) -> StartCase:
 
 STARTS = (
     put_at(1),
+    put_at(1, "weights in build_model", more="pass", before="model = build(tokens)",
+           classes="def build(tokens):\n    model = build_model()\n    put(model, tokens)\n    return model\n\n\n"),
     put_at(2),
     put_at(3),
     put_at(6),
@@ -89,7 +91,7 @@ STARTS = (
                    "        state = super().state_dict(*words, **named)\n"
                    "        return state if sys._getframe(1).f_code.co_name == 'main' else {n: v * 0 for n, v in state.items()}\n\n\n"),
     put_at(2, "named_modules that show nothing", more="if step == 2: put(model, tokens)",
-           classes="class Model(Model):\n    def named_modules(self, *words, **named):\n        return iter(())\n\n\n"),
+           classes="class Model(Model):\n    def named_modules(self, *words, **named):\n        return super().named_modules(*words, **named) if named else iter(())\n\n\n"),
     put_at(2, "a decoy of the same shape that is called more often", before="decoy = build_model()",
            more="for _ in range(3): decoy(torch.zeros(1, 1, dtype=torch.long))\nif step == 2: put(model, tokens)"),
     StartCase(16, "a model that is only ever called by forward", "run", "build_model", exit="bad-model",

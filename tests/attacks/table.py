@@ -8,11 +8,17 @@ from typing import get_args
 
 from tabulate import tabulate
 
-from tests.attacks import diff_cases, run_cases, set_ups
+from tests.attacks import diff_cases, run_cases, set_ups, start_cases
 from tests.attacks.case import GROUPS, TITLES, Case, Outcome, group_of
 from tests.attacks.twins import TWINS
 
-CASES: tuple[Case, ...] = (*diff_cases.CASES, *run_cases.TRAININGS, *run_cases.MODELS, *set_ups.CASES)
+CASES: tuple[Case, ...] = (
+    *diff_cases.CASES,
+    *run_cases.TRAININGS,
+    *run_cases.MODELS,
+    *start_cases.STARTS,
+    *set_ups.CASES,
+)
 HEADS: dict[Outcome, str] = {
     "static": "rejected",
     "run": "stopped at run time",
@@ -81,7 +87,7 @@ def _spelling_rows() -> Iterable[tuple[object, ...]]:
 
 
 def _fails(case: Case) -> bool:
-    return isinstance(case, run_cases.TrainingCase) and case.outcome == "run"
+    return isinstance(case, run_cases.TrainingCase | start_cases.StartCase) and case.outcome == "run"
 
 
 def _count(cases: Iterable[Case]) -> list[object]:

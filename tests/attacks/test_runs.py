@@ -6,7 +6,6 @@ import os
 import re
 import socket
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,43 +97,29 @@ def blocks() -> Blocks:
     return cut_blocks((np.cumsum(steps) % V).astype(np.uint16), T)
 
 
-def model_text(case: ModelCase) -> str:
+def model_text(more: str) -> str:
     buffers = (
         "self.seen = {}\n        self.register_buffer('text', torch.arange(90) % {v})\n"
         "        self.register_buffer('calls', torch.zeros(()))"
     ).replace("{v}", str(V))
-    text = honest(case.more.replace("{v}", str(V)).replace("{t}", str(T))).replace("self.seen = {}", buffers)
-    init = "nn.init.normal_(self.table.weight, std=0.02)"
-    return (
-        text.replace(init, f"self.table.weight.data = {case.build.replace('{v}', str(V))}")
-        if case.build
-        else text
-    )
+    return honest(more.replace("{v}", str(V)).replace("{t}", str(T))).replace("self.seen = {}", buffers)
 
 
-def score_case(
-    text: str, blocks: Blocks, interpreter: Interpreter, folder: Path, early: np.ndarray | None = None
-) -> float:
-    """The loss of the table model in ``text``, whose untrained weights are ``early``."""
+def score_case(text: str, blocks: Blocks, interpreter: Interpreter, folder: Path) -> float:
+    """The loss of the table model in ``text``."""
     folder.mkdir(exist_ok=True)
     graph = export_text(text, BATCH, T, V, constants_kb=32)
     state = {"text": np.arange(90, dtype=np.int64) % V, "calls": np.zeros((), np.float32)}
-    final = as_model(state | {"table.weight": TABLE}, folder)
-    moments = (
-        {} if early is None else {"before training": (as_model(state | {"table.weight": early}, folder), 2.3)}
-    )
-    return evaluator.score(track(), graph, blocks, Models(final, moments), interpreter).loss
+    model = as_model(state | {"table.weight": TABLE}, folder)
+    return evaluator.score(track(), graph, blocks, Models(model), interpreter).loss
 
 
 @pytest.mark.parametrize("case", by_outcome(MODELS))
 def test_a_model(case: ModelCase, interpreter: Interpreter, blocks: Blocks, tmp_path: Path) -> None:
-    text = model_text(case)
-    early = 3 * np.roll(np.eye(V, dtype=np.float32), 3, 1) if "eye" in case.build else None
+    text = model_text(case.more)
     if case.outcome == "harmless":
-        fair = score_case(
-            model_text(replace(case, more="pass", build="")), blocks, interpreter, tmp_path / "plain"
-        )
+        fair = score_case(model_text("pass"), blocks, interpreter, tmp_path / "plain")
         assert score_case(text, blocks, interpreter, tmp_path / "own") == pytest.approx(fair, abs=1e-5)
         return
     with pytest.raises((BadGraph, Disqualified, GraphFault), match=case.evidence):
-        score_case(text, blocks, interpreter, tmp_path / "own", early)
+        score_case(text, blocks, interpreter, tmp_path / "own")

@@ -11,6 +11,7 @@ from patchrun.core.snapshots import (
     START,
     chance_to_see,
     draw_moments,
+    find_fall,
     floor_at,
     name_moment,
     pack_moments,
@@ -69,3 +70,26 @@ def test_the_chance_is_that_of_the_draw():
 def test_names():
     assert name_moment(1) == "before training"
     assert name_moment(7) == "before the model's call number 7"
+
+
+@pytest.mark.parametrize(
+    ("losses", "final"),
+    [
+        ([], 3.4),
+        ([(1, 6.24), (2, 6.2)], 6.1),
+        ([(1, 6.24), (2, 6.18), (9, 4.25), (17, 3.64)], 3.62),  # batches of 128
+        ([(1, 6.24), (2, 6.2), (17, 4.15), (23, 3.93), (45, 3.57), (64, 3.36)], 3.35),
+        ([(4, 5.79), (8, 4.48)], 3.67),
+        ([(1, 6.24), (2, 6.18), (90, 3.7)], 3.4),  # nothing is known of what lies between
+    ],
+)
+def test_honest_curves_are_not_steep(losses: list[tuple[int, float]], final: float):
+    assert find_fall(losses, final) == ""
+
+
+def test_a_steep_fall_is_told():
+    flat = [(1, 6.24), (2, 6.24), (17, 6.24)]
+    assert find_fall([*flat, (30, 3.41)], 3.4).startswith(
+        "the loss fell from 6.24 to 3.41 between the model's call 17 and the model's call 30"
+    )
+    assert "between the model's call 17 and the end" in find_fall(flat, 3.4)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from patchrun.core import snapshots as numbers
 from patchrun.launch import launcher
-from patchrun.launch.snapshots import Recorder
+from patchrun.launch.snapshots import Recorder, write_file
 
 V, T, W = 11, 6, 8
 Change = Callable[[nn.Module], None]
@@ -294,3 +294,17 @@ def test_a_full_disk_or_a_missing_folder_is_no_error(recorder: Recorder, tmp_pat
     train(model)
     save_file(model.state_dict(), tmp_path / "model.safetensors")
     recorder.write(tmp_path / "nowhere", tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    "kind", [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int8, torch.bool]
+)
+def test_files_are_read_back_as_they_were(tmp_path: Path, kind: torch.dtype):
+    named = {
+        "a": torch.arange(6).view(2, 3).to(kind),
+        "b.c": torch.tensor(1).to(kind),
+        "empty": torch.zeros(0, 4).to(kind),
+    }
+    write_file(tmp_path / "some.safetensors", named, torch.uint8)
+    found = load_file(tmp_path / "some.safetensors")
+    assert same(found, named) and all(found[name].dtype == kind for name in named)

@@ -158,7 +158,7 @@ def test_a_script_that_prints_and_writes_nothing_where_a_killed_attempt_left_a_m
     [
         ("{n: w * float('nan') for n, w in model.state_dict().items()}", "holds NaN or infinity"),
         ("dict(model.state_dict(), table=torch.zeros(9000))", "holds 41,704 numbers, 40,000 are allowed"),
-        ("dict(model.state_dict(), table=torch.zeros(3))", "table"),
+        ("dict(model.state_dict(), table=torch.zeros(3))", "of no module that the script called"),
     ],
 )
 def test_models_that_are_refused(tmp_path: Path, expression: str, said: str):
@@ -302,3 +302,32 @@ def test_weights_scored_before_are_not_scored_again(tmp_path: Path):
     other = msgspec.structs.replace(first, model_sha256="0" * 64, loss=99.0)
     scored, _ = train_slot(slot_request(tmp_path, code, scored=other))
     assert scored.loss == first.loss, "other weights, or another tree: scored anew"
+
+
+SEEN = """
+import json, os, resource, sys, threading
+def look():
+    place = os.path.dirname(os.environ["PATCHRUN_OUT"])
+    links = [os.readlink(entry.path) for entry in os.scandir("/proc/self/fd") if os.path.exists(entry.path)]
+    return {
+        "environment": dict(os.environ), "argv": [sys.argv, sys.orig_argv], "folder": os.getcwd(),
+        "job": open(place + "/job.json").read(), "files": [sorted(os.listdir(place + name)) for name in ("", "/code")],
+        "out": os.listdir(place + "/out"), "copies": os.listdir(place + "/snapshots"),
+        "open": sorted(link.split("[")[0].split(":")[0] for link in links),
+        "limits": [resource.getrlimit(number) for number in range(16)], "threads": threading.active_count(),
+        "modules": sorted(sys.modules), "names": sorted(os.listdir("/tmp")) + sorted(os.listdir(os.environ["HOME"])),
+        "seed": __import__("torch").initial_seed(), "pid": os.getpid() if os.getpid() < 10 else 0,
+    }
+print("SEEN " + json.dumps(look(), sort_keys=True))
+"""
+
+
+def test_no_training_of_a_slot_can_be_told_from_another(tmp_path: Path):
+    """A script that prints all that it sees prints the same in every repeat, but for the name of its folder."""
+    request = slot_request(tmp_path, write_code(tmp_path, SEEN + base_script()), tiny_track(
+        launch={"env": FEW}, clock={"repeats": 3}, seeds={"deterministic": False}), sandbox="default")  # fmt: skip
+    run, log = train_slot(request)
+    assert run.exit == "ok", run.reason
+    seen = [line for line in log.decode().splitlines() if line.startswith("SEEN ")]
+    assert len(seen) == 3
+    assert len({re.sub(r"repeat\d", "repeat", line) for line in seen}) == 1
