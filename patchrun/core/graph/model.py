@@ -18,6 +18,7 @@ from patchrun.core.graph.operators import GETITEM, infer_outcome
 from patchrun.core.graph.values import BadGraph, Dtype, MemoryFormat, Outcome, Spec
 from patchrun.core.oneline import shorten
 
+MOST_TENSORS = 100_000  # of all operators together: a split gives thousands
 NUMBER_BYTES = 8  # what a number among the arguments counts where it may be data
 
 
@@ -82,11 +83,13 @@ def check_graph(
     specs: list[Outcome] = [_read_input(given, batch, context) for given in document.inputs]
     if [given.kind for given in document.inputs].count("tokens") != 1:
         raise BadGraph("the graph does not read the token ids exactly once")
-    outcomes = []
+    tensors = 0
     for node in document.nodes:
-        outcome = _infer_node(node, specs)
-        outcomes.append(outcome)
-        specs.append(outcome)
+        specs.append(_infer_node(node, specs))
+        tensors += len(specs[-1].outputs)
+        if tensors > MOST_TENSORS:
+            raise BadGraph(f"its operators give more than {MOST_TENSORS:,} tensors")
+    outcomes = tuple(specs[len(document.inputs) :])
     _check_output(document, specs, (batch, context, vocab_size))
     constants = count_constants(document)
     if constants > constants_kb * 1024:
@@ -95,7 +98,7 @@ def check_graph(
             "allowed: compute masks and tables in forward() from torch.arange"
         )
     drop, costs = _find_lifetimes(document, specs)
-    return ModelGraph(document, tuple(outcomes), drop, costs, constants)
+    return ModelGraph(document, outcomes, drop, costs, constants)
 
 
 def _read_input(given: Input, batch: int, context: int) -> Outcome:

@@ -211,6 +211,13 @@ def test_a_tuple_is_opened():
     refuse("returns a tuple", *MODEL, pieces)
 
 
+def test_operators_that_give_very_many_tensors():
+    flat = of("reshape.default", X, ints(-1))
+    long = of("repeat.default", Ref(5), ints(100))
+    pieces = [of("split.Tensor", Ref(6), form.Int(1))] * 30
+    refuse("more than 100,000 tensors", *MODEL, flat, long, *pieces)
+
+
 def constant(count: int, byte: bytes = b"\1") -> Input:
     return Input("constant", "uint8", (count,), data=b64encode(byte * count).decode())
 
