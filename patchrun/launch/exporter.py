@@ -151,7 +151,8 @@ class Writer:
         if node.target is operator.getitem:
             return "getitem"
         if node.op != "call_function" or not isinstance(node.target, self.torch._ops.OpOverload):
-            raise CannotExport(f"it needs {node.target}, which is no tensor operator")
+            user = next(iter(node.users), node) if node.op == "get_attr" else node
+            raise CannotExport(f"it needs {user.target}, which is no tensor operator")
         return str(node.target)
 
     def describe_argument(self, value, name):
@@ -200,7 +201,8 @@ ADVICE = (
 
 def explain(error, code):
     """The error, the candidate's line where it rose, and what to write instead."""
-    words = f"{type(error).__name__}: {error}".strip()
+    kind = "" if isinstance(error, CannotExport) else f"{type(error).__name__}: "
+    words = f"{kind}{error}".strip()
     lines = [line.strip() for line in words.splitlines() if line.strip()]
     parts = ["the model cannot be exported as a graph", find_line(error, code), " ".join(lines)[:400]]
     advice = next((hint for signs, hint in ADVICE if any(sign in words for sign in signs)), "")
@@ -225,8 +227,6 @@ def export(job, torch):
         return {"version": 1, "error": f"build_model() failed: {where} {type(error).__name__}: {error}"}
     try:
         return describe_model(torch, model, job["batch"], job["context"])
-    except CannotExport as error:
-        return {"version": 1, "error": f"the model cannot be exported as a graph: {error}"}
     except BaseException as error:
         return {"version": 1, "error": explain(error, job["code"])}
 

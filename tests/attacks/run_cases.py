@@ -209,8 +209,6 @@ MODELS = (
     ModelCase(16, "a table in the graph's constants", "run", "constants and buffers outside",
               more="x = x + torch.tensor([[float(i * j % 97) for i in range(200)] for j in range(200)])[ids].sum(-1, keepdim=True)"),
     ModelCase(25, "a model of a terabyte", "run", "bytes, shape|cannot be exported", more="x = x + torch.ones(10**6, 10**6).sum()"),
-    ModelCase(25, "a model of a hundred thousand operators", "run", "not of its form|are allowed",
-              more="for _ in range(20001): x = -x"),
     ModelCase(31, "targets sought in the garbage collector", "harmless", "the code runs where there are no targets and none of patchrun's",
               more="import gc\n        found = [o for o in gc.get_objects() if type(o).__name__ in ('Blocks', 'Look', 'Track')]\n"
                    "        x = x * (len(found) * 0 + 1)"),

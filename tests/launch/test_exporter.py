@@ -115,11 +115,11 @@ class OneHot(Mixer):
         return super().forward(ids) + nn.functional.one_hot(ids, V)
 
 
-class Printing(Mixer):
-    """A list of the tokens, for a look at them."""
+class ReadOut(Mixer):
+    """A number that is read out of a tensor."""
 
     def forward(self, ids):
-        return super().forward(ids) * len(ids[0].tolist())
+        return super().forward(ids) * ids[0].tolist()[0]
 
 
 class Sorted(Mixer):
@@ -154,7 +154,7 @@ MESSAGES = {
     Cached: "changes nothing: it changes cache in forward",
     AlwaysDropped: "self.training",
     OneHot: "torch.arange",
-    Printing: "torch.where",
+    ReadOut: "torch.where",
     Sorted: "compare with amax",
     Whitened: "save the result as a parameter",
     TwoResults: "returns logits and changes nothing",

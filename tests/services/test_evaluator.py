@@ -178,7 +178,9 @@ def test_early_moments_are_scored_by_the_same_graph(interpreter: Interpreter, tm
 
 def test_a_table_at_an_early_moment_shows(interpreter: Interpreter, tmp_path: Path, blocks: Blocks):
     counts = 3 * np.roll(np.eye(V, dtype=np.float32), 3, axis=1)
-    with pytest.raises(Disqualified, match=r"the loss after 1 update is 1\.\d+: an honest model is at 2\.3"):
+    with pytest.raises(
+        Disqualified, match=r"the loss after 1 update is [01]\.\d+: an honest model is at 2\.3"
+    ):
         score(interpreter, tmp_path, honest(), blocks, moments={"after 1 update": (counts, 2.3)})
 
 
@@ -238,5 +240,5 @@ def test_too_slow_a_model(tmp_path: Path, blocks: Blocks):
         open_interpreter() as own,
         pytest.raises(GraphFault, match=r"more than 0\.1 s of CPU in the evaluation"),
     ):
-        more = "for _ in range(400): x = torch.sin(x.repeat(1, 1, 500))[..., :11] + x"
+        more = "for _ in range(40): x = torch.sin(x.repeat(1, 1, 5000))[..., :11] + x"
         score(own, tmp_path, honest(more), blocks, cap=Cap(0.1, "in the evaluation"))

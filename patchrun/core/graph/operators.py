@@ -210,7 +210,7 @@ _COUNTS = (
     "products"
 )
 _HINTS = (
-    (("rand", "bernoulli", "multinomial", "normal", "poisson", "exponential", "uniform"),
+    (("rand", "bernoulli", "multinomial", "normal", "poisson", "exponential", "uniform", "dropout"),
      "a model that is scored draws no random numbers: do so only where self.training is true"),
     (("empty",), "it reads memory that nobody wrote: start from torch.zeros"),
     (("one_hot",), "index a table of parameters, or compare with torch.arange"),
