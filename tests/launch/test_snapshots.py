@@ -192,12 +192,28 @@ def test_a_compiled_step_is_not_disturbed(recorder: Recorder, tmp_path: Path):
     assert loss(ids()).requires_grad
 
 
-def test_gradients_gathered_over_several_calls_only_delay(recorder: Recorder, tmp_path: Path):
+def test_calls_without_an_update_between_them_do_not_count(recorder: Recorder, tmp_path: Path):
+    """Neither those that gather gradients nor idle ones; a change of one number in place or of ``data`` counts."""
     model = Tiny()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     step(model, list(model.parameters()), rounds=3)
+    for _ in range(30):
+        model(ids()[:1, :1])
+    model.table.weight.data[0, 0] += 1e-3
+    model(ids())
+    model.norm.bias.data = model.norm.bias.data + 1e-3
+    model(ids())
     found = written(recorder, tmp_path, model.state_dict())
-    assert same(found[1], before) and same(found[2], before)
+    assert recorder.roots[0].calls == 4 and same(found[1], before)
+    assert not same(found[2], before) and same(found[4], model.state_dict())
+
+
+def test_after_the_first_numbers_every_call_counts(recorder: Recorder):
+    model = Tiny()
+    train(model, 20)
+    for _ in range(5):
+        model(ids())
+    assert recorder.roots[0].calls == 25
 
 
 def test_the_saved_one_of_two_models_is_the_one(recorder: Recorder, tmp_path: Path):
@@ -249,7 +265,7 @@ def test_layers_that_come_later_are_copied_with_it(recorder: Recorder, tmp_path:
     model(ids())
     model.add_module("2", nn.Linear(V, V))
     for _ in range(3):
-        model(ids())
+        step(model, list(model.parameters()))
     assert set(recorder.roots[0].copies[4]) >= {"2.weight", "2.bias"}
 
 
