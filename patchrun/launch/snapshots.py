@@ -49,15 +49,18 @@ class Recorder:
     def see(self, module, arguments):
         """A module is about to be called; what fails here must not reach the script."""
         root = known[1] if (known := self.known.get(id(module))) else self.follow(module)
-        if root is not None and not self.torch.compiler.is_compiling() and self.has_changed(root):
+        if root is not None and not self.is_traced() and self.has_changed(root):
             root.calls += 1
             if root.calls in self.wanted or root.calls < STATES:
                 self.copy(root)
 
+    def is_traced(self):
+        """Whether torch writes down what is computed now: ours must not be in it."""
+        return self.torch.compiler.is_compiling() or self.torch.jit.is_tracing()
+
     def follow(self, module):
         """Take a module that was not seen before as outermost, where it holds tensors and there is room for it."""
-        full = len(self.roots) >= MOST_ROOTS
-        if full or self.torch.compiler.is_compiling() or not any(tensors(walk(module))):
+        if len(self.roots) >= MOST_ROOTS or self.is_traced() or not has_tensors(module):
             return None
         root = Root(module)
         self.roots.append(root)
@@ -79,8 +82,8 @@ class Recorder:
 
     def copy(self, root):
         """Copy all that a state_dict would hold."""
-        found = dict(tensors(walk(root.module)))
         try:
+            found = dict(tensors(walk(root.module)))
             if sum(tensor.nbytes for tensor in found.values()) > self.most_bytes:
                 return
             root.last = {name: tensor.detach().clone() for name, tensor in found.items()}
@@ -121,12 +124,20 @@ class Recorder:
 
     def has_become(self, root, prefix, saved):
         """Whether a module is nearer to what was saved than it was at first, as it is to an average."""
-        before, now = next(iter(root.copies.values())), dict(tensors(walk(root.module)))
         try:
+            before, now = next(iter(root.copies.values())), dict(tensors(walk(root.module)))
             first, last = (distance(side, prefix, saved) for side in (before, now))
         except Exception:  # tensors without memory of their own, or gone by now: it is not this one
             return False
         return last < first or last == 0
+
+
+def has_tensors(module):
+    """Whether a module holds any; not where it does not keep them as modules do."""
+    try:
+        return any(tensors(walk(module)))
+    except Exception:  # it is the script's own class
+        return False
 
 
 def write_file(path, named, byte):

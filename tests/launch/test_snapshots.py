@@ -151,6 +151,10 @@ def call_functionally(model: nn.Module) -> Callable[..., torch.Tensor]:
     return lambda x: torch.func.functional_call(model, dict(model.named_parameters()), (x,))
 
 
+def trace(model: nn.Module) -> Callable[..., torch.Tensor]:
+    return torch.jit.trace(model, (ids(),))
+
+
 HONEST: dict[str, Callable[[nn.Module], Callable[..., torch.Tensor]]] = {
     "an embedding called first": call_an_embedding_first,
     "a loss module called first": call_a_loss_module_first,
@@ -162,6 +166,9 @@ HONEST: dict[str, Callable[[nn.Module], Callable[..., torch.Tensor]]] = {
     "data parallel": nn.DataParallel,
     "compiled": lambda model: torch.compile(model, backend="eager", fullgraph=True),
     "compiled and wrapped": lambda model: torch.compile(WithLoss(model), backend="eager"),
+    "scripted": torch.jit.script,
+    "traced": trace,
+    "exported": lambda model: torch.export.export(model, (ids(),), strict=False).module(),
     "checkpointed": lambda model: lambda x: torch.utils.checkpoint.checkpoint(model, x, use_reentrant=False),
     "autocast": lambda model: torch.autocast("cpu", torch.bfloat16)(lambda x: model(x).float()),
     "a functional call": call_functionally,
@@ -296,6 +303,16 @@ def test_a_file_that_is_no_model(recorder: Recorder, tmp_path: Path, text: bytes
     recorder.write(tmp_path, tmp_path / "model")
     recorder.write(tmp_path, tmp_path / "none")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_module_that_keeps_its_tensors_otherwise_is_left_alone(recorder: Recorder):
+    class Odd(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    odd = Odd()
+    odd.__dict__["_parameters"] = None
+    assert odd(ids()) is not None and recorder.roots == []
 
 
 def test_a_wrong_shape_is_another_model(recorder: Recorder, tmp_path: Path):
