@@ -53,7 +53,9 @@ def chance_to_see(first: int, last: int, floors: int, trainings: int) -> float:
 
 def name_moment(number: int) -> str:
     """When a copy was made, in words."""
-    return "before training" if number == 1 else f"before the model's call number {number}"
+    return (
+        "before training" if number == 1 else f"after at most {number - 1} update{'s' if number > 2 else ''}"
+    )
 
 
 def find_fall(losses: Sequence[tuple[int, float]], final: float) -> str:

@@ -1,9 +1,10 @@
 """Keep copies of a model on its way through a training, at moments that the parent chooses.
 
 Before forward number m of an outermost module (1: untrained, 2: after at most one update) its tensors are copied when
-m is wanted; copying draws no random number and calls no method that the script may have replaced. When the script has
-ended, the copies of the module that was saved are written as safetensors: those whose names and shapes are the saved
-file's, wrappers' prefixes aside.
+m is wanted. Of the first forwards only those count that find other weights than the last one did: idle calls use up no
+number. Copying draws no random number and calls no method that the script may have replaced. When the script has
+ended, the copies of the module that was saved are written as safetensors: the one that has the saved file's names and
+shapes, but for what wrappers (torch.compile, data parallel, a module with the loss) put before them, and has become it.
 
 The script shares this process, so a copy is evidence against a script that does not look for them: what looks is for
 the static rules.
@@ -14,6 +15,7 @@ from pathlib import Path
 
 MOST_ROOTS = 8  # outermost modules that are followed; scripts have one, or few
 MOST_PARTS = 100_000
+STATES = 20  # so many first numbers are of different weights; to compare them takes a fifth of a millisecond a call
 KINDS = {
     "float64": "F64", "float32": "F32", "float16": "F16", "bfloat16": "BF16", "int64": "I64", "int32": "I32",
     "int16": "I16", "int8": "I8", "uint8": "U8", "bool": "BOOL",
@@ -25,6 +27,7 @@ class Root:
 
     def __init__(self, module):
         self.module, self.calls, self.copies = module, 0, {}
+        self.last = None  # the copy of the last number, while states are compared
 
 
 class Recorder:
@@ -46,15 +49,18 @@ class Recorder:
     def see(self, module, arguments):
         """A module is about to be called; what fails here must not reach the script."""
         root = known[1] if (known := self.known.get(id(module))) else self.follow(module)
-        if root is not None and not self.torch.compiler.is_compiling():
+        if root is not None and not self.is_traced() and self.has_changed(root):
             root.calls += 1
-            if root.calls in self.wanted:
+            if root.calls in self.wanted or root.calls < STATES:
                 self.copy(root)
+
+    def is_traced(self):
+        """Whether torch writes down what is computed now: ours must not be in it."""
+        return self.torch.compiler.is_compiling() or self.torch.jit.is_tracing()
 
     def follow(self, module):
         """Take a module that was not seen before as outermost, where it holds tensors and there is room for it."""
-        full = len(self.roots) >= MOST_ROOTS
-        if full or self.torch.compiler.is_compiling() or not any(tensors(walk(module))):
+        if len(self.roots) >= MOST_ROOTS or self.is_traced() or not has_tensors(module):
             return None
         root = Root(module)
         self.roots.append(root)
@@ -63,16 +69,30 @@ class Recorder:
         self.known[id(module)] = (module, root)
         return root
 
+    def has_changed(self, root):
+        """Whether this call counts: its weights are not those of the last one that did, or there were enough."""
+        last = root.last
+        if last is None or root.calls >= STATES:
+            return True
+        try:
+            now = tensors(walk(root.module))
+            return any(name not in last or not self.torch.equal(tensor, last[name]) for name, tensor in now)
+        except Exception:  # as in copy
+            return True
+
     def copy(self, root):
         """Copy all that a state_dict would hold."""
-        found = dict(tensors(walk(root.module)))
         try:
-            if sum(tensor.nbytes for tensor in found.values()) <= self.most_bytes:
-                root.copies[root.calls] = {name: tensor.detach().clone() for name, tensor in found.items()}
+            found = dict(tensors(walk(root.module)))
+            if sum(tensor.nbytes for tensor in found.values()) > self.most_bytes:
+                return
+            root.last = {name: tensor.detach().clone() for name, tensor in found.items()}
         except (
             Exception
         ):  # a tensor without memory of its own (meta, lazy, inside a transform): there is nothing to keep
             return
+        if root.calls in self.wanted:
+            root.copies[root.calls] = root.last
 
     def write(self, folder, model):
         """Write the copies of the module whose weights lie in the file ``model``: NUMBER.safetensors in ``folder``."""
@@ -104,12 +124,20 @@ class Recorder:
 
     def has_become(self, root, prefix, saved):
         """Whether a module is nearer to what was saved than it was at first, as it is to an average."""
-        before, now = next(iter(root.copies.values())), dict(tensors(walk(root.module)))
         try:
+            before, now = next(iter(root.copies.values())), dict(tensors(walk(root.module)))
             first, last = (distance(side, prefix, saved) for side in (before, now))
         except Exception:  # tensors without memory of their own, or gone by now: it is not this one
             return False
         return last < first or last == 0
+
+
+def has_tensors(module):
+    """Whether a module holds any; not where it does not keep them as modules do."""
+    try:
+        return any(tensors(walk(module)))
+    except Exception:  # it is the script's own class
+        return False
 
 
 def write_file(path, named, byte):

@@ -60,7 +60,7 @@ def indent(lines: str, width: int) -> str:
 
 def put_at(number: int, name: str = "", **options: str) -> StartCase:
     """Weights put in before the given call of the model, from 1 on."""
-    words = "before training" if number == 1 else "call number"
+    words = "before training" if number == 1 else "after at most .* update"
     more = f"if step == {number}: put(model, tokens)"
     return StartCase(
         16, name or f"weights put in before call {number}", "run", words, **{"more": more, **options}
@@ -84,6 +84,8 @@ STARTS = (
     put_at(2, "weights put in by another parameter of the same name", before="late = build_model()\nput(late, tokens)",
            more="if step == 2:\n    for name, value in late.named_parameters():\n        owner, _, leaf = name.rpartition('.')\n"
                 "        setattr(model.get_submodule(owner), leaf, value)"),
+    put_at(2, "idle calls before weights are put in",
+           before="for _ in range(40): model(torch.zeros(1, 1, dtype=torch.long))"),
     put_at(2, "weights put in by storage", before="late = build_model()\nput(late, tokens)",
            more="if step == 3:\n    for mine, other in zip(model.parameters(), late.parameters()): mine.data = other.data"),
     put_at(2, "a state_dict that shows the untrained weights", more="if step == 2: put(model, tokens)",

@@ -69,7 +69,8 @@ def test_the_chance_is_that_of_the_draw():
 
 def test_names():
     assert name_moment(1) == "before training"
-    assert name_moment(7) == "before the model's call number 7"
+    assert name_moment(2) == "after at most 1 update"
+    assert name_moment(7) == "after at most 6 updates"
 
 
 @pytest.mark.parametrize(

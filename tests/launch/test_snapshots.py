@@ -151,6 +151,10 @@ def call_functionally(model: nn.Module) -> Callable[..., torch.Tensor]:
     return lambda x: torch.func.functional_call(model, dict(model.named_parameters()), (x,))
 
 
+def trace(model: nn.Module) -> Callable[..., torch.Tensor]:
+    return torch.jit.trace(model, (ids(),))
+
+
 HONEST: dict[str, Callable[[nn.Module], Callable[..., torch.Tensor]]] = {
     "an embedding called first": call_an_embedding_first,
     "a loss module called first": call_a_loss_module_first,
@@ -162,6 +166,9 @@ HONEST: dict[str, Callable[[nn.Module], Callable[..., torch.Tensor]]] = {
     "data parallel": nn.DataParallel,
     "compiled": lambda model: torch.compile(model, backend="eager", fullgraph=True),
     "compiled and wrapped": lambda model: torch.compile(WithLoss(model), backend="eager"),
+    "scripted": torch.jit.script,
+    "traced": trace,
+    "exported": lambda model: torch.export.export(model, (ids(),), strict=False).module(),
     "checkpointed": lambda model: lambda x: torch.utils.checkpoint.checkpoint(model, x, use_reentrant=False),
     "autocast": lambda model: torch.autocast("cpu", torch.bfloat16)(lambda x: model(x).float()),
     "a functional call": call_functionally,
@@ -192,12 +199,28 @@ def test_a_compiled_step_is_not_disturbed(recorder: Recorder, tmp_path: Path):
     assert loss(ids()).requires_grad
 
 
-def test_gradients_gathered_over_several_calls_only_delay(recorder: Recorder, tmp_path: Path):
+def test_calls_without_an_update_between_them_do_not_count(recorder: Recorder, tmp_path: Path):
+    """Neither those that gather gradients nor idle ones; a change of one number in place or of ``data`` counts."""
     model = Tiny()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     step(model, list(model.parameters()), rounds=3)
+    for _ in range(30):
+        model(ids()[:1, :1])
+    model.table.weight.data[0, 0] += 1e-3
+    model(ids())
+    model.norm.bias.data = model.norm.bias.data + 1e-3
+    model(ids())
     found = written(recorder, tmp_path, model.state_dict())
-    assert same(found[1], before) and same(found[2], before)
+    assert recorder.roots[0].calls == 4 and same(found[1], before)
+    assert not same(found[2], before) and same(found[4], model.state_dict())
+
+
+def test_after_the_first_numbers_every_call_counts(recorder: Recorder):
+    model = Tiny()
+    train(model, 20)
+    for _ in range(5):
+        model(ids())
+    assert recorder.roots[0].calls == 25
 
 
 def test_the_saved_one_of_two_models_is_the_one(recorder: Recorder, tmp_path: Path):
@@ -249,7 +272,7 @@ def test_layers_that_come_later_are_copied_with_it(recorder: Recorder, tmp_path:
     model(ids())
     model.add_module("2", nn.Linear(V, V))
     for _ in range(3):
-        model(ids())
+        step(model, list(model.parameters()))
     assert set(recorder.roots[0].copies[4]) >= {"2.weight", "2.bias"}
 
 
@@ -280,6 +303,16 @@ def test_a_file_that_is_no_model(recorder: Recorder, tmp_path: Path, text: bytes
     recorder.write(tmp_path, tmp_path / "model")
     recorder.write(tmp_path, tmp_path / "none")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_module_that_keeps_its_tensors_otherwise_is_left_alone(recorder: Recorder):
+    class Odd(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    odd = Odd()
+    odd.__dict__["_parameters"] = None
+    assert odd(ids()) is not None and recorder.roots == []
 
 
 def test_a_wrong_shape_is_another_model(recorder: Recorder, tmp_path: Path):
