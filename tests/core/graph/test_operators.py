@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from patchrun.core.graph.operators import OPERATORS, fits, infer_outcome
+from patchrun.core.graph.operators import OPERATORS, fits, infer_outcome, shorten_name
 from patchrun.core.graph.values import BadGraph, Dtype, MemoryFormat, Spec
 
 FLOATS, WIDE = torch.rand(2, 3, 4) + 0.1, torch.rand(2, 3, 4).double()
@@ -152,3 +153,9 @@ def test_arguments_are_of_the_types_that_operators_take(value: object, hint: Any
 def test_names_that_only_look_like_operators(name: str):
     with pytest.raises(BadGraph, match="is not computed"):
         infer_outcome(name, [], {})
+
+
+def test_the_documentation_lists_the_operators():
+    page = Path(__file__).parents[3] / "docs" / "evaluation.md"
+    listed = page.read_text(encoding="utf-8").split("## Operators")[1].split("`")[3::2]
+    assert listed == sorted({shorten_name(name) for name in OPERATORS})
