@@ -6,18 +6,22 @@ the code. What the processes write is a stranger's, so it is read with limits an
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import patchrun
 from patchrun.adapters import sandbox
 from patchrun.adapters.child import Stopped
 from patchrun.adapters.confined import Ended, run_confined
@@ -45,10 +49,21 @@ class Exported:
 
 
 class Graphs:
-    """Exports and computes; a context manager that ends its process. Threads share it: one computes at a time."""
+    """Exports and computes; a context manager that ends its process. Threads share it: one computes at a time.
 
-    def __init__(self, track: Track, sandbox_name: str, place: Path, python: str = sys.executable) -> None:
-        self.track, self.sandbox, self.place, self.python = track, sandbox_name, place, python
+    ``place``: a folder for its jobs. ``cache``: one in which exports outlast it.
+    """
+
+    def __init__(
+        self,
+        track: Track,
+        sandbox_name: str,
+        place: Path,
+        python: str = sys.executable,
+        cache: Path | None = None,
+    ) -> None:
+        self.track, self.sandbox, self.place = track, sandbox_name, place
+        self.python, self.cache = python, cache
         self.exported: dict[str, Exported] = {}
         self.exporting, self.computing = threading.Lock(), threading.Lock()
         self.interpreter: Interpreter | None = None
@@ -118,7 +133,30 @@ class Graphs:
         return self.exported[tree]
 
     def _export(self, tree: str, code: Path, stop: Callable[[], bool]) -> ModelGraph:
-        """The graph on which two exports agree."""
+        """The graph on which two exports agree, now or in an earlier study; it is checked each time."""
+        kept = self._cached(tree)
+        with suppress(BadGraph, BadModel, NoModel):
+            if kept:
+                return self._check(read_capped(kept, MOST_BYTES))
+        text = self._export_twice(tree, code, stop)
+        graph = self._check(text)
+        if kept:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=kept.parent, delete=False) as file:
+                file.write(text)
+            Path(file.name).replace(kept)
+        return graph
+
+    def _cached(self, tree: str) -> Path | None:
+        """Where the export of a tree is kept; another track, torch or patchrun makes another one."""
+        if self.cache is None:
+            return None
+        versions = (patchrun.__version__, version("torch"), sys.version, self.python)
+        key = hashlib.sha256("\n".join((tree, self.track.digest, *versions)).encode()).hexdigest()
+        return self.cache / f"{key}.json"
+
+    def _export_twice(self, tree: str, code: Path, stop: Callable[[], bool]) -> bytes:
+        """The file on which two exports agree."""
         with ThreadPoolExecutor(len(SEEDS)) as pool:
             places = [self.place / f"export-{tree}-{seed}" for seed in SEEDS]
             calls = [
@@ -134,12 +172,13 @@ class Graphs:
                 "two exports of the model differ: what build_model() and forward() compute must not depend on random "
                 "numbers or on the order of sets, but for the values of parameters"
             )
+        return texts[0]
+
+    def _check(self, text: bytes) -> ModelGraph:
         evidence = self.track.evidence
         assert evidence.context and evidence.vocab_size
-        return check_graph(
-            documents[0], evidence.batch, evidence.context, evidence.vocab_size,
-            self.track.limits.constants_kb,
-        )  # fmt: skip
+        shape = evidence.batch, evidence.context, evidence.vocab_size
+        return check_graph(read_document(text), *shape, self.track.limits.constants_kb)
 
     def _run_exporter(self, place: Path, seed: int, code: Path, stop: Callable[[], bool]) -> bytes:
         """What one export wrote."""

@@ -269,7 +269,11 @@ class _Work:
             yield
             return
         name, track = sandbox.resolve(self.options.sandbox), self._track()
-        with self.arena.scratch(self.options.scratch) as folder, Graphs(track, name, folder) as self.graphs:
+        cache = self.arena.folder / "graphs"
+        with (
+            self.arena.scratch(self.options.scratch) as folder,
+            Graphs(track, name, folder, cache=cache) as self.graphs,
+        ):
             self.references = self._export_references(folder / "references")
             yield
 

@@ -30,7 +30,7 @@ def best_sandbox() -> str:
 def graphs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graphs]:
     folder = tmp_path_factory.mktemp("graphs")
     folder.chmod(0o755)
-    with Graphs(tiny_track(), best_sandbox(), folder / "place") as made:
+    with Graphs(tiny_track(), best_sandbox(), folder / "place", cache=folder / "cache") as made:
         yield made
 
 
@@ -43,6 +43,25 @@ def test_a_tree_is_exported_once_and_bounds_what_others_may_cost(graphs: Graphs,
     with pytest.raises(BadGraph, match=r"floating-point operations, 1\.5 times the"):
         graphs.find_graph("wide", wide, {"base": base})
     assert graphs.find_graph("wide", wide, {}).costs.flops > graph.costs.flops
+
+
+def test_an_export_is_kept_for_the_next_study(
+    graphs: Graphs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Whoever damages the file that is kept makes a new export necessary, no other verdict."""
+    graph = graphs.find_graph("base", write_code(tmp_path / "base"), {})
+    assert graphs.cache
+    kept = graphs._cached("base")
+    assert kept and kept.is_file()
+    text = kept.read_bytes()
+    again = write_code(tmp_path / "again", f"open('out/graph.json', 'wb').write({text!r})")
+    monkeypatch.setattr(service, "EXPORTER", Path("code", "train_gpt.py"))
+    for damaged in (text, b"{}", b""):
+        kept.write_bytes(damaged)
+        with Graphs(tiny_track(), best_sandbox(), tmp_path / f"{len(damaged)}", cache=graphs.cache) as other:
+            code = tmp_path / "gone" if damaged == text else again
+            assert other.find_graph("base", code, {}).costs == graph.costs
+        assert kept.read_bytes() == text
 
 
 HEAD = "import json, os, sys\nout = 'out/graph.json'\n"
