@@ -318,14 +318,15 @@ def look():
         "modules": sorted(sys.modules), "names": sorted(os.listdir("/tmp")) + sorted(os.listdir(os.environ["HOME"])),
         "seed": __import__("torch").initial_seed(), "pid": os.getpid() if os.getpid() < 10 else 0,
     }
-print("SEEN " + json.dumps(look(), sort_keys=True))
 """
 
 
 def test_no_training_of_a_slot_can_be_told_from_another(tmp_path: Path):
     """A script that prints all that it sees prints the same in every repeat, but for the name of its folder."""
-    request = slot_request(tmp_path, write_code(tmp_path, SEEN + base_script()), tiny_track(
-        launch={"env": FEW}, clock={"repeats": 3}, seeds={"deterministic": False}), sandbox="default")  # fmt: skip
+    look = 'def main():\n    print("SEEN " + json.dumps(look(), sort_keys=True))\n'
+    code = write_code(tmp_path, SEEN + base_script().replace("def main():\n", look))
+    track = tiny_track(launch={"env": FEW}, clock={"repeats": 3}, seeds={"deterministic": False})
+    request = slot_request(tmp_path, code, track, sandbox="default")
     run, log = train_slot(request)
     assert run.exit == "ok", run.reason
     seen = [line for line in log.decode().splitlines() if line.startswith("SEEN ")]
