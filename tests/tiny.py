@@ -50,7 +50,7 @@ def write_code(folder: Path, text: str | None = None, record: int = 0) -> Path:
 
 
 def slot_request(folder: Path, code: Path, track: Track | None = None, **changes: Any) -> SlotRequest:
-    """A slot of record 1's baseline, seed 1, without the one-step check."""
+    """A slot of record 1's baseline, seed 1."""
     values: dict[str, Any] = {
         "track": track or tiny_track(),
         "arm": Arm(name="b1", kind="baseline", commit="c" * 40, tree="t" * 40, ast_digest="a"),
@@ -61,7 +61,5 @@ def slot_request(folder: Path, code: Path, track: Track | None = None, **changes
         "corpus": tiny_corpus(),
         "scratch": folder / "scratch",
         "cpu": None,
-        "check_start": False,
-        "baseline_evaluation_seconds": None,
     }
     return SlotRequest(**(values | changes))

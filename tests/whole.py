@@ -90,7 +90,7 @@ def log_request(
         track=track or whole_track(),
         arm=Arm(name="b1", kind=changes.pop("kind", "baseline"), commit="c" * 40, tree="t" * 40, ast_digest="a"),
         study="study", record="1", slot=Slot(0, 0, 1), code_dir=code, corpus=None, scratch=folder / "scratch",
-        cpu=None, check_start=False, baseline_evaluation_seconds=None,
+        cpu=None,
     )  # fmt: skip
     shards = write_shards(folder / "shards")
     return LogRequest(slot, Site(python, changes.pop("processes", 1), shards), **changes)

@@ -3,7 +3,7 @@
     python baselines/pocket/measure.py prepare             fetch and check the data, print where it lies
     python baselines/pocket/measure.py steps 20            loss over 20 tuning seeds, at a script's steps and fewer
     python baselines/pocket/measure.py times 5             CPU seconds over 5 fresh seeds, in mirrored blocks
-    python baselines/pocket/measure.py floors 3            loss before training and after one step
+    python baselines/pocket/measure.py floors 3            loss after 0, 1, 2, ... updates
     python baselines/pocket/measure.py tables              markdown tables of all that was measured so far
 
 Every run is a process of its own with one thread. It warms torch up, trains one script and scores the saved weights.
@@ -220,9 +220,10 @@ def measure_times(bench: Bench, scripts: list[str], count: int) -> None:
 
 
 def measure_floors(bench: Bench, scripts: list[str], count: int) -> None:
-    """Losses of the weights saved before the first step and after it."""
+    """Losses of the weights saved after as many updates as the track has floors for, from none on."""
     jobs = [(number, text, seed) for number, text in enumerate(scripts) for seed in FRESH_SEEDS[:count]]
-    bench.runs([Job(*job, stop=stop) for job in jobs for stop in (0, 1)])
+    stops = range(len(bench.track.evidence.min_loss_steps))
+    bench.runs([Job(*job, stop=stop) for job in jobs for stop in stops])
 
 
 # ---------------------------------------------------------------- command line

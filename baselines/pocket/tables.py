@@ -152,11 +152,13 @@ def fewest_steps(losses: dict[int, list[float]], target: float) -> float | None:
 
 
 def floors_table(runs: list[Run], scripts: list[str]) -> str:
-    """The lowest loss seen before training and after one step."""
-    rows = ["| record | n | lowest loss at step 0 | after step 1 |", "| --- | --- | --- | --- |"]
+    """The lowest loss seen after 0, 1, 2, ... updates."""
+    stops = sorted({run.stop for run in runs if run.stop is not None})
+    rows = [f"| record | n | {' | '.join(map(str, stops))} |", "| --- | --- |" + " --- |" * len(stops)]
     for number, text in enumerate(scripts):
         digest = script_digest(text)
-        lows = {stop: [run.loss for run in runs if run.digest == digest and run.stop == stop] for stop in (0, 1)}
-        if all(lows.values()):
-            rows.append(f"| {number} | {len(lows[0])} | {min(lows[0]):.3f} | {min(lows[1]):.3f} |")
+        lows = [[run.loss for run in runs if run.digest == digest and run.stop == stop] for stop in stops]
+        if stops and all(lows):
+            cells = " | ".join(f"{min(losses):.3f}" for losses in lows)
+            rows.append(f"| {number} | {min(map(len, lows))} | {cells} |")
     return "\n".join(rows)

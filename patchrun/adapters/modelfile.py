@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from patchrun.adapters import leavings
+from patchrun.core.graph.values import BadGraph, Spec
 from patchrun.core.runlog import printable
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ _EXPONENT = {
     "F16": ("<u2", 0x1F << 10),
     "BF16": ("<u2", 0xFF << 7),
 }
-_WHOLE = {"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64"}
+_NAMES = {
+    "BOOL": "bool", "U8": "uint8", "I8": "int8", "I16": "int16", "I32": "int32", "I64": "int64",
+    "F16": "float16", "BF16": "bfloat16", "F32": "float32", "F64": "float64",
+}  # fmt: skip
 
 
 class BadModel(Exception):
@@ -36,11 +40,16 @@ class NoModel(Exception):
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A checked safetensors file; ``parameters`` counts the numbers in it, buffers included."""
+    """A checked safetensors file; ``parameters`` counts the numbers in it, buffers included.
+
+    A number of floating point counts one, of 64 bits two; integers and bools count one for each byte, since they can
+    hold text as it is.
+    """
 
     data: bytes
     sha256: str
     parameters: int
+    specs: Mapping[str, Spec]
 
 
 def read_model(path: Path, model_mb: float, parameters: int | None) -> ModelFile:
@@ -52,33 +61,58 @@ def read_model(path: Path, model_mb: float, parameters: int | None) -> ModelFile
     """
     from safetensors import SafetensorError, deserialize
 
-    try:
-        data = leavings.read(path.parent, path.name, int(model_mb * MIB))
-    except leavings.Missing:
-        raise NoModel from None
-    except leavings.Refused as refused:
-        raise BadModel(str(refused)) from None
+    data = read_capped(path, int(model_mb * MIB))
     try:
         tensors = deserialize(data)
     except SafetensorError as error:
         raise BadModel(f"{path.name} is not a safetensors file: {printable(str(error), 200)}") from None
-    count = sum(prod(tensor["shape"]) for _, tensor in tensors)
+    specs = {name: _read_spec(name, tensor) for name, tensor in tensors}
+    count = sum(map(_count_numbers, specs.values()))
     if parameters is not None and count > parameters:
-        raise BadModel(f"the model holds {count:,} numbers, {parameters:,} are allowed (buffers count)")
-    for name, tensor in tensors:
-        _check_tensor(printable(name, 80), tensor)
-    return ModelFile(data, hashlib.sha256(data).hexdigest(), count)
-
-
-def _check_tensor(name: str, tensor: dict[str, Any]) -> None:
-    kind = tensor["dtype"]
-    if kind in _WHOLE:
-        return
-    if kind not in _EXPONENT:
         raise BadModel(
-            f"tensor {name} has type {kind}: only {', '.join([*_EXPONENT, *sorted(_WHOLE)])} are read"
+            f"the model holds {count:,} numbers, {parameters:,} are allowed (buffers count, integers by their bytes)"
         )
-    if not _all_finite(tensor["data"], kind):
+    for name, tensor in tensors:
+        _check_finite(printable(name, 80), tensor)
+    return ModelFile(data, hashlib.sha256(data).hexdigest(), count, specs)
+
+
+def _read_spec(name: str, tensor: dict[str, Any]) -> Spec:
+    kind = tensor["dtype"]
+    if kind not in _NAMES:
+        raise BadModel(
+            f"tensor {printable(name, 80)} has type {kind}: only {', '.join(sorted(_NAMES))} are read"
+        )
+    try:
+        return Spec(tuple(tensor["shape"]), _NAMES[kind])
+    except BadGraph as bad:
+        raise BadModel(f"tensor {printable(name, 80)}: {bad}") from None
+
+
+def _count_numbers(spec: Spec) -> int:
+    if not spec.is_float:
+        return spec.bytes
+    return spec.numel * (2 if spec.dtype == "float64" else 1)
+
+
+def read_capped(path: Path, most: int) -> bytes:
+    """The bytes of a plain file that a run left, of at most ``most``.
+
+    Raises:
+        NoModel: there is none.
+        BadModel: it is a link, a pipe or a device, or larger.
+    """
+    try:
+        return leavings.read(path.parent, path.name, most)
+    except leavings.Missing:
+        raise NoModel from None
+    except leavings.Refused as refused:
+        raise BadModel(str(refused)) from None
+
+
+def _check_finite(name: str, tensor: dict[str, Any]) -> None:
+    kind = tensor["dtype"]
+    if kind in _EXPONENT and not _all_finite(tensor["data"], kind):
         raise BadModel(f"tensor {name} holds NaN or infinity")
 
 

@@ -213,6 +213,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     start signal and the first timed line, ``console`` is what came on it, and ``work`` what was used. ``final``: the
     final round whose held-back tokens ``loss`` is of; ``validation_loss`` is then that of the same weights on the
     ordinary validation tokens, and ``parts`` and ``validation_parts`` the losses of stretches of either, in order.
+    ``losses_at``: the loss of the model before its forwards of some numbers (1: untrained), on a part of the
+    validation tokens.
     """
 
     version: int = VERSION
@@ -234,8 +236,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     validation_loss: float | None = None
     parts: tuple[float, ...] = ()
     validation_parts: tuple[float, ...] = ()
-    loss_step0: float | None = None
-    loss_step1: float | None = None
+    losses_at: tuple[tuple[int, float], ...] = ()
     parameters: int | None = None
     model_sha256: str = ""
     evaluation_seconds: float | None = None

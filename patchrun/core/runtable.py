@@ -12,7 +12,7 @@ from patchrun.core.results import Attempt, Run, Study
 COLUMNS = (
     "study", "generation", "seed_source", "record", "kind", "arm", "agent", "hint_tiers", "attempt", "block",
     "position", "seed", "exit", "reason", "counted", "clock", "seconds", "wall_seconds", "claimed_seconds",
-    "lead_seconds", "loss", "loss_step0", "loss_step1", "parameters", "evaluation_seconds", "sandbox", "host",
+    "lead_seconds", "loss", "losses_at", "parameters", "evaluation_seconds", "sandbox", "host",
     "hardware_class", "cpu", "gpus", "torch", "python", "started", "commit", "track_digest", "tool_version",
 )  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -46,7 +46,8 @@ def _row(
         "hint_tiers": list(maker.hint_tiers) if maker else None, "counted": counted,
     }  # fmt: skip
     found = {name: known[name] if name in known else _fact(run, name) for name in COLUMNS}
-    return found | {"gpus": list(run.machine.gpus)}
+    losses = [f"{number}:{loss:.4f}" for number, loss in run.losses_at]
+    return found | {"gpus": list(run.machine.gpus), "losses_at": losses}
 
 
 def _fact(run: Run, name: str) -> Any:

@@ -120,7 +120,7 @@ def judge_drawn(study: Study, key: bytes) -> str:
 
 
 def expect_id(study: Study) -> str:
-    """The id that follows from all else of a study: on scoring, public or final seeds, a probe, a comparison of steps."""
+    """The id that follows from all else of a study: scoring, public, final, a probe, or a comparison of steps."""
     words = f"final {study.final}" if study.final else study.seed_source
     if study.seed_source == "probe":
         words = f"probe {study.steps or 'full'}"

@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import NamedTuple
 
+from patchrun.core.callpath import CALL_NAMES, find_call_changes, find_modules
 from patchrun.core.codes import make_finding
 from patchrun.core.draws import SEEDERS, find_draws
 from patchrun.core.filepair import FilePair
@@ -124,10 +125,12 @@ class Observation(NamedTuple):
 
 def check_integrity(pair: FilePair) -> list[Finding]:
     """Every PR5xx that a patch newly brings into one file, the first place of each."""
+    modules = find_modules(pair.after.nodes if pair.after else ())
     before, after = (
         [
             *_observe_uses(uses, pair.modules),
             *_observe(nodes),
+            *_observe_calls(nodes, modules),
             *_observe_operators(nodes),
             *_observe_draws(side, file),
         ]
@@ -156,8 +159,17 @@ def _observe_uses(uses: Iterable[Use], modules: Collection[str]) -> Iterator[Obs
             yield Observation(code, key, use.line, f"{use.name} is newly used")
 
 
+def _observe_calls(nodes: Iterable[ast.AST], modules: Collection[str]) -> Iterator[Observation]:
+    for place in find_call_changes(nodes, modules):
+        yield Observation(
+            "PR512", place.key, place.line, f"{place.message}: copies of the model are made on that way"
+        )
+
+
 @lru_cache(4096)
 def _code_of_use(name: str) -> str | None:
+    if name.rpartition(".")[2] in CALL_NAMES:
+        return "PR512"
     return next(
         (code for code, rules in READ_RULES.items() if any(is_within(name, rule) for rule in rules)), None
     )

@@ -70,10 +70,11 @@ class Seeds(Strict):
 
 
 class Limits(Strict):
-    """What one run may use; wall seconds, MiB, counts. ``eval_cpu_factor`` is times the baseline's.
+    """What one run may use; wall seconds, MiB, counts.
 
     ``added_bytes``: how much information a patch may bring in, packed (see ``core.added``); three times the largest
-    human patch of the ladder where the track does not say.
+    human patch of the ladder where the track does not say. ``constants_kb``: KiB of a model's graph outside its
+    saved tensors.
     """
 
     wall_seconds: Positive
@@ -84,7 +85,7 @@ class Limits(Strict):
     log_mb: Positive = 16.0
     diff_kb: Count = 1024
     added_bytes: Count | None = None
-    eval_cpu_factor: Positive = 3.0
+    constants_kb: Positive = 128.0
     processes: Natural = 0
 
 
@@ -161,7 +162,7 @@ class Evidence(Strict):
     ``model``: the saved model is scored by patchrun's evaluator. ``log``: the script validates itself, and
     the strictly parsed log, the protected regions and the arrival stamps bound the claim.
     ``tolerance``: largest difference of a log-probability between two looks at one position.
-    ``min_loss_step0`` / ``min_loss_step1``: floors before training and after one optimizer step.
+    ``min_loss_steps``: the least loss of an honest model before training, after one update, after two, and so on.
     """
 
     kind: Literal["model", "log"]
@@ -170,12 +171,13 @@ class Evidence(Strict):
     batch: int = 32
     probes: int = 1024
     tolerance: float = 1e-4
-    min_loss_step0: float | None = None
-    min_loss_step1: float | None = None
+    min_loss_steps: tuple[Positive, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind == "model" and (not self.vocab_size or not self.context):
             raise ValueError("evidence by model needs vocab_size and context")
+        if list(self.min_loss_steps) != sorted(self.min_loss_steps, reverse=True):
+            raise ValueError("min_loss_steps must not rise: more updates only lower what is possible")
 
 
 class DataSpec(Strict):

@@ -4,9 +4,11 @@
 
 The job is a JSON object: ``script`` and ``code`` (its folder), ``seed``, ``threads``, ``deterministic``, ``warmup``,
 ``memory_bytes``, ``file_bytes`` and ``tasks`` (limits), ``seccomp`` (a BPF program in base64, or ""), ``ready`` and
-``start`` (named pipes, or "" to run at once). One line goes to ``ready`` when all is set up; one byte from ``start``
-begins. It may also say ``arguments`` (words for the script) and ``late_torch``: leave it to the script to import torch,
-since what it puts into the environment before that decides how torch sets itself up; torch is seeded when imported.
+``start`` (named pipes, or "" to run at once). One line goes to ``ready`` when all is set up; a message from ``start``
+begins: numbers of forwards, 0 for none, before which the model is copied (see ``snapshots``). It may also say
+``arguments`` (words for the script), ``model`` and ``snapshots`` (the file that it saves, the folder for the copies),
+and ``late_torch``: leave it to the script to import torch, since what it puts into the environment before that decides
+how torch sets itself up; torch is seeded when imported.
 
 The script shares this process, so nothing that is measured here is evidence: the clock is the parent's.
 """
@@ -23,6 +25,7 @@ import random
 import resource
 import runpy
 import signal
+import struct
 import sys
 import threading
 import traceback
@@ -33,6 +36,7 @@ PR_SET_SECCOMP = 22
 PR_SET_NO_NEW_PRIVS = 38
 SECCOMP_MODE_FILTER = 2
 INSTRUCTION_BYTES = 8
+START = struct.Struct("<16I")
 
 
 class FilterProgram(ctypes.Structure):
@@ -172,16 +176,31 @@ def settle_memory():
     gc.freeze()
 
 
+def make_recorder(torch, job):
+    """What copies the model on its way, where the job asks for copies; None where it does not.
+
+    Its code comes from the file beside this one, under no name that the script could find or use itself.
+    """
+    if not job.get("snapshots"):
+        return None
+    place = Path(__file__).with_name("snapshots.py")
+    spec = importlib.util.spec_from_file_location("patchrun-snapshots", place)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Recorder(torch, job["file_bytes"])
+
+
 def prepare(job):
-    """All that comes before the clock; returns what the parent wants to know of this environment."""
+    """All that comes before the clock: what the parent wants to know of this environment, and the recorder."""
     if job.get("late_torch"):
-        return seed_late(job["seed"])
+        return seed_late(job["seed"]), None
     torch = set_up_torch(job["threads"], job["deterministic"])
     if job["warmup"]:
         warm_up(torch)
+    recorder = make_recorder(torch, job)
     seed_all(torch, job["seed"])
     settle_memory()
-    return {"torch": torch.__version__, "python": sys.version.split()[0]}
+    return {"torch": torch.__version__, "python": sys.version.split()[0]}, recorder
 
 
 def report(path, facts):
@@ -193,11 +212,14 @@ def report(path, facts):
 
 
 def await_start(path):
-    """Block until the parent's byte comes; end if the parent is gone."""
-    if path:
-        with Path(path).open("rb", buffering=0) as pipe:
-            if not pipe.read(1):
-                sys.exit("the parent went away before the start signal")
+    """Block until the parent's message comes and return its numbers; end if the parent is gone."""
+    if not path:
+        return ()
+    with Path(path).open("rb", buffering=0) as pipe:
+        message = pipe.read(START.size)
+    if len(message) < START.size:
+        sys.exit("the parent went away before the start signal")
+    return START.unpack(message)
 
 
 def run_script(code, script, arguments=()):
@@ -231,11 +253,15 @@ def exit_status(code):
     return 1
 
 
-def leave(status):
-    """End now: tearing the interpreter down takes most of a second of CPU, which is no part of the training."""
+def join_threads():
+    """Wait for the threads that the script has started, as the interpreter does at its end."""
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and not thread.daemon:
             thread.join()
+
+
+def leave(status):
+    """End now: tearing the interpreter down takes most of a second of CPU, which is no part of the training."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
@@ -246,13 +272,19 @@ def main():
     job = json.loads(Path(sys.argv[1]).read_text())
     try:
         confine(job)
-        facts = prepare(job)
+        facts, recorder = prepare(job)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         report(job["ready"], {"error": f"{type(error).__name__}: {error}"})
         raise
     report(job["ready"], facts)
-    await_start(job["start"])
-    leave(run_script(job["code"], job["script"], job.get("arguments", ())))
+    wanted = await_start(job["start"])
+    if recorder:
+        recorder.wanted = frozenset(wanted)
+    status = run_script(job["code"], job["script"], job.get("arguments", ()))
+    join_threads()
+    if recorder:
+        recorder.write(job["snapshots"], job["model"])
+    leave(status)
 
 
 if __name__ == "__main__":

@@ -1,34 +1,33 @@
 """Score a saved model on tokens that its training never saw, and look whether it plays fair.
 
-Two fresh workers load the candidate's code and weights and return logits for token blocks; the targets and the
-softmax stay here, and no code of the candidate's is imported here. With x the validation tokens and T the context,
-block k has inputs x[kT : kT + T] and targets x[kT + 1 : kT + T + 1]; the loss is the mean over all targets of all
-whole blocks. The first worker scores every block. The second one gets other calls (``services.probes``) and must
-agree on each target's log-probability; before, it scores the untrained model, which must know nothing yet.
+The model is a graph that was read as data; the interpreter, a process of patchrun's own, computes its logits and knows
+no targets. The softmax stays here. With x the validation tokens and T the context, block k has inputs x[kT : kT + T]
+and targets x[kT + 1 : kT + T + 1]; the loss is the mean over all targets of all whole blocks. Which blocks share a
+batch, and where second looks fall (``services.probes``), is drawn from the system's secrets for each evaluation.
 """
 
 from __future__ import annotations
 
 import secrets
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from patchrun.adapters.corpus import read_shard
-from patchrun.adapters.modelworker import Cap, ModelWorker
+from patchrun.adapters.interpreter import Cap, Interpreter
+from patchrun.adapters.modelfile import ModelFile
 from patchrun.core.errors import SetupError
+from patchrun.core.graph.model import ModelGraph
 from patchrun.core.track import Track
-from patchrun.services.probes import Blocks, Look, batches, plan_looks
+from patchrun.services.probes import Blocks, Look, plan_looks, seat_blocks
 
 if TYPE_CHECKING:
     import numpy as np
 
-START_BLOCKS = 64  # blocks that score an untrained model
+START_BLOCKS = 32  # blocks that score a model at an early moment
 PARTS = 16  # stretches that a slice of tokens is cut into, to see how much a loss depends on the text
-LOAD_CPU_S = 60.0
-FLOOR_CPU_S = 2.0  # below this much evaluation CPU nobody is refused: a short pass is mostly noise
-FIRST_CPU_S = 120.0  # the cap while the baseline's figure is not known
+CAP = Cap(120.0, "in the evaluation")  # of a graph whose operations are bounded already: it takes seconds
 
 
 class Disqualified(Exception):
@@ -37,23 +36,26 @@ class Disqualified(Exception):
 
 @dataclass(frozen=True)
 class Models:
-    """Paths of the weights to score: of the finished training, and of one that stopped after its first step."""
+    """What to score: the finished training, and its early moments with their floors.
 
-    final: Path
-    step1: Path | None = None
+    ``moments``: when it was, in words -> the model and the least loss that it may have (None: any).
+    """
+
+    final: ModelFile
+    moments: Mapping[str, tuple[ModelFile, float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Losses in nats per token; ``seconds`` is the CPU time of the first worker's pass.
+    """Losses in nats per token; ``seconds`` is the CPU time of the interpreter for all of it.
 
     ``loss`` is that of the blocks that count, ``other_loss`` of those scored beside them; where there are such,
-    ``parts`` and ``other_parts`` are the losses of ``PARTS`` stretches of either, as even as can be.
+    ``parts`` and ``other_parts`` are the losses of ``PARTS`` stretches of either, as even as can be. ``moments`` as
+    the models'.
     """
 
     loss: float
-    loss_step0: float
-    loss_step1: float | None
+    moments: Mapping[str, float]
     seconds: float
     other_loss: float | None = None
     parts: tuple[float, ...] = ()
@@ -99,55 +101,37 @@ def target_logprobs(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return chosen - np.log(wide.sum(axis=-1))
 
 
-def evaluation_cap(track: Track, baseline_seconds: float | None) -> Cap:
-    """How much CPU one pass over the blocks may take: a multiple of what the baseline's model took."""
-    if baseline_seconds is None:
-        return Cap(FIRST_CPU_S, "in the evaluation")
-    factor = track.limits.eval_cpu_factor
-    why = f"in the evaluation ({factor:g} times the baseline's {baseline_seconds:.2f} s, {FLOOR_CPU_S:g} s at least)"
-    return Cap(max(FLOOR_CPU_S, factor * baseline_seconds), why)
-
-
 def score(
     track: Track,
+    graph: ModelGraph,
     blocks: Blocks,
     models: Models,
-    workers: tuple[ModelWorker, ModelWorker],
-    seed: int,
-    cap: Cap,
+    interpreter: Interpreter,
     counted: int | None = None,
+    cap: Cap = CAP,
 ) -> Scores:
-    """Score ``models`` with two workers that have loaded nothing yet, both at once.
+    """Score ``models``, all of them by the same graph.
 
     ``counted``: only the first so many blocks count, the others are scored among them: a model that is asked cannot
-    tell which are which.
+    tell which are which. ``cap``: of each model's computation.
 
     Raises:
-        WorkerFault: the candidate's code or model did not answer as it should.
-        Disqualified: a second look disagrees, or an untrained model knows too much.
+        BadGraph: a model's tensors are not those of the graph.
+        GraphFault: a model could not be computed.
+        Disqualified: a second look disagrees, or a model at an early moment knows too much.
     """
-    evaluation = _Evaluation(track, blocks, models, seed, cap)
-    with ThreadPoolExecutor(2) as pool:
-        first, second = (
-            pool.submit(evaluation.score_all, workers[0]),
-            pool.submit(evaluation.look_again, workers[1]),
-        )
-        try:
-            step0, step1, looks = second.result()
-            table, seconds = first.result()
-        except BaseException:
-            for worker in workers:
-                worker.kill()
-            raise
-    for look, logprobs in looks:
-        compare(look, table, logprobs, track.evidence.tolerance)
+    import numpy as np
+
+    rng = np.random.default_rng(secrets.randbits(128))
+    evaluation = _Evaluation(track, graph, blocks, interpreter, cap, rng)
+    moments = {when: evaluation.score_moment(when, *moment) for when, moment in models.moments.items()}
+    table = evaluation.score_all(models.final)
     loss = -float(table[:counted].mean())
     if counted is None:
-        return Scores(loss, step0, step1, seconds)
+        return Scores(loss, moments, evaluation.seconds)
     other = table[counted:]
-    return Scores(
-        loss, step0, step1, seconds, -float(other.mean()), _cut(table[:counted]), _cut(other)
-    )  # fmt: skip
+    parts = _cut(table[:counted]), _cut(other)
+    return Scores(loss, moments, evaluation.seconds, -float(other.mean()), *parts)
 
 
 def _cut(table: np.ndarray) -> tuple[float, ...]:
@@ -157,75 +141,79 @@ def _cut(table: np.ndarray) -> tuple[float, ...]:
     return tuple(-float(part.mean()) for part in np.array_split(table, min(PARTS, len(table))))
 
 
-def compare(look: Look, table: np.ndarray, logprobs: np.ndarray, tolerance: float) -> None:
-    """Disqualified when a second look is further than ``tolerance`` from the first one, ``table``."""
-    apart = look.disagreement(table, logprobs)
-    if (worst := float(apart.max())) > tolerance:
-        raise Disqualified(
-            f"a target's log-probability changes by {worst:.3g} when it is scored {look.way}: {tolerance:g} is "
-            f"allowed, and {int((apart > tolerance).sum())} of {apart.size} in this call change by more"
-        )
-
-
-@dataclass(frozen=True)
+@dataclass
 class _Evaluation:
-    """What the calls of both workers share."""
+    """What all calls share; ``seconds`` grows by what they use."""
 
     track: Track
+    graph: ModelGraph
     blocks: Blocks
-    models: Models
-    seed: int
+    interpreter: Interpreter
     cap: Cap
+    rng: np.random.Generator
+    seconds: float = 0.0
 
-    def score_all(self, worker: ModelWorker) -> tuple[np.ndarray, float]:
-        """log-probability of every target, float64 [blocks, context], and the CPU seconds it took.
-
-        The order is shuffled by the seed, so that neighbours in the text are no neighbours in a call.
-        """
-        import numpy as np
-
-        self._load(worker, self.models.final)
-        worker.limit(self.cap)
-        table = np.empty(self.blocks.targets.shape)
-        order = np.random.default_rng(self.seed).permutation(self.blocks.count)
-        for rows in batches(order, self.track.evidence.batch):
-            table[rows] = self._take(worker, Look(rows, 0, self.blocks.context - 1))
-        return table, worker.cpu_seconds
-
-    def look_again(self, worker: ModelWorker) -> tuple[float, float | None, list[tuple[Look, np.ndarray]]]:
-        """The losses before training and after one step, then what secret second looks showed."""
+    def score_all(self, model: ModelFile) -> np.ndarray:
+        """log-probability of every target, float64 [blocks, context], as the second looks confirm it."""
         import numpy as np
 
         evidence = self.track.evidence
-        self._load(worker, None)
-        step0 = self._start_loss(worker, "before training", evidence.min_loss_step0)
-        step1 = None
-        if self.models.step1:
-            self._load(worker, self.models.step1)
-            step1 = self._start_loss(worker, "after one optimizer step", evidence.min_loss_step1)
-        self._load(worker, self.models.final)
-        worker.limit(Cap(3 * self.cap.cpu_seconds + FLOOR_CPU_S, "in the second looks"))
-        rng = np.random.default_rng(secrets.randbits(128))
-        looks = plan_looks(self.blocks.count, self.blocks.context, evidence.probes, evidence.batch, rng)
-        return step0, step1, [(look, self._take(worker, look)) for look in looks]
+        self._load(model)
+        logits = np.empty((*self.blocks.targets.shape, self.interpreter.vocab_size), np.float32)
+        table = np.empty(self.blocks.targets.shape)
+        seats = seat_blocks(self.blocks.count, evidence.batch, self.rng)
+        for rows in seats:
+            logits[rows] = self.interpreter.logits(self.blocks.inputs[rows])
+            table[rows] = target_logprobs(logits[rows], self.blocks.targets[rows])
+        for look in plan_looks(self.blocks, seats, evidence.probes, evidence.batch, self.rng):
+            self._compare(look, logits, table)
+        self.seconds += self.interpreter.cpu_seconds
+        return table
 
-    def _load(self, worker: ModelWorker, weights: Path | None) -> None:
-        worker.limit(Cap(LOAD_CPU_S, "while the model was loaded"))
-        worker.load(weights, self.seed)
-
-    def _start_loss(self, worker: ModelWorker, when: str, floor: float | None) -> float:
-        """The loss over the first blocks; Disqualified when it is below ``floor``."""
+    def score_moment(self, when: str, model: ModelFile, floor: float | None) -> float:
+        """The loss over some blocks from all of the text; Disqualified when it is below the floor."""
         import numpy as np
 
-        worker.limit(self.cap)
-        rows = np.arange(min(START_BLOCKS, self.blocks.count))
-        looks = [Look(part, 0, self.blocks.context - 1) for part in batches(rows, self.track.evidence.batch)]
-        loss = -float(np.concatenate([self._take(worker, look) for look in looks]).mean())
+        self._load(model)
+        batch = self.track.evidence.batch
+        chosen = np.linspace(0, self.blocks.count - 1, min(START_BLOCKS, self.blocks.count)).astype(int)
+        calls = [np.resize(chosen[at : at + batch], batch) for at in range(0, len(chosen), batch)]
+        table = np.concatenate([self._take(rows) for rows in calls])[: len(chosen)]
+        self.seconds += self.interpreter.cpu_seconds
+        loss = -float(table.mean())
         if floor is not None and loss < floor:
-            raise Disqualified(f"the loss {when} is {loss:.3f}: an honest start is at {floor:g} or above")
+            raise Disqualified(
+                f"the loss {when} is {loss:.3f}: an honest model is at {floor:g} or above there"
+            )
         return loss
 
-    def _take(self, worker: ModelWorker, look: Look) -> np.ndarray:
-        """log-probabilities of the look's targets [rows, last - first + 1]."""
-        logits = worker.logits(look.inputs(self.blocks))[:, look.first :]
-        return target_logprobs(logits, look.targets(self.blocks))
+    def _load(self, model: ModelFile) -> None:
+        vocab_size = self.track.evidence.vocab_size
+        assert vocab_size
+        self.interpreter.load(self.graph, model, vocab_size)
+        self.interpreter.limit(self.cap)
+
+    def _take(self, rows: np.ndarray) -> np.ndarray:
+        """log-probabilities of all targets of the blocks ``rows`` [batch, context]."""
+        return target_logprobs(self.interpreter.logits(self.blocks.inputs[rows]), self.blocks.targets[rows])
+
+    def _compare(self, look: Look, first: np.ndarray, table: np.ndarray) -> None:
+        """Disqualified when a log-probability is further than the tolerance from the first look's, in ``table``.
+
+        Logits that are the same to the bit, ``first``, need no softmax: those of honest graphs are.
+        """
+        import numpy as np
+
+        logits = self.interpreter.logits(look.inputs)
+        tolerance = self.track.evidence.tolerance
+        for row, slot, cut in zip(look.rows, look.slots, look.cuts + 1, strict=True):
+            if np.array_equal(logits[slot, :cut], first[row, :cut]):
+                continue
+            again = target_logprobs(logits[slot, :cut], self.blocks.targets[row, :cut])
+            apart = np.abs(again - table[row, :cut])
+            if (worst := float(apart.max())) > tolerance:
+                place = int(apart.argmax())
+                raise Disqualified(
+                    f"a target's log-probability changes by {worst:.3g} when what follows and the other rows are "
+                    f"replaced: {tolerance:g} is allowed (position {place}, {cut - 1 - place} before the cut)"
+                )

@@ -1,20 +1,21 @@
-"""Second looks at a scored model: from prefixes alone, and in another order of blocks.
+"""Calls on a scored graph: every block once, then second looks at secret places.
 
-A model that reads the future answers differently when the future is missing; one that remembers earlier calls, or
-looks at the other rows of a call, answers differently among other blocks.
+A graph is a pure function of one batch of token ids, of a fixed shape. It may use of a row only what stands up to the
+position whose logits it gives. So a second look gives it the same beginning of a row with another continuation, among
+other rows, and every position up to the cut must agree with the first look.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
 
-ORDER_SHARE = 4  # one block in so many is seen again
+STRICT_LOOKS = 4  # calls in which no row shares the batch with one that it shared it with before
+TRIES = 8  # at a continuation that differs in its first token
 
 
 @dataclass(frozen=True)
@@ -35,61 +36,87 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Look:
-    """One call: these blocks up to and with ``last``, of which only the positions from ``first`` on are compared."""
+    """One call on ``inputs`` [batch, context]: places ``slots`` hold blocks ``rows``, each up to its place in ``cuts``.
 
-    rows: np.ndarray
-    first: int
-    last: int
-
-    def inputs(self, blocks: Blocks) -> np.ndarray:
-        return blocks.inputs[self.rows, : self.last + 1]
-
-    def targets(self, blocks: Blocks) -> np.ndarray:
-        """Targets [rows, last - first + 1] of the compared positions."""
-        return blocks.targets[self.rows, self.first : self.last + 1]
-
-    def disagreement(self, table: np.ndarray, logprobs: np.ndarray) -> np.ndarray:
-        """Absolute differences between ``logprobs`` [rows, last - first + 1] and the first look's ``table``."""
-        import numpy as np
-
-        return np.abs(table[self.rows, self.first : self.last + 1] - logprobs)
-
-    @property
-    def way(self) -> str:
-        """How this look differs from the first one, in words."""
-        return "from its prefix alone" if self.first == self.last else "in another order of blocks"
-
-
-def plan_looks(count: int, context: int, probes: int, batch: int, rng: np.random.Generator) -> list[Look]:
-    """``probes`` random positions among ``count`` blocks, and a share of whole blocks, in random order.
-
-    Positions are drawn evenly over the lengths of their prefixes, so that a look at the future has no place to
-    hide; those with one length share a call of at most ``batch`` rows.
+    What stands behind a cut, and in the other rows, is not compared.
     """
-    looks = [*_prefix_looks(count, context, probes, batch, rng), *_order_looks(count, context, batch, rng)]
-    return [looks[index] for index in rng.permutation(len(looks))]
+
+    inputs: np.ndarray
+    rows: np.ndarray
+    slots: np.ndarray
+    cuts: np.ndarray
 
 
-def _prefix_looks(
-    count: int, context: int, probes: int, batch: int, rng: np.random.Generator
-) -> Iterator[Look]:
+def seat_blocks(count: int, batch: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """``count`` blocks in random order, ``batch`` a call; the last call is filled up with blocks from the others."""
     import numpy as np
 
-    rounds = math.ceil(probes / context)
-    positions = np.concatenate([rng.permutation(context) for _ in range(rounds)])[:probes]
-    for position, times in zip(*np.unique(positions, return_counts=True), strict=True):
-        rows = rng.integers(count, size=int(times))
-        for part in batches(rows, batch):
-            yield Look(part, int(position), int(position))
+    order = rng.permutation(count)
+    short = -count % batch
+    filled = np.concatenate([order, rng.integers(count, size=short)])
+    return list(filled.reshape(-1, batch))
 
 
-def _order_looks(count: int, context: int, batch: int, rng: np.random.Generator) -> Iterator[Look]:
-    share = max(count // ORDER_SHARE, min(count, batch))
-    for part in batches(rng.permutation(count)[:share], batch):
-        yield Look(part, 0, context - 1)
+def plan_looks(
+    blocks: Blocks, seats: Sequence[np.ndarray], probes: int, batch: int, rng: np.random.Generator
+) -> Iterator[Look]:
+    """Second looks: ``probes`` cuts, ``batch`` a call, and some calls whose other rows are all new.
+
+    Cuts are drawn evenly over the positions: a look one token ahead shows at the cut alone.
+    """
+    import numpy as np
+
+    splicer = Splicer(blocks, rng)
+    rounds = -(-probes // blocks.context)
+    cuts = np.concatenate([rng.permutation(blocks.context) for _ in range(rounds)])[:probes]
+    for start in range(0, probes, batch):
+        part = cuts[start : start + batch]
+        rows = rng.integers(blocks.count, size=len(part))
+        yield splicer.make_look(rows, part, batch)
+    for _ in range(STRICT_LOOKS):
+        rows = np.array([rng.choice(seat) for seat in seats[: batch // 2]])
+        yield splicer.make_look(rows, rng.integers(blocks.context, size=len(rows)), batch)
 
 
-def batches(rows: np.ndarray, batch: int) -> Iterator[np.ndarray]:
-    """``rows`` in pieces of ``batch`` at most."""
-    for start in range(0, len(rows), batch):
-        yield rows[start : start + batch]
+class Splicer:
+    """Makes batches out of beginnings of blocks and continuations from elsewhere in the same text."""
+
+    def __init__(self, blocks: Blocks, rng: np.random.Generator) -> None:
+        import numpy as np
+
+        self.blocks, self.rng = blocks, rng
+        self.text = blocks.inputs.reshape(-1)
+        self.places = np.argsort(self.text, kind="stable")
+        self.sorted = self.text[self.places]
+
+    def make_look(self, rows: np.ndarray, cuts: np.ndarray, batch: int) -> Look:
+        """``rows`` up to ``cuts`` in random slots of a batch whose other rows are shuffled text."""
+        import numpy as np
+
+        context = self.blocks.context
+        starts = self.rng.integers(len(self.text) - context + 1, size=batch)
+        inputs = np.stack([self.rng.permutation(self.text[start : start + context]) for start in starts])
+        slots = self.rng.permutation(batch)[: len(rows)]
+        for slot, row, cut in zip(slots, rows, cuts, strict=True):
+            inputs[slot] = self.splice(self.blocks.inputs[row], int(cut))
+        return Look(inputs, rows, slots, cuts)
+
+    def splice(self, row: np.ndarray, cut: int) -> np.ndarray:
+        """``row`` up to ``cut``, then what follows the same token elsewhere: no pair of tokens gives the cut away."""
+        import numpy as np
+
+        length = len(row) - cut - 1
+        if length == 0:
+            return row
+        first, last = (
+            np.searchsorted(self.sorted, row[cut], "left"),
+            np.searchsorted(self.sorted, row[cut], "right"),
+        )
+        for _ in range(TRIES):
+            start = self.places[self.rng.integers(first, last)] + 1
+            if self.text[start % len(self.text)] != row[cut + 1]:
+                break
+        tail = self.text[(start + np.arange(length)) % len(self.text)]
+        if tail[0] == row[cut + 1]:  # this token is always followed by one and the same
+            tail = self.rng.permutation(self.text)[:length]
+        return np.concatenate([row[: cut + 1], tail])

@@ -1,19 +1,19 @@
 """Train and score one slot of a study: the repeats of one seed, then the evaluation, put together as a `Run`.
 
-Everything that has to import torch starts at once and waits: the repeats, the one-step training, the evaluator's two
-workers. So nothing else of ours computes while a repeat is timed.
+Every training starts at once and waits until it has imported torch. So nothing else of ours computes while a repeat is
+timed. Every training leaves copies of its model from moments that nobody told it. The graph of the code and the process
+that computes it are shared by all runs of a study (``services.graphs``).
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -22,20 +22,24 @@ import patchrun
 from patchrun.adapters import leavings, machine, sandbox
 from patchrun.adapters.child import Stopped
 from patchrun.adapters.corpus import Corpus
+from patchrun.adapters.interpreter import GraphFault
 from patchrun.adapters.modelfile import BadModel, ModelFile, NoModel, read_model
-from patchrun.adapters.modelworker import ModelWorker, WorkerFault
 from patchrun.core.errors import SetupError
+from patchrun.core.graph.values import BadGraph
 from patchrun.core.halting import Limits
 from patchrun.core.results import Arm, Exit, Machine, Run, Slot
+from patchrun.core.snapshots import find_fall, floor_at, name_moment
 from patchrun.core.steplines import StepLine
 from patchrun.core.track import Track
 from patchrun.services import evaluator
+from patchrun.services.graphs import Graphs
+from patchrun.services.moments import read_moments, require_calls
 from patchrun.services.probes import Blocks
-from patchrun.services.training import MODEL, Plan, Trained, Training, base_job
+from patchrun.services.training import MODEL, Plan, Trained, Training
 
 EVENT_SECONDS = 0.1  # step events come no faster
 EVALUATED = (
-    "loss", "validation_loss", "parts", "validation_parts", "loss_step0", "loss_step1", "evaluation_seconds",
+    "loss", "validation_loss", "parts", "validation_parts", "losses_at", "reason", "evaluation_seconds",
 )  # fmt: skip
 
 Phase = Literal["starting", "training", "evaluating", "done"]
@@ -46,11 +50,11 @@ class SlotRequest:
     """What one run needs.
 
     ``code_dir``: the arm's exported tree. ``corpus`` may be None on tracks whose evidence is the log. ``scratch``: a
-    folder for jobs, copies and outputs, kept. ``cpu``: the one to pin timed work to. ``check_start``: also train a
-    single step and score that model. ``sandbox``: a name that ``adapters.sandbox.resolve`` knows. ``scored``: an ok run
-    of the same tree and seed; weights that are the same bit for bit are not scored again. ``held_out``: the shard of a
-    final round: the loss is on its tokens then, and the one on the ordinary validation tokens is kept beside it.
-    ``limits``: racing stops it beyond them.
+    folder for jobs, copies and outputs, kept. ``cpu``: the one to pin timed work to. ``sandbox``: a name that
+    ``adapters.sandbox.resolve`` knows. ``scored``: an ok run of the same tree and seed; weights that are the same bit
+    for bit are not scored again. ``held_out``: the shard of a final round: the loss is on its tokens then, and the one
+    on the ordinary validation tokens is kept beside it. ``limits``: racing stops it beyond them. ``graphs``: those of
+    the study, else the run's own. ``references``: code of the arms that bound what a scored model may cost, by tree.
     """
 
     track: Track
@@ -62,14 +66,14 @@ class SlotRequest:
     corpus: Corpus | None
     scratch: Path
     cpu: int | None
-    check_start: bool
-    baseline_evaluation_seconds: float | None
     sandbox: str = "default"
     python: str = sys.executable
     scored: Run | None = None
     final: str = ""
     held_out: Path | None = None
     limits: Limits | None = None
+    graphs: Graphs | None = None
+    references: Mapping[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -170,7 +174,6 @@ class _SlotWork:
         self.on_event, self.stop = on_event, stop
         self.sandbox = sandbox.resolve(request.sandbox)
         self.place = request.scratch / request.slot.name
-        self.weights = self.place / "weights"
         self.versions = {"torch": "", "python": ""}
         self.facts: dict[str, Any] = {
             "exit": "ok",
@@ -184,20 +187,16 @@ class _SlotWork:
         self.on_event(Event("starting"))
         leavings.remove(self.place)
         by_model = self.track.evidence.kind == "model"
-        unseen = by_model and self.request.scored is None
         with ExitStack() as stack:
-            first = self._start(stack, "start", steps=1) if unseen and self.request.check_start else None
             names = [f"repeat{number}" for number in range(self.track.clock.repeats)]
             trainings = [self._start(stack, name) for name in names]
-            workers = self._start_workers(stack) if unseen else []
-            for training in [*([first] if first else []), *trainings]:
+            for training in trainings:
                 self.versions = training.await_ready()
-            step1 = self._train_one_step(first) if first else None
             trained = [self._train(training, name) for training, name in zip(trainings, names, strict=True)]
             finished = self._leave_out_halted(trained)
             self._take_best(finished)
             if by_model:
-                self._score(self._read_repeats(finished), step1, workers, stack)
+                self._score(self._read_repeats(finished), self._read_moments(finished), stack)
 
     def result(self) -> Run:
         """The run as far as it is known."""
@@ -210,7 +209,7 @@ class _SlotWork:
             return self.logs[0][1]
         return b"".join(b"[patchrun: %s]\n%s\n" % (name.encode(), text) for name, text in self.logs)
 
-    def _start(self, stack: ExitStack, name: str, steps: int | None = None) -> Training:
+    def _start(self, stack: ExitStack, name: str) -> Training:
         request = self.request
         plan = Plan(
             track=self.track,
@@ -220,37 +219,11 @@ class _SlotWork:
             seed=request.slot.seed,
             sandbox=self.sandbox,
             cpu=request.cpu,
-            steps=steps,
-            warmup=steps is None and self.track.clock.source == "cpu",
-            limits=request.limits if steps is None else None,
+            warmup=self.track.clock.source == "cpu",
+            limits=request.limits,
             python=request.python,
         )
         return stack.enter_context(Training(plan, self.stop))
-
-    def _worker(self, name: str) -> ModelWorker:
-        place = self.place / name
-        self.weights.mkdir(parents=True, exist_ok=True)
-        self.weights.chmod(0o755)  # whatever the umask: a worker of another uid reads there
-        shutil.copytree(self.request.code_dir, place / "code", symlinks=True)
-        job = base_job(self.track, place / "code", self.sandbox) | {
-            "vocab_size": self.track.evidence.vocab_size
-        }
-        return ModelWorker(
-            place,
-            job,
-            wrapper=self.sandbox,
-            readable=(self.weights,),
-            python=self.request.python,
-            stop=self.stop,
-        )
-
-    def _train_one_step(self, training: Training) -> ModelFile:
-        """The model after one optimizer step, checked."""
-        trained = training.train()
-        self.logs.append(("stopped after one step", trained.log))
-        if trained.exit != "ok":
-            raise Ended(trained.exit, f"when stopped after one step (PATCHRUN_STEPS=1): {trained.reason}")
-        return self._read(trained.model)
 
     def _train(self, training: Training, name: str) -> Trained:
         trained = training.train(self._tell_step)
@@ -288,46 +261,42 @@ class _SlotWork:
                 raise Ended("failed", "it printed no validation loss")
             self.facts.update(loss=best.val_loss)
 
-    def _score(
-        self, model: ModelFile, step1: ModelFile | None, workers: list[ModelWorker], stack: ExitStack
-    ) -> None:
+    def _score(self, model: ModelFile, moments: dict[int, ModelFile], stack: ExitStack) -> None:
         """Evaluate the model, unless the very same weights of the same code have been scored already."""
         known = self.request.scored
         self.facts.update(model_sha256=model.sha256, parameters=model.parameters)
-        if known is None:
-            self._evaluate(model, step1, workers)
-        elif known.tree == self.request.arm.tree and known.model_sha256 == model.sha256:
+        if known and known.tree == self.request.arm.tree and known.model_sha256 == model.sha256:
             self.facts.update({name: getattr(known, name) for name in EVALUATED})
         else:
-            self._evaluate(model, step1, self._start_workers(stack))
+            self._evaluate(model, moments, stack)
 
-    def _start_workers(self, stack: ExitStack) -> list[ModelWorker]:
-        workers = [stack.enter_context(self._worker(name)) for name in ("scorer", "prober")]
-        for worker in workers:
-            worker.await_ready()
-        return workers
-
-    def _evaluate(self, model: ModelFile, step1: ModelFile | None, workers: list[ModelWorker]) -> None:
+    def _evaluate(self, model: ModelFile, moments: dict[int, ModelFile], stack: ExitStack) -> None:
         self.on_event(Event("evaluating"))
-        models = evaluator.Models(self._put("final", model), self._put("step1", step1) if step1 else None)
+        floors = self.track.evidence.min_loss_steps
+        early = {name_moment(number): (saved, floor_at(number, floors)) for number, saved in moments.items()}
+        models = evaluator.Models(model, early)
         request = self.request
+        graphs = request.graphs or stack.enter_context(
+            Graphs(self.track, self.sandbox, self.place / "graphs", request.python)
+        )
         blocks, counted = self._read_blocks()
-        cap = evaluator.evaluation_cap(self.track, request.baseline_evaluation_seconds)
         try:
-            scores = evaluator.score(
-                self.track, blocks, models, (workers[0], workers[1]), request.slot.seed, cap, counted
-            )
-        except WorkerFault as fault:
+            graph = graphs.find_graph(request.arm.tree, request.code_dir, request.references, self.stop)
+            with graphs.compute(self.stop) as interpreter:
+                scores = evaluator.score(self.track, graph, blocks, models, interpreter, counted)
+            require_calls(self.track, moments, scores.loss)
+        except (BadGraph, BadModel, GraphFault) as fault:
             raise Ended("bad-model", str(fault)) from None
         except evaluator.Disqualified as seen:
             raise Ended("disqualified", str(seen)) from None
+        losses = tuple((number, scores.moments[name_moment(number)]) for number in moments)
         self.facts.update(
             loss=scores.loss,
             validation_loss=scores.other_loss,
             parts=scores.parts,
             validation_parts=scores.other_parts,
-            loss_step0=scores.loss_step0,
-            loss_step1=scores.loss_step1,
+            losses_at=losses,
+            reason=find_fall(losses, scores.loss),
             evaluation_seconds=scores.seconds,
         )
 
@@ -351,12 +320,11 @@ class _SlotWork:
             )
         return models[-1]
 
-    def _put(self, name: str, model: ModelFile) -> Path:
-        """Write the bytes that were checked where the workers read them."""
-        path = self.weights / f"{name}.safetensors"
-        path.write_bytes(model.data)
-        path.chmod(0o644)
-        return path
+    def _read_moments(self, trained: list[Trained]) -> dict[int, ModelFile]:
+        try:
+            return read_moments(self.track, trained)
+        except BadModel as bad:
+            raise Ended("bad-model", str(bad)) from None
 
     def _read(self, path: Path) -> ModelFile:
         limits = self.track.limits

@@ -6,9 +6,9 @@ import os
 import queue
 import sys
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -32,8 +32,10 @@ from patchrun.core.racing import Stop
 from patchrun.core.rejects import judge_group
 from patchrun.core.results import Arm, FinalRound, Run, Slot, StopRecord, Study
 from patchrun.core.selection import parse_span
+from patchrun.core.track import Track
 from patchrun.services import lossprobe
 from patchrun.services.compiling import prepare_cache
+from patchrun.services.graphs import Graphs
 from patchrun.services.logslot import LogRequest, train_log_slot
 from patchrun.services.readiness import Site, prepare_site
 from patchrun.services.runner import Event, SlotRequest, train_slot
@@ -260,12 +262,13 @@ class _Work:
         self.held: list[tuple[Run, bytes]] = []
         self.guard = threading.Lock()
         self.ended = ended_arms(arena.stops()).get(study.id, set())
-        self.evaluation_seconds: float | None = None
+        self.graphs: Graphs | None = None
+        self.references: dict[str, Path] = {}
         self.scored: dict[tuple[str, int], Run] = {}
 
     def run(self) -> None:
         blocks = plan.missing(self.study, self.arena.slots(self.study), self.ended)
-        with ThreadPoolExecutor(self.options.jobs) as pool:
+        with self._open_graphs(), ThreadPoolExecutor(self.options.jobs) as pool:
             futures = [pool.submit(self._run_block, block) for block in blocks]
             try:
                 for future in futures:
@@ -278,10 +281,36 @@ class _Work:
     def run_held(self, block: int, stop: Callable[[], bool]) -> list[tuple[Run, bytes]]:
         """One block's runs, kept here."""
         self.stop = stop
-        references = (run for run in self._own_runs() if run.kind == "baseline" and run.evaluation_seconds)
-        self.evaluation_seconds = next((run.evaluation_seconds for run in references), None)
-        self._run_block(block)
+        with self._open_graphs():
+            self._run_block(block)
         return [] if stop() else self.held
+
+    @contextmanager
+    def _open_graphs(self) -> Iterator[None]:
+        """The graphs that all runs share, and the code that bounds what a scored model may cost."""
+        if self.arena.track.evidence.kind != "model" or self.study.steps is not None:
+            yield
+            return
+        name, track = sandbox.resolve(self.options.sandbox), self._track()
+        cache = self.arena.folder / "graphs"
+        with (
+            self.arena.scratch(self.options.scratch) as folder,
+            Graphs(track, name, folder, cache=cache) as self.graphs,
+        ):
+            self.references = self._export_references(folder / "references")
+            yield
+
+    def _export_references(self, folder: Path) -> dict[str, Path]:
+        """The code before the record and the human's, by tree."""
+        span, repo = parse_span(self.study.record), self.arena.repo
+        commits = [self.arena.baseline(span.first), self.arena.human(span.last)]
+        trees = [repo.tree_of(commit) for commit in commits if commit]
+        for tree in trees:
+            repo.export(tree, folder / tree)
+        return {tree: folder / tree for tree in trees}
+
+    def _track(self) -> Track:
+        return self.arena.track.at_record(parse_span(self.study.record).last)
 
     def _run_block(self, block: int) -> None:
         cpu = self.cpus.get()
@@ -325,8 +354,6 @@ class _Work:
             run, log = self._train(request, lambda event: self._tell(arm, slot, event=event))
         if run.exit == "interrupted":
             return
-        if arm.kind == "baseline" and run.evaluation_seconds:
-            self.evaluation_seconds = run.evaluation_seconds
         if run.exit == "ok":
             self.scored.setdefault((arm.tree, slot.seed), run)
         run = msgspec.structs.replace(run, track_digest=self.study.track_digest)
@@ -366,7 +393,7 @@ class _Work:
 
     def _request(self, arm: Arm, slot: Slot, cpu: int, code: Path, scratch: Path) -> SlotRequest:
         return SlotRequest(
-            track=self.arena.track.at_record(parse_span(self.study.record).last),
+            track=self._track(),
             arm=arm,
             study=self.study.id,
             record=self.study.record,
@@ -375,14 +402,14 @@ class _Work:
             corpus=self.data,
             scratch=scratch,
             cpu=cpu if self.stand is None else None,
-            check_start=slot.block == 0,
-            baseline_evaluation_seconds=self.evaluation_seconds,
             sandbox=self.options.sandbox,
             python=self.stand.site.python if self.stand else sys.executable,
             scored=self.scored.get((arm.tree, slot.seed)),
             final=self.study.final,
             held_out=self.held_out,
             limits=self._find_limits(arm, slot),
+            graphs=self.graphs,
+            references=self.references,
         )
 
     def _find_limits(self, arm: Arm, slot: Slot) -> Limits | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import secrets
 import shutil
 import sys
 import time
@@ -20,12 +21,14 @@ from patchrun.core.errors import SetupError
 from patchrun.core.halting import MARKS, Limits, say_halt
 from patchrun.core.results import CurvePoint, Exit, Halt
 from patchrun.core.runlog import RunLog, printable
+from patchrun.core.snapshots import draw_moments, pack_moments
 from patchrun.core.steplines import StepLine
 from patchrun.core.track import Track
 
 LAUNCHER = Path(__file__).parents[1] / "launch" / "launcher.py"
 AGENT = LAUNCHER.with_name("agent.py")
 MODEL = "model.safetensors"
+SNAPSHOTS = "snapshots"
 SETUP_SECONDS = 300.0  # for importing torch on a busy machine
 MIB = 1 << 20
 OUT_FILES = 8  # so many files of the largest allowed size may be left: each is capped, not their number
@@ -74,7 +77,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Trained:
-    """How a training went. ``seconds`` by the track's clock; ``val_loss`` as printed; ``model`` may not exist."""
+    """How a training went. ``seconds`` by the track's clock; ``val_loss`` as printed; ``model`` may not exist.
+
+    ``snapshots``: the model before its forwards of these numbers, from 1 on; files of later numbers than it came to do
+    not exist.
+    """
 
     exit: Exit
     reason: str
@@ -84,6 +91,7 @@ class Trained:
     curve: tuple[CurvePoint, ...]
     log: bytes
     model: Path
+    snapshots: Mapping[int, Path] = field(default_factory=dict)
     halt: Halt | None = None
 
 
@@ -106,7 +114,10 @@ class Training:
     def __init__(self, plan: Plan, stop: Callable[[], bool] = lambda: False) -> None:
         self.plan, self.stop = plan, stop
         place = plan.place
-        for name in ("out", "home"):
+        by_model = plan.track.evidence.kind == "model"
+        floors = len(plan.track.evidence.min_loss_steps)
+        self.moments = draw_moments(floors, secrets.SystemRandom()) if by_model else ()
+        for name in ("out", "home", SNAPSHOTS):
             (place / name).mkdir(parents=True)
         shutil.copytree(plan.code_dir, place / "code", symlinks=True)
         for name in plan.outputs:
@@ -163,7 +174,7 @@ class Training:
         self.log.on_line = on_line
         used = self.used_before = cputime.cpu_seconds(self.child.pid)
         began = time.monotonic()
-        os.write(self.start, b"s" * self._ranks())
+        os.write(self.start, pack_moments(self.moments) * self._ranks())
         try:
             for _, data in self.child.watch(began + self.plan.track.limits.wall_seconds):
                 self.log.feed(data, time.monotonic() - began)
@@ -184,6 +195,7 @@ class Training:
             curve=self.log.curve(),
             log=self.log.text(),
             model=self.plan.place / "out" / MODEL,
+            snapshots={number: self.snapshots / f"{number}.safetensors" for number in self.moments},
             halt=self.halt if how == "stopped" else None,
         )
 
@@ -247,6 +259,8 @@ class Training:
         most = OUT_FILES * self.plan.track.limits.file_mb * MIB
         if excess := leavings.find_excess(self.plan.place / "out", leavings.Limits(most, OUT_ENTRIES)):
             return f"PATCHRUN_OUT holds {excess}"
+        if excess := leavings.find_excess(self.snapshots, leavings.Limits(most, OUT_ENTRIES)):
+            return f"the folder of the model's copies holds {excess}"
         cache = self.plan.cache
         excess = leavings.find_excess(cache, leavings.Limits(most, CACHE_ENTRIES)) if cache else ""
         return f"its compile cache holds {excess}" if excess else ""
@@ -261,6 +275,7 @@ class Training:
             place=self.plan.place,
             python=self.plan.python,
             readable=((self.plan.data_dir,) if self.plan.data_dir else ()) + self.plan.readable,
+            writable=(self.snapshots,),
             cache=self.plan.cache,
             instead=self.plan.instead,
             memory_bytes=job["memory_bytes"],
@@ -283,6 +298,8 @@ class Training:
             "warmup": self.plan.warmup,
             "ready": str(place / "ready"),
             "start": str(place / "start"),
+            "model": str(place / "out" / MODEL),
+            "snapshots": str(self.snapshots) if self.moments else "",
         }
 
     def _argv(self) -> tuple[str, ...]:
@@ -291,6 +308,11 @@ class Training:
         kind = self.plan.track.launch.kind
         launch = [str(LAUNCHER), str(self.plan.place / "job.json")]
         return (*python, *(torchrun if kind == "torchrun" else []), *launch)
+
+    @property
+    def snapshots(self) -> Path:
+        """Where the launcher leaves the copies of the model."""
+        return self.plan.place / SNAPSHOTS
 
     def _ranks(self) -> int:
         if self.plan.track.launch.kind != "torchrun":

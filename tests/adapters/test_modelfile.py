@@ -11,6 +11,7 @@ import pytest
 from safetensors.numpy import save, save_file
 
 from patchrun.adapters.modelfile import BadModel, NoModel, read_model
+from patchrun.core.graph.values import Spec
 
 
 def write_raw(path: Path, dtype: str, shape: list[int], data: bytes) -> Path:
@@ -29,8 +30,9 @@ def test_a_model_is_counted_and_hashed(path: Path):
     save_file(
         {"a": np.ones((3, 4), np.float32), "b": np.zeros(5, np.int64), "c": np.array(1, np.float16)}, path
     )
-    model = read_model(path, model_mb=1, parameters=18)
-    assert model.parameters == 18
+    model = read_model(path, model_mb=1, parameters=53)
+    assert model.parameters == 12 + 5 * 8 + 1, "integers count by their bytes"
+    assert model.specs["b"] == Spec((5,), "int64") and not model.specs["c"].shape
     assert model.data == path.read_bytes()
     assert model.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -42,9 +44,20 @@ def test_no_file(path: Path):
 
 def test_one_number_too_many_buffers_included(path: Path):
     save_file({"weights": np.ones(15, np.float32), "table": np.ones(4, np.int32)}, path)
-    with pytest.raises(BadModel, match="holds 19 numbers, 18 are allowed"):
-        read_model(path, 1, parameters=18)
-    assert read_model(path, 1, None).parameters == 19
+    with pytest.raises(BadModel, match="holds 31 numbers, 30 are allowed"):
+        read_model(path, 1, parameters=30)
+    assert read_model(path, 1, None).parameters == 31
+
+
+def test_text_in_integers_of_any_width_counts_as_much_as_it_holds(path: Path):
+    """A million tokens of nine bits, seven to an int64, in bytes, bools or wide floats."""
+    for array in (
+        np.zeros(140_000, np.int64), np.zeros(600_000, np.int16), np.zeros(1_125_000, np.uint8),
+        np.zeros(1_125_000, bool), np.zeros(210_000, np.float64),
+    ):  # fmt: skip
+        save_file({"text": array}, path)
+        with pytest.raises(BadModel, match="400,000 are allowed"):
+            read_model(path, 4, parameters=400_000)
 
 
 def test_one_byte_too_many(path: Path):
@@ -66,7 +79,7 @@ def test_numbers_that_are_not_finite(path: Path, value: float, kind: type):
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
 def test_the_largest_numbers_are_finite(path: Path, kind: type):
     save_file({"w": np.array([np.finfo(kind).max, np.finfo(kind).min, np.finfo(kind).tiny, 0], kind)}, path)
-    assert read_model(path, 1, None).parameters == 4
+    assert read_model(path, 1, None).parameters == (8 if kind is np.float64 else 4)
 
 
 def test_bfloat16(path: Path):

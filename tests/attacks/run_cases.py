@@ -33,11 +33,11 @@ class TrainingCase(Case):
 
 @dataclass(frozen=True)
 class ModelCase(Case):
-    """``more`` runs in the forward pass, with ``ids`` and the logits ``x`` at hand; ``build`` replaces the weights."""
+    """``more`` stands in the forward pass, with ``ids`` and the logits ``x`` at hand, and two buffers: ``self.text``,
+    90 stored tokens, and ``self.calls``, a number.
+    """
 
     more: str = field(default="pass", kw_only=True)
-    build: str = field(default="", kw_only=True)
-    cap: float = field(default=20.0, kw_only=True)
 
 
 def claim(number: int, name: str, script: str, **options: Any) -> TrainingCase:
@@ -125,35 +125,101 @@ TRAININGS = (
     sandboxed(29, "installed packages edited", "import numpy\nopen(numpy.__file__, 'ab').close()\nprint('GOT THROUGH')"),
 )  # fmt: skip
 
-ONE_HOT = "torch.nn.functional.one_hot"
+AHEAD = "torch.cat([ids[:, 1:], ids[:, :1] * 0], 1)"
+IS = "(%s[..., None] == torch.arange({v})).float()"
+SEEN = "what follows and the other rows are replaced"
+DEPENDS = "cannot be exported"
+STATE = "changes nothing"
+
+
+def looking(name: str, more: str) -> ModelCase:
+    return ModelCase(12, name, "run", SEEN, more=more)
+
+
+def counting(name: str, words: str, more: str) -> ModelCase:
+    return ModelCase(16, f"stored text counted by {name}", "run", words, more=more)
+
+
+LOOKS = (
+    looking("the next token read", f"x = x + 4 * {IS % AHEAD}"),
+    looking("the next token read at every seventh position", f"x = x + 4 * {IS % AHEAD} * (torch.arange({{t}}) % 7 == 0)[:, None]"),
+    looking("the next token read after one token only", f"x = x + 4 * {IS % AHEAD} * (ids == 3)[..., None]"),
+    looking("the next token read in some rows of a batch", f"x = x + 4 * {IS % AHEAD} * (torch.arange(8) < 2)[:, None, None]"),
+    looking("the next token read in small numbers", f"x = x + 0.001 * {IS % AHEAD}"),
+    looking("the next token read in half precision", f"x = x + ({IS % AHEAD} + 64).bfloat16().float()"),
+    looking("later positions summed", "x = x + 0.1 * x.flip(1).cumsum(1).flip(1)"),
+    looking("later positions seen by a convolution", "x = x + F.conv1d(x.mT, torch.ones({v}, 1, 3), padding=1, groups={v}).mT"),
+    looking("later positions seen by attention without a mask", "x = x + F.scaled_dot_product_attention(x, x, x)"),
+    looking("later positions seen by a softmax over time", "x = x + x.softmax(1)"),
+    looking("later positions picked by the largest", "x = x + x.gather(1, x.argmax(1, keepdim=True))"),
+    looking("the last position seen at every other", "x = x + x[:, -1:]"),
+    looking("other rows of the call read", f"x = x + {IS % 'ids'}.mean(0, keepdim=True)"),
+    looking("the row before read", "x = x + x.roll(1, 0)"),
+    looking("other rows summed up to one's own", "x = x + 0.01 * x.cumsum(0)"),
+    looking("other rows seen by attention across the batch",
+            "q = x.transpose(0, 1)\n        x = x + F.scaled_dot_product_attention(q, q, q).transpose(0, 1)"),
+    looking("other rows seen by a product across the batch", "x = x + torch.einsum('btv,ctv->btc', x, x).sum(-1, keepdim=True) * x"),
+    looking("other rows seen by their largest logit", "x = x * (x - x.amax(0))"),
+    looking("rows counted by comparison and product",
+            f"a = {IS % 'ids'}\n        x = x + torch.einsum('btu,btv->uv', a[:, :-1], a[:, 1:])[ids].log1p()"),
+)  # fmt: skip
+
+COUNTS = (
+    counting("one-hot vectors", "one_hot", "x = x + F.one_hot(self.text, {v}).sum(0)"),
+    counting("scattering", "scatter_add|cannot be exported", "x = x + torch.zeros({v}).scatter_add(0, self.text, torch.ones(90))"),
+    counting("putting with accumulation", "put", "x = x + torch.zeros({v}).put(self.text, torch.ones(90), True)"),
+    counting("indexed assignment", "index_put|table of counts",
+             "c = torch.zeros({v})\n        c.index_put_((self.text,), torch.ones(90), accumulate=True)\n        x = x + c"),
+    counting("index_add", "index_add", "x = x + torch.zeros({v}).index_add(0, self.text, torch.ones(90))"),
+    counting("bincount", "bincount|cannot be exported", "x = x + torch.bincount(self.text, minlength={v})"),
+    counting("a histogram", "histc", "x = x + torch.histc(self.text.float(), {v}, 0, {v})"),
+    counting("sorting", "sort", "x = x + torch.sort(self.text).values[:{v}]"),
+    counting("searching", "searchsorted", "x = x + torch.searchsorted(self.text, torch.arange({v}))"),
+    counting("the gradient of an embedding", "embedding|operator|cannot be exported",
+             "x = x + torch.ops.aten.embedding_dense_backward(torch.ones(90, {v}), self.text, {v}, -1, False)"),
+    counting("unique", "unique|cannot be exported", "x = x + torch.unique(self.text, return_counts=True)[1].sum()"),
+)  # fmt: skip
+
+HIDDEN = (
+    ModelCase(14, "a buffer that counts calls", "run", STATE, more="self.calls.add_(1)\n        x = x + self.calls"),
+    ModelCase(14, "a buffer that is set to the tokens", "run", STATE, more="self.calls.copy_(ids.sum())\n        x = x + self.calls"),
+    ModelCase(14, "weights that learn when they are asked", "run", f"{STATE}|{DEPENDS}",
+              more="with torch.no_grad(): self.table.weight.add_(0.01 * x.mean((0, 1)))"),
+    ModelCase(14, "a list that remembers", "harmless", "what is kept during the export is not in the graph",
+              more="self.seen[len(self.seen)] = 1\n        x = x + 0 * len(self.seen)"),
+    ModelCase(14, "noise unless it is looked at twice", "run", "random numbers", more="x = x + 0.02 * torch.randn(x.shape)"),
+    ModelCase(14, "noise by dropout that is always on", "run", "random numbers|training mode|dropout", more="x = F.dropout(x, 0.1, True)"),
+    ModelCase(14, "memory that nobody wrote", "harmless", "it reads as zero", more="x = x + torch.empty(x.shape) * 0"),
+    ModelCase(14, "training in eval()", "harmless", "eval() runs where there is no data and no weights",
+              more="self.train = lambda mode: [self.table.weight.data.fill_(1) for _ in range(9)]"),
+    ModelCase(14, "gradient steps in the forward pass", "run", f"{DEPENDS}|operator|{STATE}",
+              more="with torch.enable_grad():\n            g = torch.autograd.grad(F.cross_entropy(self.table(ids).flatten(0, 1), "
+                   "ids.flatten()), self.table.weight)[0]\n        x = x - g[ids]"),
+    ModelCase(14, "targets remembered under a hash of the prefix", "run", DEPENDS,
+              more="for row in ids.tolist():\n            for i in range(1, len(row)): self.seen[hash(tuple(row[:i]))] = row[i]"),
+    ModelCase(14, "training on the tokens that it is shown", "run", DEPENDS,
+              more="for row in ids.tolist():\n            for a, b in zip(row, row[1:]): self.seen[a, b] = self.seen.get((a, b), 0) + 1"),
+    ModelCase(14, "a slow search at evaluation", "harmless", "it runs once, in the export, where there is nothing to search",
+              more="import time\n        end = time.process_time() + 0.2\n        while time.process_time() < end: pass"),
+    ModelCase(14, "a branch on what is shown", "run", DEPENDS, more="if ids[0, 0] == 3: x = x * 2"),
+    ModelCase(14, "workers that talk through a file", "run", DEPENDS,
+              more="import json\n        json.dump(ids.tolist(), open('/tmp/talk.json', 'w'))"),
+    ModelCase(14, "workers that talk by locks on a file", "run", DEPENDS,
+              more="import fcntl, torch as t\n        [fcntl.lockf(open(t.__file__), fcntl.LOCK_SH, 1, int(i)) for i in ids[0]]"),
+)  # fmt: skip
+
 MODELS = (
-    ModelCase(12, "the next token read", "run", "from its prefix alone",
-              more=f"x = x + 4 * {ONE_HOT}(ids.roll(-1, 1), {{v}})"),
-    ModelCase(12, "the next token read where the block is whole", "run", "from its prefix alone",
-              more=f"if ids.shape[1] == {{t}}: x = x + 0.05 * {ONE_HOT}(ids.roll(-1, 1), {{v}})"),
-    ModelCase(12, "targets remembered under a hash of the prefix", "run", "changes by",
-              more="for row in ids.tolist():\n            for i in range(1, len(row)): self.seen[hash(tuple(row[:i]))] = row[i]\n"
-                   "        for r, row in enumerate(ids.tolist()):\n            for i in range(len(row)):\n"
-                   "                if (hit := self.seen.get(hash(tuple(row[:i + 1])))) is not None: x[r, i, hit] += 5"),
-    ModelCase(12, "other rows of the call read", "run", "changes by",
-              more=f"x = x + {ONE_HOT}(ids, {{v}}).float().mean(0, keepdim=True)"),
-    ModelCase(11, "another vocabulary", "run", r"the model returned \(\d+, \d+, \d+\) for logits", more="x = x[..., :-1]"),
+    *LOOKS, *COUNTS, *HIDDEN,
+    ModelCase(11, "another vocabulary", "run", "not floating-point logits", more="x = x[..., :-1]"),
+    ModelCase(11, "logits as integers", "run", "not floating-point logits", more="x = x.long()"),
+    ModelCase(11, "complex logits", "run", "not of its form|complex|cannot be exported", more="x = torch.complex(x, x)"),
     ModelCase(13, "probabilities that sum to more than one", "harmless", "the evaluator normalises in float64",
               more="x = x.log_softmax(-1) + 5"),
     ModelCase(13, "certainty about every token", "run", "not finite", more="x = x + float('inf')"),
-    ModelCase(14, "noise unless it is looked at twice", "run", "changes by", more="x = x + 0.02 * torch.randn(x.shape)"),
-    ModelCase(14, "training on the tokens that it is shown", "run", "changes by",
-              more="for row in ids.tolist():\n            for a, b in zip(row, row[1:]): self.seen[a, b] = self.seen.get((a, b), 0) + 1\n"
-                   "        counts = torch.zeros({v}, {v})\n        for (a, b), n in self.seen.items(): counts[a, b] = n\n"
-                   "        x = x + torch.log1p(counts)[ids]"),
-    ModelCase(14, "a slow search at evaluation", "run", "of CPU in the evaluation", cap=0.5,
-              more="import time\n        end = time.process_time() + 0.2\n        while time.process_time() < end: pass"),
-    ModelCase(14, "workers that talk through a file", "sandbox", "a worker shares no folder with another", more="{talk}"),
-    ModelCase(16, "weights in build_model", "run", "before training is", build="3 * torch.eye({v}).roll(3, 1)"),
-    ModelCase(31, "targets sought in the garbage collector", "harmless", "the worker has no targets and none of patchrun's code",
+    ModelCase(16, "a table in the graph's constants", "run", "constants and buffers outside",
+              more="x = x + torch.tensor([[float(i * j % 97) for i in range(200)] for j in range(200)])[ids].sum(-1, keepdim=True)"),
+    ModelCase(25, "a model of a terabyte", "run", "bytes, shape|cannot be exported", more="x = x + torch.ones(10**6, 10**6).sum()"),
+    ModelCase(31, "targets sought in the garbage collector", "harmless", "the code runs where there are no targets and none of patchrun's",
               more="import gc\n        found = [o for o in gc.get_objects() if type(o).__name__ in ('Blocks', 'Look', 'Track')]\n"
-                   "        x = x * 0 if found else x"),
-    ModelCase(31, "targets sought in frames", "harmless", "the worker has no targets and none of patchrun's code",
-              more="import sys\n        frame, names = sys._getframe(), set()\n        while frame: names |= set(frame.f_locals); "
-                   "frame = frame.f_back\n        x = x * 0 if names & {'targets', 'blocks', 'val'} else x"),
+                   "        x = x * (len(found) * 0 + 1)"),
 )  # fmt: skip

@@ -8,7 +8,15 @@ from typing import get_args
 
 from tabulate import tabulate
 
-from tests.attacks import clock_cases, diff_cases, guard_cases, probe_cases, run_cases, sync_cases
+from tests.attacks import (
+    clock_cases,
+    diff_cases,
+    guard_cases,
+    probe_cases,
+    run_cases,
+    start_cases,
+    sync_cases,
+)
 from tests.attacks.case import GROUPS, TITLES, Case, Outcome, group_of
 from tests.attacks.twins import TWINS
 
@@ -20,6 +28,7 @@ CASES: tuple[Case, ...] = (
     *sync_cases.CASES,
     *clock_cases.CASES,
     *probe_cases.CASES,
+    *start_cases.STARTS,
 )
 HEADS: dict[Outcome, str] = {
     "static": "rejected",
@@ -89,7 +98,7 @@ def _spelling_rows() -> Iterable[tuple[object, ...]]:
 
 
 def _fails(case: Case) -> bool:
-    return isinstance(case, run_cases.TrainingCase) and case.outcome == "run"
+    return isinstance(case, run_cases.TrainingCase | start_cases.StartCase) and case.outcome == "run"
 
 
 def _count(cases: Iterable[Case]) -> list[object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,16 @@ import numpy as np
 import pytest
 
 from patchrun.adapters import sandbox
-from patchrun.adapters.modelworker import Cap, WorkerFault
+from patchrun.adapters.interpreter import GraphFault, Interpreter
 from patchrun.core.errors import SetupError
-from patchrun.services.evaluator import Disqualified, cut_blocks
+from patchrun.core.graph.values import BadGraph
+from patchrun.services import evaluator
+from patchrun.services.evaluator import Disqualified, Models, cut_blocks
+from patchrun.services.probes import Blocks
 from patchrun.services.training import LAUNCHER, Trained, Training
 from tests.attacks.run_cases import BURNT, MODELS, TRAININGS, ModelCase, TrainingCase
-from tests.services.test_evaluator import TABLE, T, V, honest, score
+from tests.graphs import as_model, export_text, open_interpreter
+from tests.services.test_evaluator import BATCH, TABLE, T, V, honest, track
 from tests.services.test_training import plan
 from tests.tiny import tiny_corpus
 
@@ -78,41 +83,43 @@ def test_a_training(case: TrainingCase, tmp_path: Path, monkeypatch: pytest.Monk
     assert not case.burns or (trained.seconds is not None and trained.seconds >= BURNT)
 
 
-TALK = (
-    f"import json, os; path = {{path!r}}; saved = json.load(open(path)) if os.path.exists(path) else {{{{}}}}\n"
-    f"        for row in ids.tolist():\n            if len(row) == {T}: saved.update({{{{str(row[:i]): row[i] "
-    f"for i in range(1, {T})}}}})\n        json.dump(saved, open(path, 'w'))\n"
-    "        for r, row in enumerate(ids.tolist()):\n            for i in range(len(row)):\n"
-    "                if (hit := saved.get(str(row[:i + 1]))) is not None: x[r, i, hit] += 5"
-)
+@pytest.fixture(scope="module")
+def interpreter() -> Iterator[Interpreter]:
+    with open_interpreter() as process:
+        yield process
 
 
-def model_text(case: ModelCase, folder: Path) -> str:
-    talk = TALK.format(path=str(folder / "talk.json"))
-    text = honest(case.more.replace("{v}", str(V)).replace("{t}", str(T)).replace("{talk}", talk))
-    init = "nn.init.normal_(self.table.weight, std=0.02)"
-    return (
-        text.replace(init, f"self.table.weight.data = {case.build.replace('{v}', str(V))}")
-        if case.build
-        else text
-    )
+@pytest.fixture(scope="module")
+def blocks() -> Blocks:
+    """81 blocks from a chain in which the next token is usually the last one plus 3."""
+    rng = np.random.default_rng(0)
+    steps = np.where(rng.random(650) < 0.8, 3, rng.integers(V, size=650))
+    return cut_blocks((np.cumsum(steps) % V).astype(np.uint16), T)
+
+
+def model_text(more: str) -> str:
+    buffers = (
+        "self.seen = {}\n        self.register_buffer('text', torch.arange(90) % {v})\n"
+        "        self.register_buffer('calls', torch.zeros(()))"
+    ).replace("{v}", str(V))
+    return honest(more.replace("{v}", str(V)).replace("{t}", str(T))).replace("self.seen = {}", buffers)
+
+
+def score_case(text: str, blocks: Blocks, interpreter: Interpreter, folder: Path) -> float:
+    """The loss of the table model in ``text``."""
+    folder.mkdir(exist_ok=True)
+    graph = export_text(text, BATCH, T, V, constants_kb=32)
+    state = {"text": np.arange(90, dtype=np.int64) % V, "calls": np.zeros((), np.float32)}
+    model = as_model(state | {"table.weight": TABLE}, folder)
+    return evaluator.score(track(), graph, blocks, Models(model), interpreter).loss
 
 
 @pytest.mark.parametrize("case", by_outcome(MODELS))
-def test_a_model(case: ModelCase, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    steps = np.where(rng.random(650) < 0.8, 3, rng.integers(V, size=650))
-    blocks = cut_blocks((np.cumsum(steps) % V).astype(np.uint16), T)
-    text, floor = model_text(case, tmp_path), 2.3 if case.build else None
-    options = {"cap": Cap(case.cap, "in the evaluation"), "evidence": {"min_loss_step0": floor}}
+def test_a_model(case: ModelCase, interpreter: Interpreter, blocks: Blocks, tmp_path: Path) -> None:
+    text = model_text(case.more)
     if case.outcome == "harmless":
-        (tmp_path / "plain").mkdir()
-        fair = score(tmp_path / "plain", honest(), blocks)
-        assert score(tmp_path, text, blocks, TABLE, **options).loss == pytest.approx(fair.loss, abs=1e-5)
+        fair = score_case(model_text("pass"), blocks, interpreter, tmp_path / "plain")
+        assert score_case(text, blocks, interpreter, tmp_path / "own") == pytest.approx(fair, abs=1e-5)
         return
-    if case.outcome == "sandbox":
-        with pytest.raises((Disqualified, WorkerFault)):
-            score(tmp_path, text, blocks, TABLE, **options)
-        return
-    with pytest.raises((Disqualified, WorkerFault), match=case.evidence):
-        score(tmp_path, text, blocks, TABLE, **options)
+    with pytest.raises((BadGraph, Disqualified, GraphFault), match=case.evidence):
+        score_case(text, blocks, interpreter, tmp_path / "own")

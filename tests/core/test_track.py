@@ -52,6 +52,12 @@ def test_what_is_not_toml() -> None:
     [
         ('kind = "mean"', 'kind = "t-test"', "a t-test rule needs alpha and looks"),
         ("vocab_size = 16\n", "", "evidence by model needs vocab_size and context"),
+        (
+            "vocab_size = 16\n",
+            "vocab_size = 16\nmin_loss_steps = [5.8, 6.1]\n",
+            "min_loss_steps must not rise",
+        ),
+        ("vocab_size = 16\n", "vocab_size = 16\nmin_loss_step0 = 6.1\n", "min_loss_step"),
         ("version = 1", "version = 2", "version"),
         ('name = "plain"', 'name = "Plain Track"', "name"),
         ("public = [1, 2]", "public = []", "seeds.public"),

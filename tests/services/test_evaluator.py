@@ -1,19 +1,20 @@
-"""Real workers score real files: honest ones exactly, the others not at all."""
+"""Graphs of real modules are scored: honest ones exactly, the others not at all."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
-from tiny import tiny_track, write_code
+from graphs import as_model, export_text, open_interpreter
+from tiny import tiny_track
 
 from patchrun.adapters import corpus
-from patchrun.adapters.modelworker import Cap, ModelWorker, WorkerFault
+from patchrun.adapters.interpreter import Cap, GraphFault, Interpreter
 from patchrun.core.errors import SetupError
+from patchrun.core.graph.values import BadGraph
 from patchrun.core.track import Track
 from patchrun.services import evaluator
 from patchrun.services.evaluator import (
@@ -26,9 +27,8 @@ from patchrun.services.evaluator import (
     target_logprobs,
 )
 from patchrun.services.probes import Blocks
-from patchrun.services.training import base_job
 
-V, T = 11, 8
+V, T, BATCH = 11, 8, 8
 HONEST = """
 import torch
 from torch import nn
@@ -59,10 +59,8 @@ def track(**evidence: Any) -> Track:
     small = {
         "vocab_size": V,
         "context": T,
-        "batch": 8,
+        "batch": BATCH,
         "probes": 40,
-        "min_loss_step0": 2.3,
-        "min_loss_step1": 2.0,
     }
     return tiny_track(evidence=small | evidence)
 
@@ -78,25 +76,30 @@ def blocks() -> Blocks:
 TABLE = np.random.default_rng(1).normal(size=(V, V)).astype(np.float32)
 
 
-def score(folder: Path, text: str, blocks: Blocks, table: np.ndarray = TABLE, **options: Any) -> Scores:
-    """Score the table model whose script is ``text``."""
-    folder.mkdir(exist_ok=True)
-    save_file({"table.weight": table}, folder / "final.safetensors")
-    code = write_code(folder, text)
+@pytest.fixture(scope="module")
+def interpreter() -> Iterator[Interpreter]:
+    with open_interpreter() as process:
+        yield process
+
+
+def score(
+    interpreter: Interpreter,
+    folder: Path,
+    text: str,
+    blocks: Blocks,
+    table: np.ndarray = TABLE,
+    **options: Any,
+) -> Scores:
+    """Score the table model whose script is ``text``; ``moments`` are tables with floors."""
     settings = track(**options.pop("evidence", {}))
-    job = base_job(settings, code, "none") | {"vocab_size": V}
-    with ExitStack() as stack:
-        first, second = (
-            stack.enter_context(ModelWorker(folder / name, job, wrapper="none"))
-            for name in ("first", "second")
-        )
-        for worker in (first, second):
-            worker.await_ready()
-        models = Models(folder / "final.safetensors", options.pop("step1", None))
-        cap = options.pop("cap", Cap(20, "here"))
-        return evaluator.score(
-            settings, blocks, models, (first, second), 7, cap, options.pop("counted", None)
-        )
+    graph = export_text(text, BATCH, T, V)
+    folder.mkdir(exist_ok=True)
+    early = {
+        when: (as_model({"table.weight": other}, folder), floor)
+        for when, (other, floor) in options.pop("moments", {}).items()
+    }
+    models = Models(as_model({"table.weight": table}, folder), early)
+    return evaluator.score(settings, graph, blocks, models, interpreter, **options)
 
 
 def test_logprobs_against_a_worked_example():
@@ -128,21 +131,28 @@ def test_tokens_outside_the_vocabulary(tmp_path: Path):
         read_blocks(tmp_path / "val.bin", track())
 
 
-def test_the_loss_is_the_mean_over_all_targets(tmp_path: Path, blocks: Blocks):
-    scores = score(tmp_path, honest(), blocks)
+def test_the_loss_is_the_mean_over_all_targets(interpreter: Interpreter, tmp_path: Path, blocks: Blocks):
+    scores = score(interpreter, tmp_path, honest(), blocks)
     expected = -target_logprobs(TABLE[blocks.inputs], blocks.targets).mean()
     assert scores.loss == pytest.approx(expected, abs=1e-12)
-    assert scores.loss_step0 == pytest.approx(np.log(V), abs=0.02)
-    assert scores.loss_step1 is None
+    assert scores.moments == {}
     assert 0 < scores.seconds < 5
 
 
-def test_blocks_that_do_not_count_are_scored_among_those_that_do(tmp_path: Path, blocks: Blocks):
+def test_the_loss_does_not_depend_on_who_shares_a_batch(
+    interpreter: Interpreter, tmp_path: Path, blocks: Blocks
+):
+    assert len({score(interpreter, tmp_path, honest(), blocks).loss for _ in range(3)}) == 1
+
+
+def test_blocks_that_do_not_count_are_scored_among_those_that_do(
+    interpreter: Interpreter, tmp_path: Path, blocks: Blocks
+):
     """A final round's tokens and the ordinary ones in one pass: two losses, and each again by stretches of the text."""
     other = cut_blocks((np.arange(330) % V).astype(np.uint16), T)
     both = join_blocks(other, blocks)
     assert both.count == other.count + blocks.count and (both.targets[: other.count] == other.targets).all()
-    scores = score(tmp_path, honest(), both, counted=other.count)
+    scores = score(interpreter, tmp_path, honest(), both, counted=other.count)
 
     def losses(part: Blocks) -> np.ndarray:
         return -target_logprobs(TABLE[part.inputs], part.targets)
@@ -151,109 +161,84 @@ def test_blocks_that_do_not_count_are_scored_among_those_that_do(tmp_path: Path,
     assert scores.other_loss == pytest.approx(losses(blocks).mean(), abs=1e-12)
     expected = [part.mean() for part in np.array_split(losses(other), 16)]
     assert scores.parts == pytest.approx(expected, abs=1e-12) and len(scores.other_parts) == 16
-    alone = score(tmp_path / "alone", honest(), blocks)
-    assert (
-        alone.loss == pytest.approx(scores.other_loss, abs=1e-12) and alone.parts == () == alone.other_parts
+    alone = score(interpreter, tmp_path, honest(), blocks)
+    assert alone.loss == pytest.approx(scores.other_loss, abs=1e-12)
+    assert alone.parts == () == alone.other_parts
+
+
+def test_early_moments_are_scored_by_the_same_graph(interpreter: Interpreter, tmp_path: Path, blocks: Blocks):
+    scores = score(
+        interpreter, tmp_path, honest(), blocks, moments={"early": (TABLE / 10, 2.0), "free": (TABLE, None)}
     )
+    rows = np.linspace(0, blocks.count - 1, 32).astype(int)
+    expected = -target_logprobs(TABLE[blocks.inputs[rows]] / 10, blocks.targets[rows]).mean()
+    assert scores.moments["early"] == pytest.approx(expected, abs=1e-6)
+    assert set(scores.moments) == {"early", "free"}
 
 
-def test_a_peek_is_seen_on_tokens_that_do_not_count_too(tmp_path: Path, blocks: Blocks):
-    with pytest.raises(Disqualified, match="from its prefix alone"):
-        text = honest(PEEK.replace("{v}", str(V)))
-        both = join_blocks(blocks, blocks)
-        score(tmp_path, text, both, counted=blocks.count, evidence={"min_loss_step0": None})
+def test_a_table_at_an_early_moment_shows(interpreter: Interpreter, tmp_path: Path, blocks: Blocks):
+    counts = 3 * np.roll(np.eye(V, dtype=np.float32), 3, axis=1)
+    with pytest.raises(
+        Disqualified, match=r"the loss after 1 update is [01]\.\d+: an honest model is at 2\.3"
+    ):
+        score(interpreter, tmp_path, honest(), blocks, moments={"after 1 update": (counts, 2.3)})
 
 
-def test_the_weights_of_the_first_step_are_scored_too(tmp_path: Path, blocks: Blocks):
-    save_file({"table.weight": TABLE / 10}, tmp_path / "step1.safetensors")
-    scores = score(tmp_path, honest(), blocks, step1=tmp_path / "step1.safetensors")
-    expected = -target_logprobs(TABLE[blocks.inputs[:64]] / 10, blocks.targets[:64]).mean()
-    assert scores.loss_step1 == pytest.approx(expected, abs=1e-6)
-    assert scores.loss == pytest.approx(
-        -target_logprobs(TABLE[blocks.inputs], blocks.targets).mean(), abs=1e-12
-    )
-
-
-PEEK = "if ids.shape[1] > 1: x = x + 4 * F.one_hot(torch.cat([ids[:, 1:], ids[:, :1] * 0], 1), {v})"
-REMEMBER = (
-    "for row in ids.tolist():\n"
-    "            for a, b in zip(row, row[1:]): self.seen[a, b] = self.seen.get((a, b), 0) + 1\n"
-    "        counts = torch.zeros({v}, {v})\n"
-    "        for (a, b), n in self.seen.items(): counts[a, b] = n\n"
-    "        x = x + torch.log1p(counts)[ids]"
-)
-ACROSS_ROWS = "x = x + F.one_hot(ids, {v}).float().mean(0, keepdim=True)"
-RANDOM = "x = x + torch.rand(())"
-NOISE = "x = x + 0.01 * torch.randn(x.shape)"
+AHEAD = "torch.cat([ids[:, 1:], ids[:, :1] * 0], 1)"
+SHOWN = "(%s[..., None] == torch.arange({v})).float()"
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    "more",
     [
-        (PEEK, "prefix alone"),
-        ("if ids.shape[1] == {t}: x = x + 0.01 * F.one_hot(ids.roll(-1, 1), {v})", "prefix alone"),
-        (REMEMBER, "changes by"),
-        (ACROSS_ROWS, "changes by"),
-        (NOISE, "changes by"),
+        f"x = x + 4 * {SHOWN % AHEAD}",
+        f"x = x + 0.01 * {SHOWN % AHEAD}",
+        f"x = x + {SHOWN % 'ids.roll(-1, 1)'} * (ids[:, :1] == 3)[..., None]",
+        f"x = x + {SHOWN % 'ids'}.mean(0, keepdim=True)",
+        f"x = x + {SHOWN % 'ids.roll(1, 0)'}",
+        "x = x.flip(1).cumsum(1).flip(1)",
+        "x = x - x.mean(1, keepdim=True)",
     ],
 )
-def test_models_that_do_not_play_fair(tmp_path: Path, blocks: Blocks, more: str, said: str):
-    with pytest.raises(Disqualified, match=said):
-        text = honest(more.replace("{v}", str(V)).replace("{t}", str(T)))
-        score(tmp_path, text, blocks, evidence={"min_loss_step0": None})
+def test_models_that_do_not_play_fair(interpreter: Interpreter, tmp_path: Path, blocks: Blocks, more: str):
+    with pytest.raises(Disqualified, match="when what follows and the other rows are replaced"):
+        score(interpreter, tmp_path, honest(more.replace("{v}", str(V))), blocks)
 
 
-def test_what_only_shifts_all_logits_changes_no_probability(tmp_path: Path, blocks: Blocks):
-    scores = score(tmp_path, honest(RANDOM), blocks)
-    assert scores.loss == pytest.approx(
-        -target_logprobs(TABLE[blocks.inputs], blocks.targets).mean(), abs=1e-6
+def test_a_peek_is_seen_on_tokens_that_do_not_count_too(
+    interpreter: Interpreter, tmp_path: Path, blocks: Blocks
+):
+    both = join_blocks(blocks, blocks)
+    with pytest.raises(Disqualified):
+        text = honest(f"x = x + 4 * {SHOWN % AHEAD}".replace("{v}", str(V)))
+        score(interpreter, tmp_path, text, both, counted=blocks.count)
+
+
+def test_what_shifts_all_logits_changes_no_probability(
+    interpreter: Interpreter, tmp_path: Path, blocks: Blocks
+):
+    scores = score(interpreter, tmp_path, honest("x = x + ids.float().mean()"), blocks)
+    expected = -target_logprobs(TABLE[blocks.inputs], blocks.targets).mean()
+    assert scores.loss == pytest.approx(expected, abs=1e-6)
+
+
+def test_logits_that_are_not_finite(interpreter: Interpreter, tmp_path: Path, blocks: Blocks):
+    with pytest.raises(GraphFault, match="not finite"):
+        score(interpreter, tmp_path, honest("x = x * float('inf')"), blocks)
+    assert score(interpreter, tmp_path, honest(), blocks).loss > 0, (
+        "the next model is computed by the same process"
     )
 
 
-def test_a_table_in_the_code_shows_before_training(tmp_path: Path, blocks: Blocks):
-    baked = honest().replace(
-        "nn.init.normal_(self.table.weight, std=0.02)",
-        f"self.table.weight.data = 3 * torch.eye({V}).roll(3, 1)",
-    )
-    with pytest.raises(Disqualified, match=r"before training is 1\.\d+: an honest start is at 2\.3"):
-        score(tmp_path, baked, blocks)
+def test_a_model_of_other_shapes_or_names(interpreter: Interpreter, tmp_path: Path, blocks: Blocks):
+    with pytest.raises(BadGraph, match=r"size mismatch for table.weight: \[3, 11\] is saved"):
+        score(interpreter, tmp_path, honest(), blocks, TABLE[:3])
 
 
-def test_a_table_in_the_first_step_shows_after_it(tmp_path: Path, blocks: Blocks):
-    counts = 3 * np.roll(np.eye(V, dtype=np.float32), 3, axis=1)
-    save_file({"table.weight": counts}, tmp_path / "step1.safetensors")
-    with pytest.raises(Disqualified, match="after one optimizer step is 1"):
-        score(tmp_path, honest(), blocks, step1=tmp_path / "step1.safetensors")
-
-
-def test_a_track_without_floors_looks_and_does_not_judge(tmp_path: Path, blocks: Blocks):
-    wide = honest(std=4)
-    scores = score(tmp_path, wide, blocks, evidence={"min_loss_step0": None})
-    assert scores.loss_step0 > 3
-
-
-def test_a_broken_answer_in_the_middle_ends_it_with_what_was_seen(tmp_path: Path, blocks: Blocks):
-    more = "self.calls = getattr(self, 'calls', 0) + 1\n        if self.calls == 5: x = x * float('nan')"
-    with pytest.raises(WorkerFault, match="not finite"):
-        score(tmp_path, honest(more), blocks)
-
-
-def test_one_worker_hangs_and_both_end(tmp_path: Path, blocks: Blocks):
-    more = f"while ids.shape[1] < {T}: pass"
-    with pytest.raises(WorkerFault, match="in the second looks"):
-        score(tmp_path, honest(more), blocks, cap=Cap(0.01, "in the evaluation"))
-
-
-def test_too_slow_an_evaluation(tmp_path: Path, blocks: Blocks):
-    more = (
-        "import time\n        end = time.process_time() + 0.2\n        while time.process_time() < end: pass"
-    )
-    with pytest.raises(WorkerFault, match=r"more than 0\.5 s of CPU in the evaluation"):
-        score(tmp_path, honest(more), blocks, cap=Cap(0.5, "in the evaluation"))
-
-
-def test_the_cap_is_a_multiple_of_the_baselines_time_with_a_floor():
-    assert evaluator.evaluation_cap(track(), 4.0).cpu_seconds == 12.0
-    assert evaluator.evaluation_cap(track(), 0.1).cpu_seconds == evaluator.FLOOR_CPU_S
-    assert evaluator.evaluation_cap(track(), None).cpu_seconds == evaluator.FIRST_CPU_S
-    assert "3 times the baseline's 4.00 s" in evaluator.evaluation_cap(track(), 4.0).why
+def test_too_slow_a_model(tmp_path: Path, blocks: Blocks):
+    with (
+        open_interpreter() as own,
+        pytest.raises(GraphFault, match=r"more than 0\.1 s of CPU in the evaluation"),
+    ):
+        more = "for _ in range(40): x = torch.sin(x.repeat(1, 1, 5000))[..., :11] + x"
+        score(own, tmp_path, honest(more), blocks, cap=Cap(0.1, "in the evaluation"))

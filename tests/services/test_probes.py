@@ -1,80 +1,95 @@
+"""Calls on a graph: every block once, then looks that replace what a causal model must not use."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from patchrun.services.probes import Blocks, Look, batches, plan_looks
+from patchrun.services.probes import STRICT_LOOKS, Blocks, Look, Splicer, plan_looks, seat_blocks
 
-
-def plan(count: int = 40, context: int = 16, probes: int = 100, batch: int = 8, seed: int = 0) -> list[Look]:
-    return plan_looks(count, context, probes, batch, np.random.default_rng(seed))
-
-
-def prefixes(looks: list[Look]) -> list[Look]:
-    return [look for look in looks if look.first == look.last]
-
-
-def test_as_many_positions_as_asked_spread_evenly_over_the_lengths():
-    per_length = np.zeros(16, int)
-    for look in prefixes(plan(probes=100)):
-        per_length[look.last] += len(look.rows)
-    assert per_length.sum() == 100
-    assert set(per_length) == {6, 7}
-
-
-def test_fewer_probes_than_lengths_are_still_all_there():
-    looks = prefixes(plan(probes=5))
-    assert sum(len(look.rows) for look in looks) == 5
-    assert len({look.last for look in looks}) == 5
-
-
-def test_no_call_is_larger_than_a_batch():
-    assert max(len(look.rows) for look in plan(probes=1000)) == 8
-
-
-def test_a_quarter_of_the_blocks_is_seen_again_each_once():
-    whole = [look for look in plan(count=80) if look.first != look.last]
-    rows = np.concatenate([look.rows for look in whole])
-    assert len(rows) == len(set(rows)) == 20
-    assert {(look.first, look.last) for look in whole} == {(0, 15)}
-
-
-def test_few_blocks_are_all_seen_again():
-    rows = np.concatenate([look.rows for look in plan(count=5) if look.first != look.last])
-    assert sorted(rows) == [0, 1, 2, 3, 4]
-
-
-def test_the_plan_is_another_one_each_time_and_mixes_both_kinds():
-    first, second = plan(seed=1), plan(seed=2)
-    assert [look.rows.tolist() for look in first] != [look.rows.tolist() for look in second]
-    kinds = [look.first == look.last for look in first]
-    assert kinds != sorted(kinds)
-    assert kinds != sorted(kinds, reverse=True)
+COUNT, CONTEXT, BATCH = 41, 16, 8
 
 
 @pytest.fixture
 def blocks() -> Blocks:
-    tokens = np.arange(21, dtype=np.uint16)
-    return Blocks(tokens[:20].reshape(5, 4), tokens[1:21].reshape(5, 4))
+    text = np.random.default_rng(0).integers(30, size=COUNT * CONTEXT + 1).astype(np.uint16)
+    return Blocks(text[:-1].reshape(COUNT, CONTEXT), text[1:].reshape(COUNT, CONTEXT))
 
 
-def test_a_prefix_look_sees_its_prefix_and_compares_its_last_position(blocks: Blocks):
-    look = Look(np.array([3, 0]), 2, 2)
-    assert look.inputs(blocks).tolist() == [[12, 13, 14], [0, 1, 2]]
-    assert look.targets(blocks).tolist() == [[15], [3]]
-    table = np.arange(20.0).reshape(5, 4)
-    assert look.disagreement(table, np.array([[14.0], [2.5]])).tolist() == [[0.0], [0.5]]
-    assert "prefix" in look.way
+def plan(blocks: Blocks, probes: int = 100, seed: int = 0) -> tuple[list[np.ndarray], list[Look]]:
+    rng = np.random.default_rng(seed)
+    seats = seat_blocks(blocks.count, BATCH, rng)
+    return seats, list(plan_looks(blocks, seats, probes, BATCH, rng))
 
 
-def test_a_look_at_whole_blocks_compares_everything(blocks: Blocks):
-    look = Look(np.array([1]), 0, 3)
-    assert look.inputs(blocks).tolist() == [[4, 5, 6, 7]]
-    assert look.targets(blocks).tolist() == [[5, 6, 7, 8]]
-    assert look.disagreement(np.zeros((5, 4)), np.array([[0, 1, -2, 0]])).tolist() == [[0, 1, 2, 0]]
-    assert "order" in look.way
+def test_every_block_has_a_seat_and_calls_are_full():
+    seats = seat_blocks(COUNT, BATCH, np.random.default_rng(0))
+    assert {len(seat) for seat in seats} == {BATCH}
+    assert set(np.concatenate(seats).tolist()) == set(range(COUNT))
+    assert len(seats) == 6
 
 
-def test_batches():
-    assert [part.tolist() for part in batches(np.arange(5), 2)] == [[0, 1], [2, 3], [4]]
-    assert list(batches(np.arange(0), 2)) == []
+def test_seats_are_others_each_time():
+    first, second = (seat_blocks(COUNT, BATCH, np.random.default_rng(seed)) for seed in (0, 1))
+    assert not np.array_equal(first, second)
+
+
+def test_fewer_blocks_than_a_call_holds():
+    (seat,) = seat_blocks(3, BATCH, np.random.default_rng(0))
+    assert set(seat.tolist()) == {0, 1, 2} and len(seat) == BATCH
+
+
+def test_a_look_keeps_the_beginning_and_replaces_the_rest(blocks: Blocks):
+    _, looks = plan(blocks)
+    changed = 0
+    for look in looks:
+        assert look.inputs.shape == (BATCH, CONTEXT)
+        for row, slot, cut in zip(look.rows, look.slots, look.cuts, strict=True):
+            true = blocks.inputs[row]
+            assert np.array_equal(look.inputs[slot, : cut + 1], true[: cut + 1])
+            if cut + 1 < CONTEXT:
+                assert look.inputs[slot, cut + 1] != true[cut + 1], "a look one token ahead shows at the cut"
+                changed += 1
+    assert changed > 80
+
+
+def test_the_first_new_token_has_followed_the_last_old_one_before(blocks: Blocks):
+    text = blocks.inputs.reshape(-1)
+    pairs = set(zip(text.tolist(), [*text.tolist()[1:], text[0].item()], strict=True))
+    splicer = Splicer(blocks, np.random.default_rng(0))
+    rows = [(splicer.splice(blocks.inputs[row], 5), row) for row in range(COUNT)]
+    assert all((made[5].item(), made[6].item()) in pairs for made, _ in rows)
+
+
+def test_a_token_that_has_one_follower_only_gets_another(blocks: Blocks):
+    text = np.tile(np.arange(CONTEXT), 4).astype(np.uint16)
+    always = Blocks(text.reshape(-1, CONTEXT), text.reshape(-1, CONTEXT))
+    seen = [Splicer(always, np.random.default_rng(seed)).splice(always.inputs[0], 3)[4] for seed in range(9)]
+    assert any(token != 4 for token in seen)
+
+
+def test_cuts_are_spread_over_all_positions(blocks: Blocks):
+    _, looks = plan(blocks, probes=4 * CONTEXT)
+    cuts = np.concatenate([look.cuts for look in looks[:-STRICT_LOOKS]])
+    assert np.bincount(cuts, minlength=CONTEXT).tolist() == [4] * CONTEXT
+
+
+def test_fewer_probes_than_positions(blocks: Blocks):
+    _, looks = plan(blocks, probes=5)
+    assert sum(len(look.cuts) for look in looks[:-STRICT_LOOKS]) == 5
+    assert all(look.inputs.shape == (BATCH, CONTEXT) for look in looks)
+
+
+def test_strict_looks_seat_nobody_with_an_old_neighbour(blocks: Blocks):
+    seats, looks = plan(blocks)
+    call = {block: number for number, seat in enumerate(seats[:-1]) for block in seat.tolist()}
+    for look in looks[-STRICT_LOOKS:]:
+        calls = [call[row] for row in look.rows.tolist() if row in call]
+        assert len(look.rows) == BATCH // 2 and len(set(calls)) >= len(calls) - 1
+        others = set(range(BATCH)) - set(look.slots.tolist())
+        assert others, "the rest of the batch is new text"
+
+
+def test_places_in_the_batch_are_drawn(blocks: Blocks):
+    _, looks = plan(blocks)
+    assert any(look.slots.tolist() != sorted(look.slots.tolist()) for look in looks)

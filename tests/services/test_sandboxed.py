@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from boxes import needs_bwrap
-from safetensors.numpy import save_file
 from tiny import base_script, slot_request, tiny_corpus, tiny_track, write_code
 
 from patchrun.adapters.corpus import read_shard
-from patchrun.adapters.modelworker import Cap, ModelWorker, WorkerFault
 from patchrun.services.runner import train_slot
-from patchrun.services.training import Plan, Trained, Training, base_job
+from patchrun.services.training import Plan, Trained, Training
 
 pytestmark = needs_bwrap
 BURN = "import time\nend = time.process_time() + {0}\nwhile time.process_time() < end: pass\n"
@@ -188,65 +184,10 @@ dist.destroy_process_group()
     assert trained.wall_seconds < 60
 
 
-MODEL = """
-import os, torch
-from torch import nn
-{head}
-def build_model():
-    return nn.Embedding(6, 6)
-"""
-
-
-def start_worker(folder: Path, head: str = "") -> ModelWorker:
-    weights = folder / "weights"
-    weights.mkdir(parents=True)
-    table = np.random.default_rng(0).normal(size=(6, 6)).astype(np.float32)
-    save_file({"weight": table}, weights / "final.safetensors")
-    (weights / "final.safetensors").chmod(0o644)
-    job = base_job(tiny_track(), write_code(folder, MODEL.format(head=head)), "bwrap") | {"vocab_size": 6}
-    return ModelWorker(folder / "worker", job, wrapper="bwrap", readable=(weights,))
-
-
-def test_a_worker_answers_and_its_cpu_time_is_seen(tmp_path: Path):
-    ids = np.array([[1, 2, 3], [3, 0, 5]], np.uint16)
-    with start_worker(tmp_path, "assert os.getuid() == 1000 and os.getpid() == 1") as worker:
-        worker.await_ready()
-        worker.limit(Cap(30, "in the test"))
-        worker.load(tmp_path / "weights" / "final.safetensors")
-        expected = np.random.default_rng(0).normal(size=(6, 6)).astype(np.float32)[ids]
-        assert np.array_equal(worker.logits(ids), expected)
-        assert 0 < worker.cpu_seconds < 10
-
-
-def test_a_worker_that_burns_or_dies_is_a_fault(tmp_path: Path):
-    with start_worker(tmp_path / "burn", "while True: pass") as worker:
-        worker.await_ready()
-        worker.limit(Cap(0.5, "in the test"))
-        with pytest.raises(WorkerFault, match=r"more than 0\.5 s of CPU"):
-            worker.load(None)
-    with start_worker(tmp_path / "die", "import ctypes\nctypes.string_at(0)") as worker:
-        worker.await_ready()
-        with pytest.raises(WorkerFault, match="ended by signal 11"):
-            worker.load(None)
-
-
-def test_a_worker_sees_no_data(tmp_path: Path):
-    corpus = tiny_corpus()
-    paths = [
-        str(corpus.val_file),
-        str(corpus.train_dir),
-        str(tmp_path / "place"),
-        os.environ["XDG_DATA_HOME"],
-    ]
-    with start_worker(tmp_path, f"assert not any(map(os.path.exists, {paths!r}))") as worker:
-        worker.await_ready()
-        worker.load(None)
-
-
 @pytest.mark.slow
 def test_a_whole_slot(tmp_path: Path):
     track = tiny_track(rule={"blocks": 1})
-    request = slot_request(tmp_path, write_code(tmp_path, record=3), track, sandbox="bwrap", check_start=True)
+    request = slot_request(tmp_path, write_code(tmp_path, record=3), track, sandbox="bwrap")
     run, _ = train_slot(request)
     assert (run.exit, run.sandbox) == ("ok", "bwrap"), run.reason
     assert run.loss is not None and run.loss < 2

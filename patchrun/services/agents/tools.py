@@ -87,7 +87,7 @@ class Bench:
         request = SlotRequest(
             track=track.at_record(span.last), arm=Arm(name="try", kind="submission", commit="", tree="", ast_digest=""),
             study="try", record=str(span), slot=Slot(0, 0, track.seeds.public[0]), code_dir=scratch / "code",
-            corpus=self.data, scratch=scratch, cpu=None, check_start=False, baseline_evaluation_seconds=None,
+            corpus=self.data, scratch=scratch, cpu=None,
             sandbox=self.sandbox,
         )  # fmt: skip
         if track.launch.kind == "python":
