@@ -151,15 +151,19 @@ def _swap_files(rng: random.Random) -> Change:
 
 
 def _compile(rng: random.Random) -> Change:
-    """On the real ladder: one more compilation, or another one."""
+    """On the real ladder: another compilation, by options that the rules forbid."""
     mark = "    training_time_ms = 0.0\n"
+    options = rng.choice(
+        ("mode='max-autotune'", "options={'max_autotune': True}", "backend=print", "fullgraph=False")
+    )
     forms = (
-        "model = torch.compile(model, mode='max-autotune')",
-        "model.compile()",
-        "compile_ = torch.compile\n    model = compile_(model)",
-        "model = getattr(torch, 'compile')(model)",
-        "from torch import compile as faster\n    model = faster(model)",
-        "import functools\n    model = functools.partial(torch.compile, dynamic=False)(model)",
+        f"model = torch.compile(model, {options})",
+        f"model.compile({options})",
+        f"compile_ = torch.compile\n    model = compile_(model, {options})",
+        f"model = getattr(torch, 'compile')(model, {options})",
+        f"from torch import compile as faster\n    model = faster(model, {options})",
+        f"import functools\n    model = functools.partial(torch.compile, {options})(model)",
+        f"model = torch.compile(**dict(model=model, {options}))",
         "import torch._dynamo\n    model = torch._dynamo.optimize('inductor')(model)",
         "torch._inductor.config.max_autotune = True",
         "torch._inductor.config.patch(max_autotune=True)",
