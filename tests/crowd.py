@@ -39,7 +39,7 @@ def gather_crowd(arena: Arena, diff: bytes, attempts: int, agents: int, record: 
     plan_of = tournament.plan_studies(arena, [model])[0]
     measured = [one for k, one in enumerate(crowd) if one.accepted and k % 13]
     for at in range(0, len(measured), ARMS_A_STUDY):
-        study = _plan(plan_of, measured[at : at + ARMS_A_STUDY])
+        study = _plan(arena, plan_of, measured[at : at + ARMS_A_STUDY])
         store(arena, [(STUDIES + study.id, {"study.json": results.encode(study)})])
         synthetic.store(arena, [synthetic.commands(run) for run in _make_runs(study)])
     return crowd
@@ -54,13 +54,15 @@ def _vary(model: Attempt, number: int, agent: int) -> Attempt:
     )  # fmt: skip
 
 
-def _plan(model: Study, own: Sequence[Attempt]) -> Study:
+def _plan(arena: Arena, model: Study, own: Sequence[Attempt]) -> Study:
     arms = [arm for arm in model.arms if arm.kind != "submission"]
     arms += [
         Arm(name=one.id, kind="submission", commit="c" * 40, tree="t" * 40, ast_digest=one.ast_digest)
         for one in own
     ]
-    return replace(model, id=own[0].id[::-1], arms=tuple(arms))
+    name, key = own[0].id[::-1], arena.owner_key
+    assert key
+    return replace(model, id=name, arms=tuple(arms), seeds=plan.derive_seeds(key, name, model.blocks))
 
 
 def _make_runs(study: Study) -> Iterator[Run]:

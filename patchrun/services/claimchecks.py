@@ -89,12 +89,12 @@ def check_study(held: Held, name: str, commit: str, data: bytes) -> None:
     require(bool(WHEN.match(study.created)), f"its time is written {study.created!r}")
     fault = find_fault(study, held.grounds)
     require(not fault, fault)
-    if study.seed_source in (*RANKED, "probe"):
-        _check_arms(held, study)
-        require(study.id == expect_id(study), "its id does not follow from its content")
     if study.final and (key := find_key(held.final(study.final).key_commitment)):
         fault = judge_drawn(study, key)
         require(not fault, fault)
+    if study.seed_source in (*RANKED, "probe"):
+        _check_arms(held, study)
+        require(study.id == expect_id(study), "its id does not follow from its content")
 
 
 def _check_arms(held: Held, study: Study) -> None:

@@ -8,6 +8,7 @@ import pytest
 from patchrun.adapters.ablations import ABLATIONS, FILE, add_stage, read_stages
 from patchrun.adapters.gitrepo import PATCHRUN
 from patchrun.adapters.store import STUDIES, Arena
+from patchrun.core import results
 from patchrun.core.errors import ArenaError
 from patchrun.core.results import Study
 from patchrun.core.stages import Stage
@@ -25,7 +26,9 @@ def make_study(stage: Stage) -> Study:
 def test_a_stage_and_its_study_are_one_act(plain: Arena) -> None:
     study = make_study(FIRST)
     assert add_stage(plain, FIRST, study, [plain.baseline(1)])
-    assert read_stages(plain) == [FIRST] and plain.studies() == [study]
+    [planned] = plain.repo.refs(STUDIES)
+    assert read_stages(plain) == [FIRST]
+    assert results.decode(plain.repo.read(f"{planned}:study.json"), Study, planned) == study
     [name] = plain.repo.refs(ABLATIONS)
     assert plain.repo.python.commit(name).parents[0].hexsha == plain.baseline(1)
     later = msgspec.structs.replace(FIRST, created="2026-02-02T00:00:00+00:00")

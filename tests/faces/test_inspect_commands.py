@@ -19,6 +19,7 @@ from tests.conftest import SCRIPT, change
 from tests.faces.conftest import GOOD
 from tests.services.test_ablation import NEW, Runner
 from tests.services.test_pieces import diff_to
+from tests.services.test_recheck import put
 from tests.services.test_tournament import fill, made_up_run
 from tests.shell import Shell
 
@@ -36,12 +37,9 @@ def scored(plain: Arena) -> str:
 
 
 @pytest.fixture
-def trained(plain: Arena, shell: Shell, tmp_path: Path) -> str:
-    """A submission whose runs have curves and logs that mean no good."""
-    (tmp_path / "good.diff").write_bytes(GOOD)
-    name = shell.json(
-        "submit", str(tmp_path / "good.diff"), "--record", "1", "--agent", "eve\x9b2J", "--no-run"
-    )["id"]
+def trained(plain: Arena) -> str:
+    """A submission of an older patchrun, whose agent, runs, curves and logs mean no good."""
+    name = put(plain, GOOD, "eve\x9b2J").id
     [study] = tournament.plan_waiting(plain)
     plain.add_study(study)
     seconds = {"baseline": 10.0, "human": 7.0, "submission": 8.5}
@@ -176,7 +174,7 @@ def test_validate_spells_paths_and_lines(plain: Arena, shell: Shell, tmp_path: P
 @pytest.fixture
 def rival(plain: Arena) -> str:
     new = SCRIPT.replace("STEPS = 100", "STEPS = 50").replace("load())", "load() + 0)")
-    return tournament.hand_in(plain, diff_to(new), tournament.Span(1, 1), "bob\x9b").attempt.id
+    return put(plain, diff_to(new), "bob\x9b").id
 
 
 def test_diff_against_another(shell: Shell, scored: str, rival: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from patchrun.adapters.store import ATTEMPTS, SUBMISSIONS, Arena
+from patchrun.core.chains import check_link
 from patchrun.core.errors import UnreadableDiff, UsageError
 from patchrun.core.selection import Span
 from patchrun.faces.cli import cli
@@ -153,7 +154,7 @@ def test_verify_checks_the_links(plain: Arena, base: Handed) -> None:
     [problem] = refchecks.problems_of(plain, {SUBMISSIONS + link.attempt.id: moved}, refs)
     assert "parent is not the submission that it builds on" in problem
     stolen = msgspec.structs.replace(base.attempt, agent="eve")
-    assert "another agent's" in refchecks.check_link(link.attempt, stolen)
+    assert "another agent's" in check_link(link.attempt, stolen)
 
 
 def test_chains_travel(plain: Arena, base: Handed, tmp_path) -> None:

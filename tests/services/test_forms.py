@@ -19,7 +19,7 @@ MUTATIONS, AMBIGUOUS, SEED = 300, 100, 1
 
 
 def check(ground: Ground, diff: str, strict: bool = False) -> Validation:
-    return validate(ground.repo, ground.track, ground.baseline, diff.encode(), strict)
+    return validate(ground.repo, ground.track, ground.baseline, diff.encode(), strict=strict)
 
 
 @pytest.mark.parametrize("name", good_changes(pocket().text))

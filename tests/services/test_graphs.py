@@ -66,8 +66,8 @@ def test_an_export_is_kept_for_the_next_study(
 
 HEAD = "import json, os, sys\nout = 'out/graph.json'\n"
 HOSTILE = {
-    "a link to a file of the host": ("os.symlink('/etc/passwd', out)", "cannot be read"),
-    "a link to nothing": ("os.symlink('/nowhere', out)", "cannot be read"),
+    "a link to a file of the host": ("os.symlink('/etc/passwd', out)", "a link, not a plain file"),
+    "a link to nothing": ("os.symlink('/nowhere', out)", "a link, not a plain file"),
     "a pipe": ("os.mkfifo(out)", "not a plain file"),
     "a folder": ("os.mkdir(out)", "not a plain file"),
     "a sparse file": ("open(out, 'wb').truncate(15 << 20)", r"15\.00 MiB, 8 are allowed"),

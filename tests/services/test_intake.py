@@ -11,6 +11,7 @@ import pytest
 
 from patchrun.adapters.store import Arena
 from patchrun.core.errors import UnreadableDiff, UsageError
+from patchrun.core.leaving_out import MOST_BYTES
 from patchrun.core.selection import Span
 from patchrun.services import checkout, intake
 from tests.conftest import change
@@ -82,4 +83,4 @@ def test_a_huge_file_is_not_read_whole(plain: Arena, tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.write(DIFF)
         file.truncate(100 * 1024 * 1024)
-    assert len(intake.read_diff(plain, str(path), ONE)) == plain.track.limits.diff_kb * 1024 + 1
+    assert len(intake.read_diff(plain, str(path), ONE)) == MOST_BYTES + 1

@@ -74,7 +74,7 @@ def test_two_processes_train_together_and_are_timed(tmp_path: Path) -> None:
     assert (run.exit, run.reason) == ("ok", "")
     assert run.loss is not None and 0.5 < run.loss < 1.0
     assert run.seconds is not None and 1.2 < run.seconds < 6
-    assert run.seconds == run.claimed_seconds
+    assert run.claimed_seconds <= run.seconds <= 1.05 * run.claimed_seconds
     assert run.validation_seconds is not None and 0.04 < run.validation_seconds < 0.5
     assert (run.clock, run.repeats, run.machine.torch) == (
         "arrival",

@@ -62,7 +62,6 @@ LENIENT = {
     "a file that runs by itself": new_file("sitecustomize.py"),
     "a file that steers git": new_file(".gitattributes", text="* text"),
     "a link": new_file("extra/link.py", "120000", "/etc/passwd"),
-    "an executable": new_file("extra/tool.py", "100755"),
     "hidden text": change("STEPS = 100", "STEPS = 60  # \u202e", 2),
 }
 

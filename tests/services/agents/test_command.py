@@ -72,7 +72,9 @@ def test_the_script_runs_by_hand(tiny: Arena) -> None:
 
 
 def test_what_fails_there_is_said_there(tiny: Arena) -> None:
-    broken = "sed -i '1i 1 / 0' train_gpt.py; echo 'x = (' >> other.py; patchrun try 5; patchrun validate"
+    broken = (
+        "sed -i '1i 1 / 0' train_gpt.py; echo 'x = (' >> sitecustomize.py; patchrun try 5; patchrun validate"
+    )
     said = output_of(propose(tiny, broken)[0])
     assert "failed: " in said and "ZeroDivisionError" in said
     assert "REJECTED" in said and "error PR2" in said
@@ -137,7 +139,8 @@ def test_files_without_end(plain: Arena) -> None:
     assert diff == b"", "a workspace of that size is no patch"
     many = "import pathlib\nfor k in range(60000): pathlib.Path(f'f{k}').touch()\nimport time; time.sleep(9)"
     proposal, _ = propose(plain, f"python -c '{many.replace(chr(39), chr(34))}'", wall=30)
-    assert (proposal.outcome, proposal.reason) == ("failed", "it wrote more than 1024 MiB or 50000 files")
+    reason = "it wrote more than 1024 MiB, 50000 files or 64 folders inside each other"
+    assert (proposal.outcome, proposal.reason) == ("failed", reason)
 
 
 def test_exit_status_and_signals(plain: Arena) -> None:

@@ -72,8 +72,8 @@ def test_lines_that_do_not_exist(folder: Path, first: int, last: int | None) -> 
 
 def test_view_lists_a_folder_without_gits_files(folder: Path) -> None:
     assert view(folder, ".").splitlines() == [
-        "TASK.md (9 bytes)", "link.py (a link)", f"train.py ({len(CODE)} bytes)", "hints/tier-1.md (19 bytes)",
-        "sub/more.py (12 bytes)",
+        "TASK.md (9 bytes)", "away (a link)", "hints/tier-1.md (19 bytes)", "inner (a link)", "link.py (a link)",
+        "sub/more.py (12 bytes)", f"train.py ({len(CODE)} bytes)",
     ]  # fmt: skip
     assert view(folder, "sub") == "sub/more.py (12 bytes)"
 
