@@ -135,7 +135,7 @@ class Arena(AttemptFiles, StudyFiles, SignedFiles, TranscriptFiles, LabelFiles, 
     def track(self) -> Track:
         from patchrun.core.track import load_track
 
-        return load_track(self._manifest("track.toml"), f"{self.repo.path}: track.toml")
+        return load_track(self._manifest("track.toml"), f"{self.repo.path}: track.toml", stored=True)
 
     @cached_property
     def ladder(self) -> Ladder:

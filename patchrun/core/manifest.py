@@ -7,7 +7,7 @@ msgspec checks; since it stops at the first problem, a manifest that it refuses 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
@@ -30,10 +30,16 @@ class Strict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 M = TypeVar("M", bound=Strict)
 
 
-def load_manifest(model: type[M], text: str, name: str) -> M:
-    """``text`` (TOML) as a ``model``; ManifestError names every problem by ``name`` and key."""
+def load_manifest(model: type[M], text: str, name: str, former: Iterable[tuple[str, str]] = ()) -> M:
+    """``text`` (TOML) as a ``model``; ManifestError names every problem by ``name`` and key.
+
+    ``former``: (table, key) pairs that are passed over.
+    """
     try:
         table = tomllib.loads(text)
+        for part, key in former:
+            if isinstance(table.get(part), dict):
+                table[part].pop(key, None)
         return msgspec.convert(table, model)
     except tomllib.TOMLDecodeError as error:
         raise ManifestError(f"{name}: not TOML: {error}") from None

@@ -20,6 +20,9 @@ from patchrun.core.manifest import Count, Natural, Positive, Sha256, Strict, loa
 __all__ = ["Base", "Ladder", "Measured", "Place", "Record", "Track", "load_ladder", "load_track"]
 
 
+FORMER = (("limits", "eval_cpu_factor"), ("evidence", "min_loss_step0"), ("evidence", "min_loss_step1"))
+
+
 class Target(Strict):
     """The loss (nats per token) that a run must reach."""
 
@@ -280,6 +283,8 @@ class Track(Strict, frozen=True, kw_only=True, dict=True):
         )
         for table, key in aside:
             del table[key]
+        if self.edit.mend:  # it says nothing of a result
+            del rules["edit"]["mend"]
         if self.limits.added_bytes is None:  # tracks that do not say it keep the digest they had
             del rules["limits"]["added_bytes"]
         if self.probe is None:  # nor do tracks without one
@@ -287,6 +292,10 @@ class Track(Strict, frozen=True, kw_only=True, dict=True):
         return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()
 
 
-def load_track(text: str, name: str = "track.toml") -> Track:
-    """Read and check ``track.toml``; ManifestError names every problem."""
-    return load_manifest(Track, text, name)
+def load_track(text: str, name: str = "track.toml", *, stored: bool = False) -> Track:
+    """Read and check ``track.toml``; ManifestError names every problem.
+
+    ``stored``: of an arena, which may be an older one: keys that tracks had formerly are passed over. Its results are
+    stale then, since the track's digest is another.
+    """
+    return load_manifest(Track, text, name, FORMER if stored else ())

@@ -102,3 +102,10 @@ def test_every_manifest_that_we_ship_is_sound(path: Path) -> None:
     assert track.name == path.parent.name
     for record in ladder.record:
         assert not record.patch or (path.parent / record.patch).is_file()
+
+
+def test_keys_of_former_versions_are_passed_over_in_an_arena_and_refused_in_a_folder() -> None:
+    text = TRACK.replace("[limits]\n", "[limits]\neval_cpu_factor = 3\n", 1)
+    assert load_track(text, stored=True) == load_track(TRACK)
+    with pytest.raises(ManifestError, match="eval_cpu_factor"):
+        load_track(text)

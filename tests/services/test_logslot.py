@@ -438,8 +438,9 @@ def test_other_validation_tokens_lie_under_the_same_names(tmp_path: Path) -> Non
     (tmp_path / "held-out").mkdir()
     held_out = tmp_path / "held-out" / "held_out.bin"
     held_out.write_bytes(b"other tokens")
-    slot = dataclasses.replace(request.slot, held_out=held_out, final="f")
-    run, _ = train_log_slot(dataclasses.replace(request, slot=slot))
+    slot = dataclasses.replace(request.slot, final="f")
+    instead = dict.fromkeys(shards.glob("fineweb_val_*"), held_out)
+    run, _ = train_log_slot(dataclasses.replace(request, slot=slot, instead=instead))
     assert (run.exit, run.final) == ("ok", "f"), run.reason
     said = json.loads((tmp_path / "scratch" / "b0p0s1" / "out" / "said").read_text())
     assert said["fineweb_val_000000.bin"] == said["fineweb_val_000001.bin"] == digest(held_out)
@@ -454,9 +455,10 @@ def digest(path: Path) -> str:
 @pytest.mark.parametrize("name", ["seccomp", "none"])
 def test_only_bubblewrap_can_put_other_tokens_there(tmp_path: Path, name: str) -> None:
     request = log_request(tmp_path, sys.executable, PLAIN)
-    slot = dataclasses.replace(request.slot, held_out=tmp_path / "x" / "held_out.bin", sandbox=name)
+    slot = dataclasses.replace(request.slot, sandbox=name)
+    instead = {tmp_path / "shards" / "val.bin": tmp_path / "x" / "held_out.bin"}
     with pytest.raises(SetupError, match="cannot put other tokens in place"):
-        train_log_slot(dataclasses.replace(request, slot=slot))
+        train_log_slot(dataclasses.replace(request, slot=slot, instead=instead))
 
 
 GOOD = plain_log(PLAIN, step_lines(3, 3.27, 900))
