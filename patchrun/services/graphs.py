@@ -148,10 +148,10 @@ class Graphs:
         return graph
 
     def _cached(self, tree: str) -> Path | None:
-        """Where the export of a tree is kept; another track, torch or patchrun makes another one."""
+        """Where the export of a tree is kept; another track, torch, sandbox or patchrun makes another one."""
         if self.cache is None:
             return None
-        versions = (patchrun.__version__, version("torch"), sys.version, self.python)
+        versions = (patchrun.__version__, version("torch"), sys.version, self.python, self.sandbox)
         key = hashlib.sha256("\n".join((tree, self.track.digest, *versions)).encode()).hexdigest()
         return self.cache / f"{key}.json"
 

@@ -292,7 +292,7 @@ class _Work:
             yield
             return
         name, track = sandbox.resolve(self.options.sandbox), self._track()
-        cache = self.arena.folder / "graphs"
+        cache = cache_home() / "graphs"  # of all arenas: a queue's tasks have a new one each
         with (
             self.arena.scratch(self.options.scratch) as folder,
             Graphs(track, name, folder, cache=cache) as self.graphs,
