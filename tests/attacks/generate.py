@@ -153,7 +153,7 @@ def _swap_files(rng: random.Random) -> Change:
 def _compile(rng: random.Random) -> Change:
     """On the real ladder: another compilation, by options that the rules forbid."""
     mark = "    training_time_ms = 0.0\n"
-    options = rng.choice()
+    options = rng.choice(("mode='max-autotune'", "options={'max_autotune': True}", "backend=print"))
     forms = (
         f"model = torch.compile(model, {options})",
         f"model.compile({options})",
