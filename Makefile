@@ -7,7 +7,7 @@ STAMP := $(VENV)/.patchrun-set-up
 
 SLURM := slurmctld slurmd slurm-client munge
 
-.PHONY: setup slurm demo test test-long test-slurm lint check bench bench-scale fuzz clean
+.PHONY: setup slurm demo test test-long test-slurm test-cluster lint check bench bench-scale fuzz clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -53,6 +53,10 @@ test-long: setup slurm
 # A real cluster of two nodes on this host, and what clusters do to jobs.
 test-slurm: setup slurm
 	$(BIN)/python -m pytest -m long tests/services/test_slurm.py
+
+# The same without the contest of two agents over three records, which takes most of an hour on two cores.
+test-cluster: setup slurm
+	$(BIN)/python -m pytest -m long tests/services/test_slurm.py -k "not survives_what_clusters_do"
 
 lint: setup
 	$(BIN)/ruff check .
