@@ -60,7 +60,7 @@ def test_allowed_children_and_orphans_are_on_the_clock(tmp_path: Path):
     )
     trained = train(tmp_path, text, tables={"limits": {"processes": 4}}, warmup=False)
     assert trained.exit == "ok", trained.reason
-    assert trained.seconds == pytest.approx(0.6, abs=0.15)
+    assert 0.45 < trained.seconds < 1.2, "a busy machine adds to it"
 
 
 def test_the_validation_text_is_nowhere(tmp_path: Path):

@@ -54,7 +54,7 @@ def test_the_clock_runs_from_the_start_signal_and_counts_cpu_only(tmp_path: Path
         time.sleep(0.3)
         trained = training.train()
     assert trained.exit == "ok"
-    assert trained.seconds == pytest.approx(0.5, abs=0.06)
+    assert 0.44 < trained.seconds < 0.7, "a busy machine adds to it"
     assert 0.9 < trained.wall_seconds < 5
     assert versions["python"] == sys.version.split()[0]
     assert versions["torch"].startswith("2.")
