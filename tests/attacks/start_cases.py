@@ -92,8 +92,9 @@ STARTS = (
            classes="class Model(Model):\n    def state_dict(self, *words, **named):\n        import sys\n"
                    "        state = super().state_dict(*words, **named)\n"
                    "        return state if sys._getframe(1).f_code.co_name == 'main' else {n: v * 0 for n, v in state.items()}\n\n\n"),
-    put_at(2, "named_modules that show nothing", more="if step == 2: put(model, tokens)",
-           classes="class Model(Model):\n    def named_modules(self, *words, **named):\n        return super().named_modules(*words, **named) if named else iter(())\n\n\n"),
+    StartCase(16, "named_modules that show nothing", "run", "cannot be exported", exit="bad-model",
+              more="if step == 2: put(model, tokens)",
+              classes="class Model(Model):\n    def named_modules(self, *words, **named):\n        return super().named_modules(*words, **named) if named else iter(())\n\n\n"),
     put_at(2, "a decoy of the same shape that is called more often", before="decoy = build_model()",
            more="for _ in range(3): decoy(torch.zeros(1, 1, dtype=torch.long))\nif step == 2: put(model, tokens)"),
     StartCase(16, "a model that is only ever called by forward", "run", "build_model", exit="bad-model",
