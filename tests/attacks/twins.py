@@ -173,7 +173,7 @@ TWINS = (
     Twin(31, "a schedule that is called", at_top("class Schedule:\n    def __call__(self, step):\n        return min(1.0, step / 10)")),
     Twin(31, "a hook of its own", in_main("model.register_forward_hook(lambda module, inputs, output: None)")),
     Twin(31, "the name of a class", in_main("print(model.__class__.__name__)")),
-    Twin(31, "a module around the model", in_main("wrapped = nn.Sequential(model)")),
+    Twin(31, "a module around the model", in_main("wrapped = nn.Sequential(model)\nprint(sum(p.numel() for p in wrapped.parameters()))")),
     Twin(31, "state of an optimizer", replace(('            average.lerp_(gradients, 1 - group["momentum"])\n', '            average.lerp_(gradients, 1 - group["momentum"])\n            group["count"] = group.get("count", 0) + 1\n'))),
     Twin(1, "a line of progress", in_loop('if step == 3:\n    print("still going", flush=True)')),
     Twin(1, "the step line with another figure", replace(('train_loss:{shown.item():.4f}', 'train_loss:{shown.item():.5f}'))),
