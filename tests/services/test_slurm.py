@@ -208,7 +208,11 @@ def test_racing_takes_out_of_the_queue_what_is_decided(
     On record 1 nothing else is measured, and the study ends; on record 3 it goes on for who is left.
     """
     monkeypatch.setenv("PATCHRUN_CACHE", str(corpora))
-    arena = make_arena(tmp_path, TINY, {"blocks = 2": "blocks = 4"})
+    slower = {
+        "blocks = 2": "blocks = 4",
+        "wall_seconds = 60": "wall_seconds = 300",
+    }  # a busy machine is no time-out
+    arena = make_arena(tmp_path, TINY, slower)
     third = (TINY / "patches" / "0003-Show-each-position-the-token-before.patch").read_bytes()
     for number, agent, patch in (
         (1, "bob", edit(arena, 1, CRASH)), (1, "eve", edit(arena, 1, {"STEPS = 600": "STEPS = 6000"})),
