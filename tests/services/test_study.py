@@ -98,7 +98,9 @@ def test_a_swap_between_check_and_run_stops_the_study(tiny: Arena, what: str) ->
         study = msgspec.structs.replace(
             study, arms=(msgspec.structs.replace(arm, commit=commit), *study.arms[1:])
         )
-    with pytest.raises(ArenaError, match="was to be tree|is not the content|hash mismatch|has no [0-9a-f]{40}"):
+    with pytest.raises(
+        ArenaError, match="was to be tree|is not the content|hash mismatch|has no [0-9a-f]{40}"
+    ):
         run_study(tiny, study)
     assert tiny.runs() == [] and handed.attempt.accepted
 
